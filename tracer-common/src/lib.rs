@@ -1,0 +1,2 @@
+//! What the kernel side and userspace share.
+#![no_std]
