@@ -1,2 +1,97 @@
-//! Chores.
-fn main(){}
+//! `cargo xtask`: one command per chore.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::{cluster, demo, interrupt, lint, scenario, setup, tiers};
+
+/// Every chore of debugtrail.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install what is missing: system packages with apt, everything else inside target/.
+    Setup,
+    /// Build the eBPF object, then the release binary with the object inside.
+    Build,
+    /// The embedded single-node Kubernetes, kept for trials.
+    #[command(subcommand)]
+    Cluster(ClusterChore),
+    /// A real debug session, from nothing to its record, and everything taken down again.
+    Demo {
+        /// Use the current kubeconfig's cluster in place of the embedded one.
+        #[arg(long)]
+        use_cluster: bool,
+        /// Leave the embedded cluster up; `cargo xtask cluster down` ends it.
+        #[arg(long, conflicts_with = "use_cluster")]
+        keep: bool,
+    },
+    /// Run one scenario for real; print truth, API and record side by side.
+    Scenario {
+        /// A folder of scenarios/, such as 05-ephemeral-exit.
+        #[arg(required_unless_present = "list")]
+        name: Option<String>,
+        /// List the scenarios.
+        #[arg(long)]
+        list: bool,
+    },
+    /// Run the tests, all tiers or those named; a tier that can't run here fails and says why.
+    Test {
+        /// Which tiers.
+        #[arg(value_enum)]
+        tiers: Vec<tiers::Tier>,
+    },
+    /// rustfmt, clippy, rustdoc and cargo-deny.
+    Lint,
+    /// For xtask itself.
+    #[command(subcommand, hide = true)]
+    Internal(cluster::internal::Internal),
+}
+
+#[derive(Subcommand)]
+enum ClusterChore {
+    /// Start it and leave it running.
+    Up,
+    /// Take it down, whoever left it.
+    Down,
+    /// Is it up, how to use it, and what is left of an old one.
+    Status,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = dispatch(args.chore);
+    interrupt::wait_if_interrupted();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(chore: Chore) -> anyhow::Result<()> {
+    if let Chore::Internal(internal) = chore {
+        return internal.run();
+    }
+    interrupt::install()?;
+    match chore {
+        Chore::Setup => setup::run(),
+        Chore::Build => setup::run().and_then(|()| xtask::build::run()),
+        Chore::Cluster(ClusterChore::Up) => setup::run().and_then(|()| cluster::chores::up()),
+        Chore::Cluster(ClusterChore::Down) => cluster::chores::down(),
+        Chore::Cluster(ClusterChore::Status) => cluster::chores::status(),
+        Chore::Demo { use_cluster, keep } => demo::run(use_cluster, keep),
+        Chore::Scenario { list: true, .. } => scenario::list(),
+        Chore::Scenario { name, .. } => scenario::run_one(&name.unwrap_or_default()),
+        Chore::Test { tiers } => tiers::run(&tiers),
+        Chore::Lint => lint::run(),
+        Chore::Internal(_) => Ok(()),
+    }
+}

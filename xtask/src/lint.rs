@@ -1,0 +1,9 @@
+//! `cargo xtask lint`.
+
+/// Runs the chore.
+///
+/// # Errors
+/// When a step fails.
+pub fn run() -> anyhow::Result<()> {
+    anyhow::bail!("being written")
+}

@@ -1,0 +1,73 @@
+//! Long steps: a spinner on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A step that takes a while; says so when it begins and when it is done.
+#[derive(Debug)]
+pub struct Step {
+    what: String,
+    began: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Step {
+    /// Begins a step and says what is done and why.
+    #[must_use]
+    pub fn begin(what: &str) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| spinner(what));
+        if bar.is_none() {
+            eprintln!("   ... {what}");
+        }
+        Self {
+            what: what.to_owned(),
+            began: Instant::now(),
+            bar,
+        }
+    }
+
+    /// Shows how far the step is; on a terminal only, as plain lines would flood a log.
+    pub fn detail(&self, detail: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}: {detail}", self.what));
+        }
+    }
+
+    /// Says that the step is done and how long it took.
+    pub fn done(self) {
+        let line = format!(
+            "    ok {} ({:.1} s)",
+            self.what,
+            self.began.elapsed().as_secs_f64()
+        );
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        eprintln!("{line}");
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A heading between groups of steps.
+pub fn heading(text: &str) {
+    eprintln!("\n=== {text}");
+}
+
+fn spinner(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template(" {spinner} {msg} [{elapsed}]") {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}

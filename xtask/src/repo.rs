@@ -1,0 +1,42 @@
+//! Where things lie in the repository.
+
+use std::path::{Path, PathBuf};
+
+/// The root of the checkout.
+#[must_use]
+pub fn root() -> &'static Path {
+    // xtask is never installed: it runs from the checkout that built it.
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("/"))
+}
+
+/// The one folder that chores write to.
+#[must_use]
+pub fn target() -> PathBuf {
+    root().join("target")
+}
+
+/// Programs that `setup` built.
+#[must_use]
+pub fn tools() -> PathBuf {
+    target().join("tools")
+}
+
+/// The Kubernetes binary and its links by component name.
+#[must_use]
+pub fn kubernetes_tools() -> PathBuf {
+    tools().join("kubernetes")
+}
+
+/// The eBPF object that the tracer embeds.
+#[must_use]
+pub fn bpf_object() -> PathBuf {
+    target().join("bpf").join("tracer-ebpf")
+}
+
+/// The binary that `build` makes.
+#[must_use]
+pub fn debugtrail_binary() -> PathBuf {
+    target().join("release").join("debugtrail")
+}
