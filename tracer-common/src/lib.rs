@@ -1,2 +1,33 @@
-//! What the kernel side and userspace share.
+//! What the kernel side and userspace share, and nothing else: the values of the maps, the events
+//! of the ring, the globals that userspace sets before loading, and the kinds of loss.
+//!
+//! All types are `#[repr(C)]`, without padding that is not named, and of fixed size, so that both
+//! sides and every kernel agree on them.
 #![no_std]
+
+pub mod cgroup;
+pub mod event;
+pub mod fields;
+pub mod loss;
+pub mod process;
+
+/// Names of the maps, as userspace finds them in the object.
+pub mod maps {
+    /// cgroup id -> [`crate::cgroup::CgroupEntry`]: every candidate and tracked cgroup.
+    pub const CGROUPS: &str = "CGROUPS";
+    /// cgroup id -> id of the cgroup at the root of its session. Written by userspace; the kernel
+    /// adds the cgroups made below a tracked one.
+    pub const TRACKED: &str = "TRACKED";
+    /// [`crate::process::ProcessKey`] -> cgroup id: main processes that have not ended.
+    pub const MAINS: &str = "MAINS";
+    /// [`crate::process::ProcessKey`] -> cgroup id: every process that entered a cgroup of ours.
+    pub const MEMBERS: &str = "MEMBERS";
+    /// Ring of [`crate::event`]s.
+    pub const EVENTS: &str = "EVENTS";
+    /// Per-CPU counters of [`crate::loss::Loss`].
+    pub const LOST: &str = "LOST";
+    /// One word that only userspace writes: how many entries it added to `CGROUPS` less how many
+    /// it removed, wrapping. The kernel adds its own count to it; the sum tells whether any hook
+    /// has anything to look up at all.
+    pub const USER_ENTRIES: &str = ".data.user";
+}

@@ -1,0 +1,130 @@
+//! The value that the kernel keeps for every candidate and tracked cgroup. The end of a session
+//! lives here and not in the ring, so that a full ring loses no end.
+
+/// Longest cgroup path kept, in bytes with its NUL. The longest grammar in use (a systemd slice
+/// tree of kind inside docker) takes some 330.
+pub const PATH_LEN: usize = 512;
+
+/// `TASK_COMM_LEN` of the kernel.
+pub const COMM_LEN: usize = 16;
+
+/// Longest path of an executable kept, in bytes with its NUL.
+pub const FILENAME_LEN: usize = 256;
+
+/// Steps that a cgroup has gone through. Each is a byte of its own and goes from 0 to 1 once, so
+/// that two CPUs never undo each other's; each is written after the fields it vouches for.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// The entry's path and times of creation are in place.
+    pub created: u8,
+    /// A process was attached to the cgroup or born in it.
+    pub entered: u8,
+    /// `main` holds the main process.
+    pub main_started: u8,
+    /// `main` was a process already running when the programs were attached: its exec was not
+    /// seen.
+    pub main_scanned: u8,
+    /// `end` holds the main process's end.
+    pub main_ended: u8,
+    /// The end was heard only when the process was freed: `end.boot_ns` is late.
+    pub end_late: u8,
+    /// The OOM killer chose the main process.
+    pub oom_victim: u8,
+    /// The cgroup was removed.
+    pub removed: u8,
+}
+
+/// The main process: who.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Main {
+    /// `tgid` in the initial pid namespace.
+    pub tgid: u32,
+    /// `tgid` in the innermost pid namespace of the process.
+    pub tgid_in_container: u32,
+    /// Nanoseconds of `CLOCK_BOOTTIME` at which the process was forked; see
+    /// [`crate::process::ProcessKey`].
+    pub start_boot_ns: u64,
+    /// Nanoseconds of `CLOCK_BOOTTIME` at its first exec in the cgroup; 0 when scanned.
+    pub exec_boot_ns: u64,
+    /// `tgid` of its parent at that exec.
+    pub parent_tgid: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// `task_struct.comm` after the exec.
+    pub comm: [u8; COMM_LEN],
+    /// `linux_binprm.filename`, as passed to execve, not resolved.
+    pub filename: [u8; FILENAME_LEN],
+}
+
+/// The main process: how it ended.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// Nanoseconds of `CLOCK_BOOTTIME`.
+    pub boot_ns: u64,
+    /// Wait status of the whole thread group, as wait(2) gives it.
+    pub wait_status: i32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// One cgroup of the default (v2) hierarchy.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CgroupEntry {
+    /// First, so that a reader who copies forwards sees no step before its fields.
+    pub steps: Steps,
+    /// Set by userspace for a cgroup it found running: `tgid` of the runtime's init process, which
+    /// the scan takes for the main process; 0 for none.
+    pub scan_main_tgid: u32,
+    /// Length of `path` with its NUL.
+    pub path_len: u32,
+    /// Nanoseconds of `CLOCK_BOOTTIME` at its mkdir; at the scan for one found running.
+    pub created_boot_ns: u64,
+    /// Nanoseconds of `CLOCK_BOOTTIME` at its rmdir.
+    pub removed_boot_ns: u64,
+    /// The main process, once `steps.main_started`.
+    pub main: Main,
+    /// Its end, once `steps.main_ended`.
+    pub end: End,
+    /// Path below the hierarchy's root, NUL-terminated.
+    pub path: [u8; PATH_LEN],
+}
+
+impl CgroupEntry {
+    /// An entry in which nothing has happened yet.
+    pub const EMPTY: Self = Self {
+        steps: Steps {
+            created: 0,
+            entered: 0,
+            main_started: 0,
+            main_scanned: 0,
+            main_ended: 0,
+            end_late: 0,
+            oom_victim: 0,
+            removed: 0,
+        },
+        scan_main_tgid: 0,
+        path_len: 0,
+        created_boot_ns: 0,
+        removed_boot_ns: 0,
+        main: Main {
+            tgid: 0,
+            tgid_in_container: 0,
+            start_boot_ns: 0,
+            exec_boot_ns: 0,
+            parent_tgid: 0,
+            reserved: 0,
+            comm: [0; COMM_LEN],
+            filename: [0; FILENAME_LEN],
+        },
+        end: End { boot_ns: 0, wait_status: 0, reserved: 0 },
+        path: [0; PATH_LEN],
+    };
+}
+
+// SAFETY: `repr(C)`, integers and arrays of them, padding named: any bytes are a valid value.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for CgroupEntry {}

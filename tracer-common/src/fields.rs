@@ -1,0 +1,44 @@
+//! The kernel fields that the programs read. Their offsets differ from kernel to kernel; userspace
+//! resolves them from the running kernel's BTF and sets them as globals before loading (rustc
+//! emits no CO-RE relocations).
+
+/// Calls `$with!` with every field: the global's name, then the structure and the member, or
+/// several of them where kernels disagree on the name.
+#[macro_export]
+macro_rules! kernel_fields {
+    ($with:ident) => {
+        $with! {
+            TASK_PID = "task_struct.pid";
+            TASK_TGID = "task_struct.tgid";
+            TASK_START_BOOTTIME = "task_struct.start_boottime";
+            TASK_GROUP_LEADER = "task_struct.group_leader";
+            TASK_REAL_PARENT = "task_struct.real_parent";
+            TASK_SIGNAL = "task_struct.signal";
+            TASK_EXIT_CODE = "task_struct.exit_code";
+            TASK_CGROUPS = "task_struct.cgroups";
+            TASK_NSPROXY = "task_struct.nsproxy";
+            TASK_THREAD_PID = "task_struct.thread_pid";
+            TASK_COMM = "task_struct.comm";
+            SIGNAL_FLAGS = "signal_struct.flags";
+            SIGNAL_GROUP_EXIT_CODE = "signal_struct.group_exit_code";
+            SIGNAL_LIVE = "signal_struct.live";
+            CSS_SET_DFL_CGRP = "css_set.dfl_cgrp";
+            CGROUP_KN = "cgroup.kn";
+            CGROUP_ROOT = "cgroup.root";
+            CGROUP_ROOT_HIERARCHY_ID = "cgroup_root.hierarchy_id";
+            // `__parent` since 6.15.
+            KERNFS_PARENT = "kernfs_node.__parent" | "kernfs_node.parent";
+            KERNFS_ID = "kernfs_node.id";
+            NSPROXY_MNT_NS = "nsproxy.mnt_ns";
+            PID_LEVEL = "pid.level";
+            PID_NUMBERS = "pid.numbers";
+            BINPRM_FILENAME = "linux_binprm.filename";
+        }
+    };
+}
+
+/// Global that tells that `sched_process_exit` has a second argument, `group_dead` (since 6.16).
+pub const EXIT_HAS_GROUP_DEAD: &str = "EXIT_HAS_GROUP_DEAD";
+
+/// Global that tells that `mark_victim` passes the task and not its pid (newer kernels).
+pub const OOM_HAS_TASK: &str = "OOM_HAS_TASK";

@@ -1,0 +1,110 @@
+//! Cgroups come and go, and processes move into them.
+
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    helpers::{bpf_ktime_get_boot_ns, generated::bpf_probe_read_kernel_str},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
+use aya_log_ebpf::warn;
+use debugtrail_common::{cgroup::PATH_LEN, event::EventKind, loss::Loss};
+
+use crate::{
+    maps::{CGROUPS, EMPTY, TRACKED, active, count_entries, entry, lost, wake},
+    membership,
+    task::{self, Ptr},
+};
+
+/// `cgroup_mkdir(struct cgroup *, const char *path)`.
+#[btf_tracepoint(function = "cgroup_mkdir")]
+pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
+    let cgroup: Ptr = ctx.arg(0);
+    if task::in_default_hierarchy(cgroup) {
+        created(&ctx, cgroup, ctx.arg(1));
+    }
+    0
+}
+
+#[inline(never)]
+fn created(ctx: &BtfTracePointContext, cgroup: Ptr, path: Ptr) -> i32 {
+    let id = task::id_of(cgroup);
+    let Some(empty) = EMPTY.get_ptr(0) else { return 0 };
+    // SAFETY: the entry is never written, and it is alive until the program returns.
+    if CGROUPS.insert(&id, unsafe { &*empty }, u64::from(BPF_NOEXIST)).is_err() {
+        lost(Loss::Cgroup);
+        warn!(ctx, "no room for cgroup {}: a session in it is not seen", id);
+        return 0;
+    }
+    count_entries(1);
+    let Some(entry) = entry(id) else { return 0 };
+    entry.created_boot_ns = now();
+    // SAFETY: reads at most PATH_LEN bytes into the entry's array of that size.
+    let read = unsafe {
+        bpf_probe_read_kernel_str(entry.path.as_mut_ptr().cast(), PATH_LEN as u32, path)
+    };
+    entry.path_len = if read > 0 { read as u32 } else { 0 };
+    entry.steps.created = 1;
+    // SAFETY: the value is copied at once.
+    if let Some(root) = unsafe { TRACKED.get(task::parent_id_of(cgroup)) }.copied() {
+        // A full map costs the members below this cgroup, not the session.
+        if TRACKED.insert(&id, root, 0).is_err() {
+            lost(Loss::Membership);
+        }
+    }
+    wake(EventKind::CgroupCreated, id);
+    0
+}
+
+/// `cgroup_rmdir(struct cgroup *, const char *path)`.
+#[btf_tracepoint(function = "cgroup_rmdir")]
+pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
+    let cgroup: Ptr = ctx.arg(0);
+    if active() && task::in_default_hierarchy(cgroup) {
+        removed(cgroup);
+    }
+    0
+}
+
+#[inline(never)]
+fn removed(cgroup: Ptr) -> i32 {
+    let id = task::id_of(cgroup);
+    let Some(entry) = entry(id) else { return 0 };
+    if entry.steps.entered == 0 {
+        // Nothing was ever in it: a pod's or a slice's directory. Nothing to tell.
+        if CGROUPS.remove(&id).is_ok() {
+            count_entries(-1);
+        }
+        let _ = TRACKED.remove(&id);
+        return 0;
+    }
+    entry.removed_boot_ns = now();
+    entry.steps.removed = 1;
+    wake(EventKind::CgroupRemoved, id);
+    0
+}
+
+/// `cgroup_attach_task(struct cgroup *dst, const char *path, struct task_struct *, bool)`.
+#[btf_tracepoint(function = "cgroup_attach_task")]
+pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
+    let cgroup: Ptr = ctx.arg(0);
+    if active() && task::in_default_hierarchy(cgroup) {
+        attached(cgroup, ctx.arg(2));
+    }
+    0
+}
+
+#[inline(never)]
+fn attached(cgroup: Ptr, task: Ptr) -> i32 {
+    let key = task::key(task);
+    // Membership sticks: what already belongs somewhere does not change sides.
+    if membership::of(&key).is_none() {
+        membership::enter(&key, task::id_of(cgroup));
+    }
+    0
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: the helper takes no argument; it is in 5.8 and later.
+    unsafe { bpf_ktime_get_boot_ns() }
+}

@@ -1,0 +1,31 @@
+//! The OOM killer chooses a process.
+
+use aya_ebpf::{
+    Global, helpers::bpf_ktime_get_boot_ns, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
+
+use crate::{
+    maps::{OOM_VICTIMS, active},
+    task,
+};
+
+#[unsafe(no_mangle)]
+static OOM_HAS_TASK: Global<u32> = Global::new(0);
+
+/// `mark_victim(struct task_struct *, uid_t)`; older kernels give the pid alone.
+#[btf_tracepoint(function = "mark_victim")]
+pub fn mark_victim(ctx: BtfTracePointContext) -> i32 {
+    if !active() {
+        return 0;
+    }
+    let tgid = if OOM_HAS_TASK.load() != 0 {
+        task::tgid(ctx.arg(0))
+    } else {
+        ctx.arg::<u64>(0) as u32
+    };
+    // SAFETY: the helper takes no argument; it is in 5.8 and later.
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    // An LRU map makes room by itself.
+    let _ = OOM_VICTIMS.insert(&tgid, now, 0);
+    0
+}

@@ -1,0 +1,52 @@
+//! What already runs in the cgroups that userspace has entered as found running.
+
+use core::ffi::c_void;
+
+use debugtrail_common::{loss::Loss, process::ProcessKey};
+
+use crate::{
+    maps::{MAINS, entry, lost},
+    membership,
+    task::{self, Ptr},
+};
+
+/// `struct bpf_iter__task` of kernel/bpf/task_iter.c: two pointers.
+#[repr(C)]
+struct TaskIteration {
+    meta: Ptr,
+    task: Ptr,
+}
+
+/// Runs once for each task, when userspace reads the iterator.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+extern "C" fn scan_tasks(ctx: *mut c_void) -> i32 {
+    // SAFETY: the kernel passes a `struct bpf_iter__task`.
+    let task = unsafe { (*ctx.cast::<TaskIteration>()).task };
+    if !task.is_null() && task::is_leader(task) {
+        found(task);
+    }
+    0
+}
+
+#[inline(always)]
+fn found(task: Ptr) {
+    let cgroup_id = task::cgroup_id(task);
+    let Some(entry) = entry(cgroup_id) else { return };
+    let key = ProcessKey::new(task::tgid(task), task::start_boot_ns(task));
+    if membership::of(&key).is_none() {
+        membership::enter(&key, cgroup_id);
+    }
+    if entry.scan_main_tgid != key.tgid || entry.steps.main_started != 0 {
+        return;
+    }
+    if MAINS.insert(&key, cgroup_id, 0).is_err() {
+        lost(Loss::Main);
+        return;
+    }
+    entry.main.tgid = key.tgid;
+    entry.main.start_boot_ns = key.start_boot_ns;
+    entry.main.tgid_in_container = task::tgid_in_namespace(task);
+    task::read_comm(task, &mut entry.main.comm);
+    entry.steps.main_started = 1;
+}

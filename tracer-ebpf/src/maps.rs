@@ -1,0 +1,100 @@
+//! Maps, globals, and the counting of what does not fit.
+
+use core::ptr;
+
+use aya_ebpf::{
+    bindings::BPF_RB_FORCE_WAKEUP,
+    macros::map,
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+};
+use debugtrail_common::{
+    cgroup::CgroupEntry,
+    event::{CgroupChanged, EventKind},
+    loss::Loss,
+    process::ProcessKey,
+};
+
+/// A node runs some hundred containers and forgets all but the debug sessions within a second;
+/// what is left is room for a storm of cgroups while userspace is away.
+const CGROUP_ENTRIES: u32 = 4096;
+/// Processes of sessions and of the newest candidates.
+const MEMBER_ENTRIES: u32 = 65_536;
+/// Userspace may choose another size.
+const RING_BYTES: u32 = 1 << 20;
+
+#[map]
+pub static CGROUPS: HashMap<u64, CgroupEntry> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
+#[map]
+pub static TRACKED: HashMap<u64, u64> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
+/// Apart from `MEMBERS`, so that a fork bomb in one session cannot push out another's main process.
+#[map]
+pub static MAINS: HashMap<ProcessKey, u64> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
+#[map]
+pub static MEMBERS: HashMap<ProcessKey, u64> = HashMap::with_max_entries(MEMBER_ENTRIES, 0);
+/// tgid that the OOM killer chose -> nanoseconds of `CLOCK_BOOTTIME` at which it did.
+#[map]
+pub static OOM_VICTIMS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+#[map]
+pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::ALL.len() as u32, 0);
+/// One entry that nothing ever writes: what a new cgroup's entry starts as. It is too large for a
+/// program's stack.
+#[map]
+pub static EMPTY: Array<CgroupEntry> = Array::with_max_entries(1, 0);
+
+/// Entries that the kernel added to `CGROUPS` less those it removed. Only the mkdir and rmdir hooks
+/// write it, and the kernel calls both under `cgroup_mutex`.
+static mut KERNEL_ENTRIES: u64 = 0;
+/// The same of userspace, in a section of its own so that writing it touches nothing else.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data.user")]
+static mut USER_ENTRIES: u64 = 0;
+
+/// Whether any cgroup is of interest: the one test that every other process pays for.
+#[inline(always)]
+pub fn active() -> bool {
+    // SAFETY: both are aligned words that live as long as the program.
+    unsafe {
+        ptr::read_volatile(&raw const KERNEL_ENTRIES)
+            .wrapping_add(ptr::read_volatile(&raw const USER_ENTRIES))
+            != 0
+    }
+}
+
+/// Counts a change of the number of entries; for the mkdir and rmdir hooks alone.
+#[inline(always)]
+pub fn count_entries(change: i64) {
+    // SAFETY: `cgroup_mutex` is held by the only two callers.
+    unsafe {
+        let entries = ptr::read_volatile(&raw const KERNEL_ENTRIES);
+        ptr::write_volatile(&raw mut KERNEL_ENTRIES, entries.wrapping_add_signed(change));
+    }
+}
+
+/// Counts one loss.
+#[inline(always)]
+pub fn lost(kind: Loss) {
+    if let Some(count) = LOST.get_ptr_mut(kind as u32) {
+        // SAFETY: a slot of this CPU in a per-CPU array.
+        unsafe { *count += 1 };
+    }
+}
+
+/// The entry of a cgroup, to be changed in place.
+#[inline(always)]
+pub fn entry<'a>(cgroup_id: u64) -> Option<&'a mut CgroupEntry> {
+    // SAFETY: the kernel keeps a looked-up value alive until the program returns (RCU).
+    CGROUPS.get_ptr_mut(cgroup_id).map(|entry| unsafe { &mut *entry })
+}
+
+/// Tells userspace to look at a cgroup's entry now.
+#[inline(always)]
+pub fn wake(kind: EventKind, cgroup_id: u64) {
+    let Some(mut slot) = EVENTS.reserve::<CgroupChanged>(0) else {
+        lost(Loss::Wakeup);
+        return;
+    };
+    slot.write(CgroupChanged { kind: kind as u32, reserved: 0, cgroup_id });
+    slot.submit(u64::from(BPF_RB_FORCE_WAKEUP));
+}

@@ -1,0 +1,148 @@
+//! Reading kernel structures through offsets that userspace took from the running kernel's BTF.
+//!
+//! A load through a BTF pointer is a single instruction that the verifier checks and that reads 0
+//! where the pointer is bad; `bpf_probe_read_kernel` costs some 90.
+
+use aya_ebpf::{Global, cty::c_void, helpers::generated::bpf_probe_read_kernel};
+use debugtrail_common::{kernel_fields, process::ProcessKey};
+
+macro_rules! globals {
+    ($($name:ident = $($field:literal)|+;)*) => {
+        $(#[unsafe(no_mangle)] pub static $name: Global<u32> = Global::new(0);)*
+    };
+}
+kernel_fields!(globals);
+
+/// A pointer to a kernel structure, as the verifier tracks it.
+pub type Ptr = *const c_void;
+
+/// `SIGNAL_GROUP_EXIT` of include/linux/sched/signal.h.
+const SIGNAL_GROUP_EXIT: u32 = 0x4;
+/// `sizeof(struct upid)`: an int, padding, a pointer; part of no config.
+const UPID_SIZE: u64 = 16;
+
+/// Reads the field at the offset of a structure.
+#[inline(always)]
+pub fn read<T: Copy>(base: Ptr, offset: &Global<u32>) -> T {
+    // SAFETY: the verifier only accepts loads at a field of the pointer's BTF type.
+    unsafe { *base.byte_add(offset.load() as usize).cast::<T>() }
+}
+
+/// Whether the task is the first of its thread group (also after an exec from another thread,
+/// which takes over the leader's pid).
+#[inline(always)]
+pub fn is_leader(task: Ptr) -> bool {
+    read::<u32>(task, &TASK_PID) == read::<u32>(task, &TASK_TGID)
+}
+
+/// Thread group of a task, for the initial pid namespace.
+#[inline(always)]
+pub fn tgid(task: Ptr) -> u32 {
+    read(task, &TASK_TGID)
+}
+
+/// Identity of the task's process.
+#[inline(always)]
+pub fn key(task: Ptr) -> ProcessKey {
+    let leader: Ptr = read(task, &TASK_GROUP_LEADER);
+    ProcessKey::new(tgid(task), read(leader, &TASK_START_BOOTTIME))
+}
+
+/// Start of the task itself, nanoseconds of `CLOCK_BOOTTIME`.
+#[inline(always)]
+pub fn start_boot_ns(task: Ptr) -> u64 {
+    read(task, &TASK_START_BOOTTIME)
+}
+
+/// Address of the task's set of cgroups: the same for two tasks that are in the same ones.
+#[inline(always)]
+pub fn css_set(task: Ptr) -> u64 {
+    read(task, &TASK_CGROUPS)
+}
+
+/// Id of the task's cgroup in the default hierarchy.
+#[inline(always)]
+pub fn cgroup_id(task: Ptr) -> u64 {
+    let css_set: Ptr = read(task, &TASK_CGROUPS);
+    let cgroup: Ptr = read(css_set, &CSS_SET_DFL_CGRP);
+    id_of(cgroup)
+}
+
+/// Id of a cgroup.
+#[inline(always)]
+pub fn id_of(cgroup: Ptr) -> u64 {
+    let kn: Ptr = read(cgroup, &CGROUP_KN);
+    read(kn, &KERNFS_ID)
+}
+
+/// Id of a cgroup's parent.
+#[inline(always)]
+pub fn parent_id_of(cgroup: Ptr) -> u64 {
+    let kn: Ptr = read(cgroup, &CGROUP_KN);
+    let parent: Ptr = read(kn, &KERNFS_PARENT);
+    read(parent, &KERNFS_ID)
+}
+
+/// Whether a cgroup is of the default (v2) hierarchy: v1 hierarchies fire the same tracepoints.
+#[inline(always)]
+pub fn in_default_hierarchy(cgroup: Ptr) -> bool {
+    let root: Ptr = read(cgroup, &CGROUP_ROOT);
+    read::<u32>(root, &CGROUP_ROOT_HIERARCHY_ID) == 0
+}
+
+/// Address of the task's mount namespace; 0 when it has given up its namespaces.
+#[inline(always)]
+pub fn mount_namespace(task: Ptr) -> u64 {
+    let nsproxy: Ptr = read(task, &TASK_NSPROXY);
+    read(nsproxy, &NSPROXY_MNT_NS)
+}
+
+/// Wait status of the task's whole process, as wait(2) will give it: right at the last exit of the
+/// group and after.
+#[inline(always)]
+pub fn wait_status(task: Ptr) -> i32 {
+    let signal: Ptr = read(task, &TASK_SIGNAL);
+    if read::<u32>(signal, &SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0 {
+        return read(signal, &SIGNAL_GROUP_EXIT_CODE);
+    }
+    let leader: Ptr = read(task, &TASK_GROUP_LEADER);
+    read(leader, &TASK_EXIT_CODE)
+}
+
+/// Threads of the process that are still alive; 0 in the last one's exit. Two threads that race
+/// can both read 0.
+#[inline(always)]
+pub fn live_threads(task: Ptr) -> i32 {
+    let signal: Ptr = read(task, &TASK_SIGNAL);
+    read(signal, &SIGNAL_LIVE)
+}
+
+/// The process's pid in its innermost pid namespace; 0 where it can't be read.
+#[inline(always)]
+pub fn tgid_in_namespace(task: Ptr) -> u32 {
+    let pid: Ptr = read(task, &TASK_THREAD_PID);
+    let level: u32 = read(pid, &PID_LEVEL);
+    let mut nr = 0u32;
+    // The level is only known at run time, which a checked load does not allow.
+    // SAFETY: reads 4 bytes into a local; a bad address gives an error.
+    let result = unsafe {
+        let upid = pid
+            .byte_add(PID_NUMBERS.load() as usize)
+            .byte_add((u64::from(level) * UPID_SIZE) as usize);
+        bpf_probe_read_kernel((&raw mut nr).cast(), 4, upid)
+    };
+    if result == 0 { nr } else { 0 }
+}
+
+/// Copies the task's name.
+#[inline(always)]
+pub fn read_comm<const N: usize>(task: Ptr, comm: &mut [u8; N]) {
+    // SAFETY: `comm` holds N bytes; a bad address gives an error and zeroes.
+    unsafe {
+        bpf_probe_read_kernel(
+            comm.as_mut_ptr().cast(),
+            N as u32,
+            task.byte_add(TASK_COMM.load() as usize),
+        );
+    }
+}
