@@ -1,1 +1,5 @@
-//! debugtrail
+//! debugtrail: how every Kubernetes debug session ended, witnessed by the kernel.
+
+pub mod clock;
+pub mod ids;
+pub mod record;

@@ -1,0 +1,103 @@
+//! Wall times as records write them.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::ids::BootNanos;
+
+/// A wall time; written as RFC 3339 in UTC, always with nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WallTime(pub Timestamp);
+
+impl WallTime {
+    /// From nanoseconds of the Unix epoch; the nearest representable time where out of range (years -9999 to 9999).
+    #[must_use]
+    pub fn from_unix_nanos(nanos: i128) -> Self {
+        let nearest = if nanos < 0 {
+            Timestamp::MIN
+        } else {
+            Timestamp::MAX
+        };
+        Self(Timestamp::from_nanosecond(nanos).unwrap_or(nearest))
+    }
+}
+
+impl fmt::Display for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.9}", self.0)
+    }
+}
+
+impl Serialize for WallTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// When a session's main process started and ended; what is unknown is `None`.
+///
+/// Made by [`OffsetHistory::session_times`](super::OffsetHistory::session_times).
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct SessionTimes {
+    /// Wall time of the main exec.
+    pub started_at: Option<WallTime>,
+    /// Wall time of the main end.
+    pub finished_at: Option<WallTime>,
+    /// End minus start by the boot clock, in nanoseconds; a string in JSON.
+    #[serde(serialize_with = "as_string")]
+    pub duration_ns: Option<u64>,
+    /// The same in seconds.
+    pub duration_seconds: Option<f64>,
+    /// Boot time of the main exec.
+    pub started_boot_ns: Option<BootNanos>,
+    /// Boot time of the main end.
+    pub finished_boot_ns: Option<BootNanos>,
+}
+
+#[expect(
+    clippy::ref_option,
+    reason = "the signature that serialize_with asks for"
+)]
+fn as_string<S: Serializer>(nanos: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match nanos {
+        Some(nanos) => serializer.collect_str(nanos),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_times_always_show_nanoseconds() {
+        let at = |nanos| WallTime::from_unix_nanos(nanos).to_string();
+        assert_eq!(
+            at(1_795_447_614_123_456_789),
+            "2026-11-23T15:26:54.123456789Z"
+        );
+        assert_eq!(
+            at(1_795_447_614_000_000_000),
+            "2026-11-23T15:26:54.000000000Z"
+        );
+        assert_eq!(at(0), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(at(-1), "1969-12-31T23:59:59.999999999Z");
+    }
+
+    #[test]
+    fn times_out_of_range_are_clamped() {
+        assert_eq!(WallTime::from_unix_nanos(i128::MAX).0, Timestamp::MAX);
+        assert_eq!(WallTime::from_unix_nanos(i128::MIN).0, Timestamp::MIN);
+    }
+
+    #[test]
+    fn unknown_times_are_null() {
+        let json = serde_json::to_string(&SessionTimes::default()).unwrap();
+        assert_eq!(
+            json,
+            r#"{"started_at":null,"finished_at":null,"duration_ns":null,"duration_seconds":null,"started_boot_ns":null,"finished_boot_ns":null}"#
+        );
+    }
+}

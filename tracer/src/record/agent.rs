@@ -1,0 +1,166 @@
+//! Records about debugtrail itself and the node's clock.
+
+use serde::Serialize;
+
+use super::{Head, RecordType};
+use crate::clock::{ClockState, ClockStep, WallTime};
+use crate::ids::{BootNanos, Pid};
+
+/// `agent_started` or `agent_stopped`: from when to when there was a witness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AgentRecord {
+    /// Schema, type and ids.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The node.
+    pub node_name: Option<String>,
+    /// debugtrail's version.
+    pub version: String,
+    /// The kernel's release, as `uname -r` says.
+    pub kernel_release: String,
+    /// debugtrail's pid in its own pid namespace.
+    pub pid: Pid,
+    /// Why it stopped; null in `agent_started`.
+    pub reason: Option<StopReason>,
+    /// When the programs were attached or let go.
+    pub at: WallTime,
+    /// `at` by the boot clock.
+    pub boot_ns: BootNanos,
+    /// The node's clock when the record was made.
+    pub clock: ClockState,
+}
+
+/// What start and stop have in common: which debugtrail, on which node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentIdentity {
+    /// The node.
+    pub node_name: Option<String>,
+    /// debugtrail's version.
+    pub version: String,
+    /// The kernel's release, as `uname -r` says.
+    pub kernel_release: String,
+    /// debugtrail's pid in its own pid namespace.
+    pub pid: Pid,
+}
+
+impl AgentRecord {
+    /// An `agent_started`.
+    #[must_use]
+    pub fn started(
+        agent: AgentIdentity,
+        sequence: u64,
+        boot_ns: BootNanos,
+        at: WallTime,
+        clock: ClockState,
+    ) -> Self {
+        let head = Head::of_node(RecordType::AgentStarted, &clock.boot_id, sequence);
+        let AgentIdentity {
+            node_name,
+            version,
+            kernel_release,
+            pid,
+        } = agent;
+        Self {
+            head,
+            node_name,
+            version,
+            kernel_release,
+            pid,
+            reason: None,
+            at,
+            boot_ns,
+            clock,
+        }
+    }
+
+    /// An `agent_stopped`.
+    #[must_use]
+    pub fn stopped(
+        agent: AgentIdentity,
+        reason: StopReason,
+        sequence: u64,
+        boot_ns: BootNanos,
+        at: WallTime,
+        clock: ClockState,
+    ) -> Self {
+        let head = Head::of_node(RecordType::AgentStopped, &clock.boot_id, sequence);
+        Self {
+            head,
+            reason: Some(reason),
+            ..Self::started(agent, sequence, boot_ns, at, clock)
+        }
+    }
+}
+
+/// Why debugtrail stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+    /// The reader of the output went away.
+    OutputClosed,
+    /// Something failed; the log says what.
+    Failed,
+}
+
+impl StopReason {
+    /// The reason in words for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+            Self::OutputClosed => "output closed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// `clock_stepped`: the wall clock jumped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClockStepRecord {
+    /// Schema, type and ids.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The node.
+    pub node_name: Option<String>,
+    /// The moment of the step by the clock before it.
+    pub before_at: WallTime,
+    /// The same moment by the clock after it.
+    pub after_at: WallTime,
+    /// After minus before, in nanoseconds; a string in JSON.
+    #[serde(serialize_with = "as_string")]
+    pub step_ns: i64,
+    /// The moment by the boot clock.
+    pub boot_ns: BootNanos,
+    /// The node's clock when the record was made.
+    pub clock: ClockState,
+}
+
+impl ClockStepRecord {
+    /// The record of `step`.
+    #[must_use]
+    pub fn new(
+        step: &ClockStep,
+        node_name: Option<String>,
+        sequence: u64,
+        clock: ClockState,
+    ) -> Self {
+        Self {
+            head: Head::of_node(RecordType::ClockStepped, &clock.boot_id, sequence),
+            node_name,
+            before_at: step.before,
+            after_at: step.after,
+            step_ns: step.step_ns,
+            boot_ns: step.boot,
+            clock,
+        }
+    }
+}
+
+fn as_string<S: serde::Serializer>(nanos: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(nanos)
+}

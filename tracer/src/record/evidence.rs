@@ -1,0 +1,98 @@
+//! What vouches for a session record, and whether the witnesses agree.
+
+use serde::Serialize;
+
+use crate::clock::WallTime;
+use crate::ids::Pid;
+
+/// Per record: what the kernel, the runtime and the API contributed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// What the kernel witnessed of the main process.
+    pub kernel: KernelEvidence,
+    /// Who gave the session its name; null while it has none.
+    pub named_by: Option<NamedBy>,
+    /// How `session_kind` is known; null while it is not.
+    pub kind_by: Option<KindBy>,
+    /// What the runtime says of the main process; null where it was silent.
+    pub runtime: Option<RuntimeEvidence>,
+    /// What the API says of the end; null where it says nothing (yet).
+    pub api: Option<ApiEvidence>,
+    /// Kernel events known to be lost since the session's start.
+    pub lost_events: u64,
+}
+
+impl Evidence {
+    /// The kernel's word alone: no name, no runtime, no API, nothing lost.
+    #[must_use]
+    pub fn of_kernel(kernel: KernelEvidence) -> Self {
+        Self {
+            kernel,
+            named_by: None,
+            kind_by: None,
+            runtime: None,
+            api: None,
+            lost_events: 0,
+        }
+    }
+}
+
+/// What the kernel witnessed of the main process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KernelEvidence {
+    /// Start and end (in `session_started`: the start, the end yet to come).
+    Full,
+    /// The start, but no end.
+    StartOnly,
+    /// The end, but no start.
+    ExitOnly,
+    /// Neither.
+    None,
+}
+
+/// Who gave a session its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedBy {
+    /// The annotations of the runtime's bundle.
+    Runtime,
+    /// A container status of the API.
+    Api,
+}
+
+/// How a session's kind is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KindBy {
+    /// The pod's spec or a label says so.
+    Declared,
+    /// A heuristic says so.
+    Inferred,
+}
+
+/// What the runtime says of the main process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RuntimeEvidence {
+    /// The runtime's init pid of the container.
+    pub init_pid: Option<Pid>,
+    /// Whether that is the main process the kernel saw; null where either is unknown.
+    pub agrees: Option<bool>,
+}
+
+/// What the API says of the end: the container's terminated (or waiting) state, as the kubelet wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ApiEvidence {
+    /// `state.terminated.exitCode`; 137 here may be a code, a signal or the kubelet's own invention.
+    pub exit_code: Option<i32>,
+    /// `reason` of the state.
+    pub reason: Option<String>,
+    /// `message` of the state.
+    pub message: Option<String>,
+    /// `startedAt`, whole seconds by the kubelet's clock; null where the kubelet wrote 1970.
+    pub started_at: Option<WallTime>,
+    /// `finishedAt`, whole seconds by the kubelet's clock.
+    pub finished_at: Option<WallTime>,
+    /// Whether its exit code is the one derived from the kernel's; null where either is unknown.
+    pub agrees: Option<bool>,
+}

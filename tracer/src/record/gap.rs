@@ -1,0 +1,85 @@
+//! `gap`: where evidence is missing, said aloud.
+
+use serde::Serialize;
+
+use super::{Head, RecordType, SessionId};
+use crate::clock::{ClockState, WallTime};
+use crate::ids::{BootId, BootNanos};
+
+/// A stretch of time with missing evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GapRecord {
+    /// Schema, type and ids.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The node.
+    pub node_name: Option<String>,
+    /// What happened.
+    pub reason: GapReason,
+    /// The last moment at which nothing was missing yet.
+    pub from_at: Option<WallTime>,
+    /// The moment at which the loss was counted.
+    pub to_at: Option<WallTime>,
+    /// `from_at` by the boot clock.
+    pub from_boot_ns: Option<BootNanos>,
+    /// `to_at` by the boot clock.
+    pub to_boot_ns: Option<BootNanos>,
+    /// How many events or records are missing; null where they can't be counted.
+    pub lost: Option<u64>,
+    /// Sessions that were alive then, and so may lack evidence.
+    pub sessions: Vec<SessionId>,
+    /// The node's clock when the record was made.
+    pub clock: ClockState,
+}
+
+impl GapRecord {
+    /// A gap of which only the reason is known; fill in what is.
+    #[must_use]
+    pub fn new(reason: GapReason, sequence: u64, clock: ClockState) -> Self {
+        Self {
+            head: Head::of_node(RecordType::Gap, &clock.boot_id, sequence),
+            node_name: None,
+            reason,
+            from_at: None,
+            to_at: None,
+            from_boot_ns: None,
+            to_boot_ns: None,
+            lost: None,
+            sessions: Vec::new(),
+            clock,
+        }
+    }
+
+    /// The boot that the gap belongs to.
+    #[must_use]
+    pub fn boot_id(&self) -> &BootId {
+        &self.clock.boot_id
+    }
+}
+
+/// What made evidence go missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// The ring buffer was full: members are missing, never an end.
+    RingFull,
+    /// The kernel's map of cgroups was full: whole sessions may be missing.
+    MapFull,
+    /// The kernel skipped a BPF program (`recursion_misses`).
+    ProgramSkipped,
+    /// The reader of the output was too slow: records are missing.
+    OutputFull,
+}
+
+impl GapReason {
+    /// The reason in words for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::RingFull => "ring full",
+            Self::MapFull => "map full",
+            Self::ProgramSkipped => "program skipped",
+            Self::OutputFull => "output full",
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What every record starts with: schema, type, id, session id.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::ids::{BootId, ContainerId, PodUid};
+
+/// The schema that records are written in.
+pub const SCHEMA: &str = "debugtrail.dev/record/v1";
+
+/// What a record is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordType {
+    /// A session's main process began to run.
+    SessionStarted,
+    /// A session's main process ended, or can no longer be witnessed.
+    SessionEnded,
+    /// Evidence is missing.
+    Gap,
+    /// debugtrail began to witness.
+    AgentStarted,
+    /// debugtrail ceased to witness.
+    AgentStopped,
+    /// The wall clock was stepped.
+    ClockStepped,
+}
+
+impl RecordType {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SessionStarted => "session_started",
+            Self::SessionEnded => "session_ended",
+            Self::Gap => "gap",
+            Self::AgentStarted => "agent_started",
+            Self::AgentStopped => "agent_stopped",
+            Self::ClockStepped => "clock_stepped",
+        }
+    }
+}
+
+/// A session's name: its container's id, or `pod_uid/container_name` where no container ever was.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// Of a session that has a container.
+    #[must_use]
+    pub fn of_container(id: &ContainerId) -> Self {
+        Self(id.to_string())
+    }
+
+    /// Of a session whose container was never made.
+    #[must_use]
+    pub fn of_declaration(pod: &PodUid, container_name: &str) -> Self {
+        Self(format!("{pod}/{container_name}"))
+    }
+
+    /// The bare text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The first fields of every record. The id is derived, so that a replay gives the same one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Head {
+    schema: &'static str,
+    #[serde(rename = "type")]
+    record_type: RecordType,
+    id: String,
+    session_id: Option<SessionId>,
+}
+
+impl Head {
+    /// Of a record about one session: `type:session_id`.
+    #[must_use]
+    pub fn of_session(record_type: RecordType, session_id: SessionId) -> Self {
+        let id = format!("{}:{session_id}", record_type.name());
+        Self {
+            schema: SCHEMA,
+            record_type,
+            id,
+            session_id: Some(session_id),
+        }
+    }
+
+    /// Of a record about the node: `type:boot_id:sequence`. The caller never gives a sequence twice in a boot.
+    #[must_use]
+    pub fn of_node(record_type: RecordType, boot: &BootId, sequence: u64) -> Self {
+        let id = format!("{}:{boot}:{sequence}", record_type.name());
+        Self {
+            schema: SCHEMA,
+            record_type,
+            id,
+            session_id: None,
+        }
+    }
+
+    /// What the record is about.
+    #[must_use]
+    pub fn record_type(&self) -> RecordType {
+        self.record_type
+    }
+
+    /// The record's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The session that the record is about.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&SessionId> {
+        self.session_id.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_derived() {
+        let session = SessionId::of_declaration(&PodUid::new("78089609-0000"), "dbg");
+        let head = Head::of_session(RecordType::SessionEnded, session);
+        assert_eq!(head.id(), "session_ended:78089609-0000/dbg");
+        let head = Head::of_node(RecordType::Gap, &BootId::new("b0"), 3);
+        assert_eq!(
+            serde_json::to_string(&head).unwrap(),
+            r#"{"schema":"debugtrail.dev/record/v1","type":"gap","id":"gap:b0:3","session_id":null}"#
+        );
+    }
+
+    #[test]
+    fn names_are_the_json_names() {
+        for record_type in [
+            RecordType::SessionStarted,
+            RecordType::SessionEnded,
+            RecordType::Gap,
+            RecordType::AgentStarted,
+            RecordType::AgentStopped,
+            RecordType::ClockStepped,
+        ] {
+            assert_eq!(
+                serde_json::to_string(&record_type).unwrap(),
+                format!("\"{}\"", record_type.name())
+            );
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Records as lines for people: a header, then one line of at most [`WIDTH`] columns a record. Pure.
+
+use super::{
+    AgentRecord, ClockStepRecord, Exit, ExitClass, GapRecord, Identity, Record, RecordType,
+    SessionRecord,
+};
+use crate::clock::WallTime;
+
+/// Columns of a line.
+pub const WIDTH: usize = 116;
+
+const TIME: usize = 13;
+const WHAT: usize = 13;
+const WHO: usize = 46;
+const HOW: usize = 28;
+const LASTED: usize = 8;
+
+/// The columns' names.
+#[must_use]
+pub fn header() -> String {
+    line(
+        "TIME (UTC)",
+        "WHAT",
+        "NAMESPACE/POD/CONTAINER",
+        "HOW",
+        "LASTED",
+    )
+}
+
+/// The record's line.
+#[must_use]
+pub fn row(record: &Record) -> String {
+    match record {
+        Record::Session(record) => session_row(record),
+        Record::Gap(record) => gap_row(record),
+        Record::Agent(record) => agent_row(record),
+        Record::ClockStep(record) => clock_row(record),
+    }
+}
+
+/// How a session ended, in words: `exit 42`, `signal 9 (SIGKILL)`, `OOM killed`.
+#[must_use]
+pub fn end_in_words(exit: &Exit) -> String {
+    let core = if exit.core_dumped == Some(true) {
+        ", core"
+    } else {
+        ""
+    };
+    match (
+        exit.exit_class,
+        exit.exit_code,
+        exit.signal,
+        &exit.signal_name,
+    ) {
+        (Some(ExitClass::Oom), ..) => "OOM killed".into(),
+        (Some(ExitClass::StartError), ..) => "never started".into(),
+        (_, Some(code), ..) => format!("exit {code}"),
+        (_, None, Some(signal), Some(name)) => format!("signal {signal} ({name}){core}"),
+        (_, None, Some(signal), None) => format!("signal {signal}{core}"),
+        (Some(_), None, None, _) => "unknown".into(),
+        (None, None, None, _) => String::new(),
+    }
+}
+
+fn session_row(record: &SessionRecord) -> String {
+    let (what, at) = match record.head.record_type() {
+        RecordType::SessionStarted => ("started", record.times.started_at),
+        _ => ("ended", record.times.finished_at),
+    };
+    let lasted = record.times.duration_ns.map(duration).unwrap_or_default();
+    line(
+        &time(at),
+        what,
+        &who(&record.identity, record),
+        &end_in_words(&record.exit),
+        &lasted,
+    )
+}
+
+fn gap_row(record: &GapRecord) -> String {
+    let who = match record.sessions.len() {
+        0 => String::new(),
+        1 => "1 session may lack evidence".into(),
+        n => format!("{n} sessions may lack evidence"),
+    };
+    let how = match record.lost {
+        Some(lost) => format!("{}, {lost} lost", record.reason.words()),
+        None => record.reason.words().into(),
+    };
+    let lasted = record
+        .from_boot_ns
+        .zip(record.to_boot_ns)
+        .map(|(from, to)| duration(to.0.saturating_sub(from.0)));
+    line(
+        &time(record.to_at),
+        "gap",
+        &who,
+        &how,
+        &lasted.unwrap_or_default(),
+    )
+}
+
+fn agent_row(record: &AgentRecord) -> String {
+    let what = match record.head.record_type() {
+        RecordType::AgentStarted => "agent started",
+        _ => "agent stopped",
+    };
+    let who = format!("node {}", record.node_name.as_deref().unwrap_or("?"));
+    let how = match record.reason {
+        Some(reason) => reason.words().into(),
+        None => format!("debugtrail {}", record.version),
+    };
+    line(&time(Some(record.at)), what, &who, &how, "")
+}
+
+fn clock_row(record: &ClockStepRecord) -> String {
+    let who = format!("node {}", record.node_name.as_deref().unwrap_or("?"));
+    let sign = if record.step_ns < 0 {
+        "back"
+    } else {
+        "forward"
+    };
+    let how = format!("{sign} by {}", duration(record.step_ns.unsigned_abs()));
+    line(
+        &time(Some(record.after_at)),
+        "clock stepped",
+        &who,
+        &how,
+        "",
+    )
+}
+
+fn line(time: &str, what: &str, who: &str, how: &str, lasted: &str) -> String {
+    let (who, how) = (fit(who, WHO), fit(how, HOW));
+    let line = format!("{time:<TIME$}  {what:<WHAT$}  {who:<WHO$}  {how:<HOW$}  {lasted:>LASTED$}");
+    line.trim_end().to_owned()
+}
+
+/// Time of day with milliseconds.
+fn time(at: Option<WallTime>) -> String {
+    at.map_or_else(
+        || "?".into(),
+        |at| at.0.strftime("%H:%M:%S%.3fZ").to_string(),
+    )
+}
+
+/// Who it was; a session without a name goes by its id.
+fn who(identity: &Identity, record: &SessionRecord) -> String {
+    let names = [
+        &identity.namespace,
+        &identity.pod_name,
+        &identity.container_name,
+    ];
+    if names.iter().all(|name| name.is_none()) {
+        return record
+            .head
+            .session_id()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+    }
+    names.map(|name| name.as_deref().unwrap_or("?")).join("/")
+}
+
+/// `text` in at most `width` columns; the middle goes first, since the ends of a name tell most.
+/// Whatever a terminal could take for a command is replaced.
+fn fit(text: &str, width: usize) -> String {
+    let chars: Vec<char> = text
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
+    if chars.len() <= width {
+        return chars.into_iter().collect();
+    }
+    let head = (width - 1) / 2;
+    let tail = width - 1 - head;
+    chars[..head]
+        .iter()
+        .chain(&['…'])
+        .chain(&chars[chars.len() - tail..])
+        .collect()
+}
+
+/// A duration in at most [`LASTED`] columns.
+fn duration(nanos: u64) -> String {
+    let (micros, millis, seconds) = (nanos / 1_000, nanos / 1_000_000, nanos / 1_000_000_000);
+    match seconds {
+        0 if millis == 0 => format!("{micros}us"),
+        0 => format!("{millis}ms"),
+        1..60 => format!("{seconds}.{:03}s", millis % 1_000),
+        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
