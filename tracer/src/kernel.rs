@@ -1,0 +1,122 @@
+//! The witness: programs in the kernel, their maps and their ring.
+
+pub mod btf;
+pub mod event;
+pub mod fields;
+pub mod inspect;
+mod load;
+mod maps;
+pub mod observation;
+
+use std::io::Read;
+
+use aya::{
+    Ebpf,
+    maps::{MapData, RingBuf},
+    programs::Iter,
+};
+use aya_log::EbpfLogger;
+
+pub use event::Event;
+pub use load::{KernelError, LoadOptions};
+pub use maps::{LossCounts, Running, RunningMain};
+pub use observation::{EndSeen, MainSeen, Observation};
+
+use crate::ids::{BootNanos, CgroupId};
+use load::refused;
+
+/// The loaded and attached programs. Dropping it detaches them and leaves nothing behind.
+pub struct Kernel {
+    ebpf: Ebpf,
+    maps: maps::Maps,
+}
+
+/// The ring, readable when a program woke it.
+pub type Ring = RingBuf<MapData>;
+
+/// What the programs log, for `tracing`.
+pub type Logger = EbpfLogger<&'static dyn log::Log>;
+
+impl Kernel {
+    /// Loads the programs and attaches them; gives the ring beside them.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`]: each variant says what to do.
+    pub fn load(options: LoadOptions) -> Result<(Self, Ring), KernelError> {
+        let mut ebpf = load::load(options)?;
+        let ring = ebpf
+            .take_map(debugtrail_common::maps::EVENTS)
+            .ok_or_else(|| KernelError::Refused(anyhow::anyhow!("the object has no ring")))?;
+        let ring = RingBuf::try_from(ring)?;
+        let maps = maps::Maps::take(&mut ebpf)?;
+        Ok((Self { ebpf, maps }, ring))
+    }
+
+    /// The programs' own log; `None` when they were built without one.
+    pub fn logger(&mut self) -> Option<Logger> {
+        EbpfLogger::init(&mut self.ebpf).ok()
+    }
+
+    /// What has been witnessed of a cgroup; `None` when nothing is kept of it.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call.
+    pub fn observation(&self, cgroup: CgroupId) -> Result<Option<Observation>, KernelError> {
+        self.maps.observation(cgroup)
+    }
+
+    /// Every cgroup of which something is kept.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call.
+    pub fn cgroups(&self) -> Result<Vec<CgroupId>, KernelError> {
+        self.maps.cgroups()
+    }
+
+    /// Makes a cgroup part of the session at `root`: the ends of its members are told from now on.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call, such as a full map.
+    pub fn track(&mut self, cgroup: CgroupId, root: CgroupId) -> Result<(), KernelError> {
+        self.maps.track(cgroup, root)
+    }
+
+    /// Drops all that is kept of a cgroup.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call.
+    pub fn forget(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
+        self.maps.forget(cgroup)
+    }
+
+    /// Takes in cgroups that were there before the programs, and the processes in them.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call, or a scan that could not be read.
+    pub fn take_in(&mut self, running: &[Running], now: BootNanos) -> Result<(), KernelError> {
+        for cgroup in running {
+            self.maps.enter_running(cgroup, now)?;
+        }
+        let scan: &mut Iter = load::program(&mut self.ebpf, load::SCAN)?;
+        let link = scan.attach().map_err(refused)?;
+        let mut tasks = scan.take_link(link).map_err(refused)?.into_file().map_err(refused)?;
+        // The program writes nothing; reading to the end is what runs it.
+        tasks.read_to_end(&mut Vec::new()).map_err(KernelError::Scan)?;
+        Ok(())
+    }
+
+    /// Counts of loss since the load.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call.
+    pub fn loss(&self) -> Result<LossCounts, KernelError> {
+        self.maps.loss()
+    }
+}

@@ -1,0 +1,63 @@
+//! What the programs must know of the running kernel: offsets and argument counts, by name of the
+//! global that takes them. Pure.
+
+use debugtrail_common::{
+    fields::{EXIT_HAS_GROUP_DEAD, OOM_HAS_TASK},
+    kernel_fields,
+};
+
+use super::btf::{Btf, BtfError};
+
+macro_rules! field_table {
+    ($($name:ident = $($field:literal)|+;)*) => {
+        &[$((stringify!($name), &[$($field),+])),*]
+    };
+}
+
+/// Global -> the names a field goes by, newest kernel first.
+const FIELDS: &[(&str, &[&str])] = kernel_fields!(field_table);
+
+/// The value of every global.
+///
+/// # Errors
+///
+/// The first field or tracepoint that this kernel lacks.
+pub fn globals(btf: &Btf) -> Result<Vec<(&'static str, u32)>, BtfError> {
+    let mut globals = Vec::with_capacity(FIELDS.len() + 2);
+    for (global, names) in FIELDS {
+        globals.push((*global, offset(btf, names)?));
+    }
+    // Counted, never guessed from a version: distributions backport.
+    let exit_has_group_dead = btf.tracepoint_args("sched_process_exit")? >= 2;
+    globals.push((EXIT_HAS_GROUP_DEAD, exit_has_group_dead.into()));
+    // `(pid)` became `(task, uid)`.
+    let oom_has_task = btf.tracepoint_args("mark_victim")? >= 2;
+    globals.push((OOM_HAS_TASK, oom_has_task.into()));
+    Ok(globals)
+}
+
+fn offset(btf: &Btf, names: &[&str]) -> Result<u32, BtfError> {
+    let mut result = Err(BtfError::Malformed("a field has no name"));
+    for name in names {
+        let (structure, member) = name.split_once('.').unwrap_or((name, ""));
+        result = btf.offset(structure, member);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_is_named_as_structure_and_member() {
+        for (global, names) in FIELDS {
+            for name in *names {
+                assert_eq!(name.split('.').count(), 2, "{global}: {name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Loading the programs into the running kernel and attaching them.
+
+use std::io;
+
+use aya::{
+    Btf as AyaBtf, Ebpf, EbpfLoader,
+    programs::{BtfTracePoint, Iter},
+};
+use thiserror::Error;
+
+use super::btf::{Btf, BtfError};
+use super::fields;
+
+/// Where the kernel describes its types.
+const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+
+/// Program -> tracepoint. Ends are attached first and beginnings last, so that nothing that is
+/// seen to begin can end unseen.
+const HOOKS: [&str; 8] = [
+    "sched_process_free",
+    "sched_process_exit",
+    "mark_victim",
+    "sched_process_exec",
+    "sched_process_fork",
+    "cgroup_attach_task",
+    "cgroup_rmdir",
+    "cgroup_mkdir",
+];
+
+/// The program that goes over all tasks once.
+pub(super) const SCAN: &str = "scan_tasks";
+
+/// Aligned as the ELF reader wants it.
+#[repr(C, align(8))]
+struct Aligned<B: ?Sized>(B);
+static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("DEBUGTRAIL_BPF_OBJECT")));
+
+/// Why there is no witness.
+#[derive(Debug, Error)]
+pub enum KernelError {
+    /// The kernel has no BTF, or it can't be read.
+    #[error(
+        "can't read {BTF_PATH}: {0}; debugtrail needs a kernel of 5.10 or later built with CONFIG_DEBUG_INFO_BTF"
+    )]
+    NoBtf(io::Error),
+    /// The kernel lacks what the programs need.
+    #[error(transparent)]
+    Kernel(#[from] BtfError),
+    /// Not allowed to load BPF programs.
+    #[error(
+        "not allowed to load BPF programs: run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+    )]
+    NotAllowed,
+    /// The kernel refused something else; its verifier's words are in the source.
+    #[error("the kernel refused the BPF programs: {0:#}")]
+    Refused(anyhow::Error),
+    /// A map call failed.
+    #[error("reading the kernel's maps failed: {0}")]
+    Map(#[from] aya::maps::MapError),
+    /// Reading the scan failed.
+    #[error("going over the running tasks failed: {0}")]
+    Scan(io::Error),
+}
+
+/// What may be chosen at load.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// Size of the ring in bytes, a power of two of at least a page; `None` for the default, 1 MiB.
+    pub ring_bytes: Option<u32>,
+}
+
+/// Loads and attaches all programs. Dropping the result detaches them.
+pub(super) fn load(options: LoadOptions) -> Result<Ebpf, KernelError> {
+    let bytes = std::fs::read(BTF_PATH).map_err(KernelError::NoBtf)?;
+    let globals = fields::globals(&Btf::parse(&bytes)?)?;
+    let btf = AyaBtf::from_sys_fs().map_err(refused)?;
+    let mut loader = EbpfLoader::new();
+    loader.btf(Some(&btf));
+    for (name, value) in &globals {
+        loader.override_global(name, value, true);
+    }
+    if let Some(bytes) = options.ring_bytes {
+        loader.map_max_entries(debugtrail_common::maps::EVENTS, bytes);
+    }
+    let mut ebpf = loader.load(&OBJECT.0).map_err(refused)?;
+    let scan: &mut Iter = program(&mut ebpf, SCAN)?;
+    scan.load("task", &btf).map_err(refused)?;
+    for hook in HOOKS {
+        let program: &mut BtfTracePoint = program(&mut ebpf, hook)?;
+        program.load(hook, &btf).map_err(refused)?;
+    }
+    for hook in HOOKS {
+        let program: &mut BtfTracePoint = program(&mut ebpf, hook)?;
+        program.attach().map_err(refused)?;
+    }
+    Ok(ebpf)
+}
+
+/// A program of the object, as the type it is.
+pub(super) fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, KernelError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = aya::programs::ProgramError>,
+{
+    ebpf.program_mut(name)
+        .ok_or_else(|| KernelError::Refused(anyhow::anyhow!("the object has no program {name}")))?
+        .try_into()
+        .map_err(refused)
+}
+
+/// Tells "not allowed" from all else.
+pub(super) fn refused<E: std::error::Error + Send + Sync + 'static>(error: E) -> KernelError {
+    let error = anyhow::Error::new(error);
+    let denied = error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied)
+    });
+    if denied { KernelError::NotAllowed } else { KernelError::Refused(error) }
+}

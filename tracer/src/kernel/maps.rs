@@ -1,0 +1,181 @@
+//! The maps of the loaded programs, in userspace's terms.
+
+use std::collections::BTreeMap;
+
+use aya::{
+    Ebpf, Pod,
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
+};
+use debugtrail_common::{
+    cgroup::{CgroupEntry, PATH_LEN, Steps},
+    loss::Loss,
+    maps,
+    process::ProcessKey,
+};
+
+use super::load::KernelError;
+use super::observation::{Observation, observe};
+use crate::ids::{BootNanos, CgroupId, Pid};
+
+/// Counts of loss since the programs were loaded.
+pub type LossCounts = BTreeMap<Loss, u64>;
+
+/// The kernel writes an entry; userspace only adds and removes whole ones.
+pub(super) struct Maps {
+    cgroups: HashMap<MapData, u64, CgroupEntry>,
+    tracked: HashMap<MapData, u64, u64>,
+    mains: HashMap<MapData, ProcessKey, u64>,
+    members: HashMap<MapData, ProcessKey, u64>,
+    lost: PerCpuArray<MapData, u64>,
+    user_entries: Array<MapData, u64>,
+    /// The value of `user_entries`, of which this process is the only writer.
+    entries: u64,
+}
+
+/// A cgroup that was there before the programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Id of the cgroup.
+    pub cgroup: CgroupId,
+    /// Its path below the root of the v2 hierarchy.
+    pub path: String,
+    /// What is known of its main process.
+    pub main: RunningMain,
+}
+
+/// The main process of a cgroup that was there before the programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunningMain {
+    /// The runtime's init process.
+    Is(Pid),
+    /// The runtime has yet to exec it: the exec will be seen.
+    ToCome,
+    /// Nobody says.
+    Unknown,
+}
+
+impl Maps {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+        Ok(Self {
+            cgroups: HashMap::try_from(take(ebpf, maps::CGROUPS)?)?,
+            tracked: HashMap::try_from(take(ebpf, maps::TRACKED)?)?,
+            mains: HashMap::try_from(take(ebpf, maps::MAINS)?)?,
+            members: HashMap::try_from(take(ebpf, maps::MEMBERS)?)?,
+            lost: PerCpuArray::try_from(take(ebpf, maps::LOST)?)?,
+            user_entries: Array::try_from(take(ebpf, maps::USER_ENTRIES)?)?,
+            entries: 0,
+        })
+    }
+
+    /// What is known of a cgroup; `None` when it is of no interest (any more).
+    pub(super) fn observation(&self, cgroup: CgroupId) -> Result<Option<Observation>, KernelError> {
+        let Some(before) = get(&self.cgroups, &cgroup.0)? else { return Ok(None) };
+        let Some(fields) = get(&self.cgroups, &cgroup.0)? else { return Ok(None) };
+        Ok(observe(cgroup, &before, &fields))
+    }
+
+    /// Every cgroup of interest.
+    pub(super) fn cgroups(&self) -> Result<Vec<CgroupId>, KernelError> {
+        Ok(self.cgroups.keys().map(|id| id.map(CgroupId)).collect::<Result<_, _>>()?)
+    }
+
+    /// Marks a cgroup as part of the session whose root is `root`.
+    pub(super) fn track(&mut self, cgroup: CgroupId, root: CgroupId) -> Result<(), KernelError> {
+        Ok(self.tracked.insert(cgroup.0, root.0, 0)?)
+    }
+
+    /// Drops all that is kept of a cgroup.
+    pub(super) fn forget(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
+        let _ = self.tracked.remove(&cgroup.0);
+        let removed = match self.cgroups.remove(&cgroup.0) {
+            Ok(()) => true,
+            Err(error) => absent(error)?,
+        };
+        if removed {
+            self.count_entries(-1)?;
+        }
+        // Only after the entry: a hook that finds no entry adds no process.
+        remove_processes_of(&mut self.mains, cgroup)?;
+        remove_processes_of(&mut self.members, cgroup)
+    }
+
+    /// Enters a cgroup that was there before the programs; the task scan then finds its processes.
+    pub(super) fn enter_running(&mut self, running: &Running, now: BootNanos) -> Result<bool, KernelError> {
+        let mut entry = CgroupEntry {
+            steps: Steps { created: 1, entered: 1, ..Steps::default() },
+            created_boot_ns: now.0,
+            ..CgroupEntry::EMPTY
+        };
+        match running.main {
+            RunningMain::Is(pid) => {
+                entry.scan_main_tgid = pid.0;
+                entry.steps.main_scanned = 1;
+            }
+            RunningMain::Unknown => entry.steps.main_scanned = 1,
+            RunningMain::ToCome => {}
+        }
+        let path = running.path.as_bytes();
+        let len = path.len().min(PATH_LEN - 1);
+        entry.path[..len].copy_from_slice(&path[..len]);
+        entry.path_len = (len + 1) as u32;
+        const BPF_NOEXIST: u64 = 1;
+        match self.cgroups.insert(running.cgroup.0, entry, BPF_NOEXIST) {
+            Ok(()) => self.count_entries(1).map(|()| true),
+            // Made after the programs were attached: the kernel knows it better.
+            Err(error) if errno(&error) == Some(libc::EEXIST) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn loss(&self) -> Result<LossCounts, KernelError> {
+        Loss::ALL.into_iter().map(|kind| Ok((kind, self.lost.get(&(kind as u32), 0)?.iter().sum()))).collect()
+    }
+
+    fn count_entries(&mut self, change: i64) -> Result<(), KernelError> {
+        self.entries = self.entries.wrapping_add_signed(change);
+        Ok(self.user_entries.set(0, self.entries, 0)?)
+    }
+}
+
+fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, KernelError> {
+    ebpf.take_map(name).ok_or_else(|| KernelError::Refused(anyhow::anyhow!("the object has no map {name}")))
+}
+
+fn get<K: Pod, V: Pod>(map: &HashMap<MapData, K, V>, key: &K) -> Result<Option<V>, KernelError> {
+    match map.get(key, 0) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => absent(error).map(|_| None),
+    }
+}
+
+/// Ok(false) where a map call failed because there is no such key.
+fn absent(error: MapError) -> Result<bool, KernelError> {
+    match error {
+        MapError::KeyNotFound => Ok(false),
+        error if errno(&error) == Some(libc::ENOENT) => Ok(false),
+        error => Err(error.into()),
+    }
+}
+
+fn errno(error: &MapError) -> Option<i32> {
+    match error {
+        MapError::SyscallError(error) => error.io_error.raw_os_error(),
+        _ => None,
+    }
+}
+
+fn remove_processes_of(
+    map: &mut HashMap<MapData, ProcessKey, u64>,
+    cgroup: CgroupId,
+) -> Result<(), KernelError> {
+    // Walking a hash map that others change can skip or repeat keys, and can fail when the key it
+    // stands on goes away. What is left over leaves with its process.
+    let keys: Vec<_> =
+        map.iter().filter_map(Result::ok).filter(|(_, id)| *id == cgroup.0).map(|(key, _)| key).collect();
+    for key in keys {
+        if let Err(error) = map.remove(&key) {
+            absent(error)?;
+        }
+    }
+    Ok(())
+}

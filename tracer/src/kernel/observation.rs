@@ -1,0 +1,145 @@
+//! What the kernel has witnessed of one cgroup so far, in userspace's terms. Pure.
+
+use debugtrail_common::cgroup::CgroupEntry;
+
+use crate::ids::{BootNanos, CgroupId, Pid};
+use crate::record::WaitStatus;
+
+/// A cgroup and what has happened in it. It only ever grows: a later observation of the same
+/// cgroup holds all that an earlier one did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Id of the cgroup.
+    pub cgroup: CgroupId,
+    /// Its path below the root of the v2 hierarchy.
+    pub path: String,
+    /// Its mkdir; the scan for one found running.
+    pub created: BootNanos,
+    /// Whether anything was ever in it.
+    pub entered: bool,
+    /// The main process.
+    pub main: Option<MainSeen>,
+    /// Its end.
+    pub end: Option<EndSeen>,
+    /// The cgroup's rmdir.
+    pub removed: Option<BootNanos>,
+}
+
+/// The main process as the kernel saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MainSeen {
+    /// In the initial pid namespace.
+    pub pid: Pid,
+    /// In its own pid namespace; `None` where it could not be read.
+    pub pid_in_container: Option<Pid>,
+    /// When it was forked: with the pid, its identity.
+    pub forked: BootNanos,
+    /// Its first exec in the cgroup; `None` for one found running.
+    pub execed: Option<BootNanos>,
+    /// Name of the program, 15 bytes at most.
+    pub comm: String,
+    /// Path passed to execve; `None` for one found running.
+    pub filename: Option<String>,
+}
+
+/// The main process's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndSeen {
+    /// When.
+    pub at: BootNanos,
+    /// `at` was taken when the process was freed, some time after its end.
+    pub late: bool,
+    /// How, for the whole thread group.
+    pub status: WaitStatus,
+    /// The OOM killer chose the main process.
+    pub oom_victim: bool,
+}
+
+/// What an entry says. The map's value is copied while the kernel may write it: `steps` must come
+/// from a copy made before `fields` was, so that a step that is set has its fields in place.
+/// `None` while the entry is being made.
+#[must_use]
+pub fn observe(cgroup: CgroupId, before: &CgroupEntry, fields: &CgroupEntry) -> Option<Observation> {
+    let steps = before.steps;
+    (steps.created != 0).then(|| Observation {
+        cgroup,
+        path: text(&fields.path),
+        created: BootNanos(fields.created_boot_ns),
+        entered: steps.entered != 0,
+        main: (steps.main_started != 0).then(|| main_seen(fields)),
+        end: (steps.main_ended != 0).then(|| EndSeen {
+            at: BootNanos(fields.end.boot_ns),
+            late: fields.steps.end_late != 0,
+            status: WaitStatus(fields.end.wait_status),
+            oom_victim: fields.steps.oom_victim != 0,
+        }),
+        removed: (steps.removed != 0).then_some(BootNanos(fields.removed_boot_ns)),
+    })
+}
+
+fn main_seen(entry: &CgroupEntry) -> MainSeen {
+    let main = &entry.main;
+    MainSeen {
+        pid: Pid(main.tgid),
+        pid_in_container: (main.tgid_in_container != 0).then_some(Pid(main.tgid_in_container)),
+        forked: BootNanos(main.start_boot_ns),
+        execed: (main.exec_boot_ns != 0).then_some(BootNanos(main.exec_boot_ns)),
+        comm: text(&main.comm),
+        filename: (main.filename[0] != 0).then(|| text(&main.filename)),
+    }
+}
+
+/// Up to the first NUL; paths and names are bytes to the kernel.
+fn text(bytes: &[u8]) -> String {
+    let len = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..len]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use debugtrail_common::cgroup::{End, Steps};
+
+    use super::*;
+
+    const CGROUP: CgroupId = CgroupId(7);
+
+    fn ended() -> CgroupEntry {
+        let mut entry = CgroupEntry {
+            steps: Steps { created: 1, entered: 1, main_started: 1, main_ended: 1, ..Steps::default() },
+            created_boot_ns: 10,
+            end: End { boot_ns: 90, wait_status: 42 << 8, reserved: 0 },
+            ..CgroupEntry::EMPTY
+        };
+        entry.path[..5].copy_from_slice(b"/a/b\0");
+        entry.main.tgid = 4242;
+        entry.main.exec_boot_ns = 50;
+        entry.main.start_boot_ns = 40;
+        entry.main.comm[..3].copy_from_slice(b"sh\0");
+        entry
+    }
+
+    #[test]
+    fn an_entry_being_made_says_nothing() {
+        assert_eq!(observe(CGROUP, &CgroupEntry::EMPTY, &CgroupEntry::EMPTY), None);
+    }
+
+    #[test]
+    fn a_step_counts_only_when_it_was_set_before_the_fields_were_read() {
+        let mut before = ended();
+        before.steps.main_ended = 0;
+        assert_eq!(observe(CGROUP, &before, &ended()).unwrap().end, None);
+    }
+
+    #[test]
+    fn an_end_is_read_with_its_main_process() {
+        let seen = observe(CGROUP, &ended(), &ended()).unwrap();
+        assert_eq!(seen.path, "/a/b");
+        assert_eq!(
+            seen.end,
+            Some(EndSeen { at: BootNanos(90), late: false, status: WaitStatus(42 << 8), oom_victim: false })
+        );
+        let main = seen.main.unwrap();
+        assert_eq!((main.pid, main.execed, main.comm.as_str()), (Pid(4242), Some(BootNanos(50)), "sh"));
+        assert_eq!((main.pid_in_container, main.filename), (None, None));
+    }
+}
