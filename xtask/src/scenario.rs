@@ -1,17 +1,68 @@
-//! Scenarios.
+//! Scenarios: what a person runs, and the records it must give. Run by tests, by the demo and by
+//! `cargo xtask scenario` alike.
 
-/// Runs one scenario for a person.
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::cluster::{Cluster, Options};
+use crate::{build, repo, setup};
+
+pub mod access;
+pub mod api;
+pub mod check;
+pub mod feed;
+pub mod folder;
+pub mod matcher;
+pub mod pod;
+pub mod report;
+pub mod run;
+pub mod runtime;
+pub mod trace;
+
+use access::Access;
+use folder::Scenario;
+
+/// Runs one scenario for a person: on the kept cluster where there is one, else on one that is taken down after it.
 ///
 /// # Errors
-/// When a step fails.
-pub fn run_one(_name: &str) -> anyhow::Result<()> {
-    anyhow::bail!("scenarios are being written")
+/// When it cannot be run, or gives other records than it must.
+pub fn run_one(name: &str) -> Result<()> {
+    let scenario = Scenario::find(&folder(), name)?;
+    setup::run()?;
+    build::run()?;
+    let kept = Cluster::attach()?;
+    let (cluster, is_kept) = match kept {
+        Some(cluster) => (cluster, true),
+        None => (Cluster::up(&Options::default())?, false),
+    };
+    println!("{}: {}\n", scenario.name, scenario.title);
+    let outcome = run::run(&scenario, &Access::embedded(&cluster));
+    if !is_kept {
+        cluster.down()?;
+    }
+    let outcome = outcome?;
+    println!("{}", report::text(&outcome));
+    if !outcome.findings.is_empty() {
+        bail!("{} is not as expected:\n  {}", scenario.name, outcome.findings.join("\n  "));
+    }
+    println!("\nAll as expected.");
+    Ok(())
 }
 
 /// Lists the scenarios.
 ///
 /// # Errors
-/// When the folder cannot be read.
-pub fn list() -> anyhow::Result<()> {
-    anyhow::bail!("scenarios are being written")
+/// When a folder cannot be read.
+pub fn list() -> Result<()> {
+    for scenario in Scenario::all(&folder())? {
+        println!("{:<26} {}", scenario.name, scenario.title);
+    }
+    Ok(())
+}
+
+/// Where the scenarios lie.
+#[must_use]
+pub fn folder() -> PathBuf {
+    repo::root().join("scenarios")
 }

@@ -1,0 +1,130 @@
+//! How a scenario reaches its cluster: the embedded one, or the one of the current kubeconfig.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::{command, repo};
+
+/// Where the kernel gives out this boot's id; a node object's nodeInfo.bootID is the same.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Access to a cluster with this machine as one of its nodes.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// Of the embedded cluster; the user's own otherwise.
+    kubeconfig: Option<PathBuf>,
+    /// containerd's socket, where it is known: the runtime is asked for its own word on every exit.
+    pub runtime_socket: Option<PathBuf>,
+    /// This machine's node.
+    pub node_name: String,
+}
+
+impl Access {
+    /// Access to an embedded cluster; nothing of the user's environment has a say.
+    #[must_use]
+    pub fn embedded(cluster: &Cluster) -> Self {
+        Self {
+            kubeconfig: Some(cluster.kubeconfig().to_owned()),
+            runtime_socket: Some(cluster.runtime_socket()),
+            node_name: cluster.node_name().to_owned(),
+        }
+    }
+
+    /// Access to the current kubeconfig's cluster, as the user's own `kubectl` sees it.
+    ///
+    /// # Errors
+    /// When there is none, or this machine is not one of its nodes: the kernel has to be the session's.
+    pub fn current() -> Result<Self> {
+        let mut access = Self { kubeconfig: None, runtime_socket: None, node_name: String::new() };
+        let nodes = access.kubectl_output(&["get", "nodes", "-o", "json"])?;
+        let nodes: Value = serde_json::from_str(&nodes).context("kubectl get nodes gave no JSON")?;
+        let boot_id = std::fs::read_to_string(BOOT_ID).with_context(|| format!("cannot read {BOOT_ID}"))?;
+        access.node_name = node_with_boot_id(&nodes, boot_id.trim())?;
+        Ok(access)
+    }
+
+    /// The name of the context in use, where it is the user's.
+    ///
+    /// # Errors
+    /// When the kubeconfig has no current context.
+    pub fn context(&self) -> Result<String> {
+        Ok(self.kubectl_output(&["config", "current-context"])?.trim().to_owned())
+    }
+
+    /// `kubectl` on this cluster.
+    #[must_use]
+    pub fn kubectl(&self) -> Command {
+        let program = match self.kubeconfig {
+            Some(_) => repo::kubernetes_tools().join("kubectl"),
+            None => PathBuf::from("kubectl"),
+        };
+        let mut command = Command::new(program);
+        self.set_environment(&mut command);
+        command
+    }
+
+    /// Runs `kubectl` to its end and gives what it printed.
+    ///
+    /// # Errors
+    /// When it fails; the error carries its stderr.
+    pub fn kubectl_output(&self, arguments: &[&str]) -> Result<String> {
+        command::output(self.kubectl().args(arguments))
+    }
+
+    /// `debugtrail trace` of this node, without further options.
+    #[must_use]
+    pub fn trace(&self) -> Command {
+        let binary = std::env::var_os("DEBUGTRAIL_BIN").map_or_else(repo::debugtrail_binary, PathBuf::from);
+        let mut command = Command::new(binary);
+        command.args(["trace", "--output", "json", "--node", &self.node_name]);
+        if let Some(kubeconfig) = &self.kubeconfig {
+            command.arg("--kubeconfig").arg(kubeconfig);
+        }
+        self.set_environment(&mut command);
+        command
+    }
+
+    /// Makes a program that calls `kubectl` reach this cluster.
+    pub fn set_environment(&self, command: &mut Command) {
+        let Some(kubeconfig) = &self.kubeconfig else { return };
+        let inherited = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(repo::kubernetes_tools()).chain(std::env::split_paths(&inherited));
+        if let Ok(path) = std::env::join_paths(folders) {
+            command.env("PATH", path);
+        }
+        command.env("KUBECONFIG", kubeconfig);
+    }
+}
+
+fn node_with_boot_id(nodes: &Value, boot_id: &str) -> Result<String> {
+    let items = nodes["items"].as_array().map_or(&[][..], Vec::as_slice);
+    let name = |node: &Value| node["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    match items.iter().find(|node| node["status"]["nodeInfo"]["bootID"] == boot_id) {
+        Some(node) => Ok(name(node)),
+        None => bail!(
+            "this machine is not a node of the current kubeconfig's cluster; run this on one of: {}",
+            items.iter().map(name).collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::node_with_boot_id;
+    use serde_json::json;
+
+    #[test]
+    fn the_node_is_the_one_that_booted_as_this_machine_did() {
+        let nodes = json!({"items": [
+            {"metadata": {"name": "a"}, "status": {"nodeInfo": {"bootID": "1"}}},
+            {"metadata": {"name": "b"}, "status": {"nodeInfo": {"bootID": "2"}}},
+        ]});
+        assert_eq!(node_with_boot_id(&nodes, "2").unwrap(), "b");
+        let error = node_with_boot_id(&nodes, "3").unwrap_err().to_string();
+        assert!(error.ends_with("run this on one of: a, b"), "{error}");
+    }
+}

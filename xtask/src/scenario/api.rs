@@ -1,0 +1,221 @@
+//! What the API says of a debug container, and where that differs from the record. Pure.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// The API's last word on one container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ApiView {
+    /// `running`, `waiting`, `terminated`, or empty where there is no status.
+    pub state: String,
+    /// Why, in the API's words, of `state`.
+    pub reason: Option<String>,
+    /// The end, from `state` or, where a failed start hides it, from `lastState`.
+    pub end: Option<ApiEnd>,
+    /// The end stands in `lastState` only.
+    pub hidden: bool,
+    /// The Pod object is gone, and the status with it.
+    pub deleted: bool,
+}
+
+/// A `terminated` state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiEnd {
+    /// 128 + signal for signals, too.
+    pub exit_code: i64,
+    /// Never seen set.
+    pub signal: Option<i64>,
+    /// Such as `Error`, `OOMKilled`, `StartError`.
+    pub reason: String,
+    /// Whole seconds.
+    pub started_at: Option<Timestamp>,
+    /// Whole seconds.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl ApiView {
+    /// Reads a debug container's status out of a pod.
+    #[must_use]
+    pub fn of(pod: &Value, container: &str, deleted: bool) -> Self {
+        let statuses = pod["status"]["ephemeralContainerStatuses"].as_array();
+        let status =
+            statuses.into_iter().flatten().find(|status| status["name"] == container).unwrap_or(&Value::Null);
+        let state = status["state"].as_object().and_then(|state| state.keys().next());
+        let state = state.cloned().unwrap_or_default();
+        let reason = status["state"][&state]["reason"].as_str().map(str::to_owned);
+        let now = end(&status["state"]["terminated"]);
+        let hidden = now.is_none() && !status["lastState"]["terminated"].is_null();
+        let end = now.or_else(|| end(&status["lastState"]["terminated"]));
+        Self { state, reason, end, hidden, deleted }
+    }
+
+    /// True once the API will say no more.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.deleted || self.end.is_some()
+    }
+
+    /// What it says, for a person.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.deleted {
+            lines.push("Pod object gone; last seen:".to_owned());
+        }
+        let reason = self.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        lines.push(format!("state: {}{reason}", if self.state.is_empty() { "none" } else { &self.state }));
+        if let Some(end) = &self.end {
+            let place = if self.hidden { "lastState: " } else { "" };
+            let signal = end.signal.map_or("not set".to_owned(), |signal| signal.to_string());
+            lines.push(format!("{place}exitCode: {}", end.exit_code));
+            lines.push(format!("{place}signal: {signal}"));
+            if let (Some(from), Some(to)) = (end.started_at, end.finished_at) {
+                lines.push(format!("{place}{from} to {to}"));
+            }
+        }
+        lines
+    }
+
+    /// Where it differs from the record of the same session.
+    #[must_use]
+    pub fn differs_from(&self, record: &Value) -> Vec<String> {
+        let mut differences = Vec::new();
+        let Some(end) = &self.end else {
+            differences.push(match self.deleted {
+                true => {
+                    format!("says nothing of the end: the Pod object went while the state was {}", self.state)
+                }
+                false => format!("says nothing of the end: the state is {}", self.state),
+            });
+            return differences;
+        };
+        if self.hidden {
+            differences.push(format!("the state is {}; only lastState tells of an end", self.state));
+        }
+        differences.extend(code_differs(end, record));
+        if end.reason == "OOMKilled" && record["exit_class"] != "OOM" {
+            differences.push("says OOMKilled, but this session's main process was not the victim".to_owned());
+        }
+        differences.extend(duration_differs(end, record));
+        differences
+    }
+}
+
+fn end(terminated: &Value) -> Option<ApiEnd> {
+    let time = |key: &str| terminated[key].as_str().and_then(|time| time.parse().ok());
+    Some(ApiEnd {
+        exit_code: terminated["exitCode"].as_i64()?,
+        signal: terminated["signal"].as_i64(),
+        reason: terminated["reason"].as_str().unwrap_or_default().to_owned(),
+        started_at: time("startedAt"),
+        finished_at: time("finishedAt"),
+    })
+}
+
+fn code_differs(end: &ApiEnd, record: &Value) -> Option<String> {
+    let (code, said) = (record["exit_code"].as_i64(), end.exit_code);
+    match record["signal"].as_i64() {
+        _ if record["exit_class"] == "START_ERROR" => {
+            Some(format!("says {said}, but nothing ever ran that could exit"))
+        }
+        Some(signal) if end.signal == Some(signal) => None,
+        Some(_) => Some(format!("says {said} without a signal: `exit {said}` would look the same")),
+        None if code == Some(said) && said > 128 => {
+            Some(format!("{said} looks like signal {}, but it was an exit", said - 128))
+        }
+        None if code == Some(said) => None,
+        None => Some(format!("says {said}, but the code was {}", record["exit_code"])),
+    }
+}
+
+fn duration_differs(end: &ApiEnd, record: &Value) -> Option<String> {
+    let said = end.finished_at?.duration_since(end.started_at?).as_secs_f64();
+    let Some(ran) = record["duration_seconds"].as_f64() else {
+        return Some(format!("its times span {said} s, but nothing ran"));
+    };
+    #[expect(clippy::float_cmp, reason = "whole seconds are exact in both")]
+    (said != ran).then(|| format!("its times span {said} s; it ran for {ran} s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ApiView;
+    use serde_json::{Value, json};
+
+    fn pod(state: &Value, last: &Value) -> Value {
+        json!({"status": {"ephemeralContainerStatuses": [{"name": "dbg", "state": state, "lastState": last}]}})
+    }
+
+    fn terminated(code: i64, reason: &str) -> Value {
+        json!({"terminated": {"exitCode": code, "reason": reason,
+            "startedAt": "2026-11-23T15:26:54Z", "finishedAt": "2026-11-23T15:26:57Z"}})
+    }
+
+    fn differences(state: &Value, last: &Value, deleted: bool, record: &Value) -> Vec<String> {
+        ApiView::of(&pod(state, last), "dbg", deleted).differs_from(record)
+    }
+
+    #[test]
+    fn a_plain_exit_differs_in_the_duration_alone() {
+        let record =
+            json!({"exit_code": 42, "signal": null, "exit_class": "ERROR", "duration_seconds": 3.004});
+        assert_eq!(
+            differences(&terminated(42, "Error"), &json!({}), false, &record),
+            ["its times span 3 s; it ran for 3.004 s"]
+        );
+    }
+
+    #[test]
+    fn a_signal_and_its_double() {
+        let killed =
+            json!({"exit_code": null, "signal": 9, "exit_class": "SIGKILL", "duration_seconds": 3.0});
+        let exits = json!({"exit_code": 137, "signal": null, "exit_class": "ERROR", "duration_seconds": 3.0});
+        let state = terminated(137, "Error");
+        assert_eq!(
+            differences(&state, &json!({}), false, &killed),
+            ["says 137 without a signal: `exit 137` would look the same"]
+        );
+        assert_eq!(
+            differences(&state, &json!({}), false, &exits),
+            ["137 looks like signal 9, but it was an exit"]
+        );
+    }
+
+    #[test]
+    fn an_innocent_is_told() {
+        let record = json!({"exit_code": 3, "signal": null, "exit_class": "ERROR", "duration_seconds": 3.0});
+        assert_eq!(
+            differences(&terminated(3, "OOMKilled"), &json!({}), false, &record),
+            ["says OOMKilled, but this session's main process was not the victim"]
+        );
+    }
+
+    #[test]
+    fn a_failed_start_is_dug_out_of_last_state() {
+        let record =
+            json!({"exit_code": null, "signal": null, "exit_class": "START_ERROR", "duration_seconds": null});
+        let view = ApiView::of(
+            &pod(&json!({"waiting": {"reason": "RunContainerError"}}), &terminated(128, "StartError")),
+            "dbg",
+            false,
+        );
+        assert!(view.hidden && view.is_final());
+        assert_eq!(view.differs_from(&record).len(), 3);
+    }
+
+    #[test]
+    fn a_deleted_pod_says_nothing() {
+        let record = json!({"exit_code": 44, "signal": null, "exit_class": "ERROR", "duration_seconds": 3.0});
+        assert_eq!(
+            differences(&json!({"running": {}}), &json!({}), true, &record),
+            ["says nothing of the end: the Pod object went while the state was running"]
+        );
+    }
+
+    #[test]
+    fn an_unknown_container_has_no_state_and_is_not_final() {
+        let view = ApiView::of(&json!({}), "dbg", false);
+        assert_eq!(view, ApiView::default());
+        assert!(!view.is_final());
+    }
+}

@@ -1,0 +1,153 @@
+//! Do the records fit what a scenario expects? Pure.
+//!
+//! Beside the scenario's own expectations stand those that every scenario implies: the identity of the pod is
+//! right in every record, a session ends exactly once, and containers that are no session have no record.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::folder::Expect;
+use super::matcher::mismatches;
+use super::runtime::Task;
+
+/// How far the runtime's clock reading at the reaping may lie from the kernel's at the end. They differ by scheduling,
+/// which has no bound; an offset gone wrong is seen all the same.
+const REAPING_SECONDS: i64 = 5;
+
+/// The records that are about sessions.
+pub fn sessions(records: &[Value]) -> impl Iterator<Item = &Value> {
+    records.iter().filter(|record| record["type"].as_str().is_some_and(|kind| kind.starts_with("session_")))
+}
+
+/// What is wrong with the records of one scenario; empty when all is as expected. `identity` is a partial record
+/// that each session record has to fit.
+#[must_use]
+pub fn findings(expect: &Expect, identity: &Value, records: &[Value]) -> Vec<String> {
+    let mut found = Vec::new();
+    for wanted in &expect.records {
+        found.extend(one(wanted, records));
+    }
+    for record in sessions(records) {
+        let about = about(record);
+        let container = record["container_name"].as_str().unwrap_or_default();
+        if !expect.truth.contains_key(container) {
+            found.push(format!("{about}: this container is no session"));
+        }
+        found.extend(mismatches(identity, record).into_iter().map(|line| format!("{about}: {line}")));
+        found.extend(contradictions(record).into_iter().map(|line| format!("{about}: {line}")));
+    }
+    found.extend(ends_once(records));
+    found.extend(
+        records.iter().filter(|record| !record.is_object()).map(|line| format!("not a record: {line}")),
+    );
+    found
+}
+
+/// What is wrong with a `session_ended`, by the runtime's own word on the same container.
+#[must_use]
+pub fn against_runtime(record: &Value, task: &Task) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut same = |field: &str, said: &Value, runtime: Option<u32>| {
+        if said.as_u64() != runtime.map(u64::from) {
+            found
+                .push(format!("{}: {field}: the runtime says {runtime:?}, the record {said}", about(record)));
+        }
+    };
+    same("main.pid", &record["main"]["pid"], task.pid);
+    same("container_exit_code", &record["container_exit_code"], task.exit_status);
+    if let (Some(finished), Some(exited)) = (time(&record["finished_at"]), task.exited_at)
+        && exited.duration_since(finished).as_secs().abs() > REAPING_SECONDS
+    {
+        found.push(format!(
+            "{}: finished_at: the runtime says {exited}, the record {finished}",
+            about(record)
+        ));
+    }
+    found
+}
+
+fn about(record: &Value) -> String {
+    let word = |key: &str| record[key].as_str().unwrap_or("?").to_owned();
+    format!("{} of {}", word("type"), word("container_name"))
+}
+
+fn one(wanted: &Value, records: &[Value]) -> Vec<String> {
+    let same = |record: &&Value| {
+        record["type"] == wanted["type"] && record["container_name"] == wanted["container_name"]
+    };
+    let given: Vec<&Value> = records.iter().filter(same).collect();
+    let about = about(wanted);
+    match given.as_slice() {
+        [record] => mismatches(wanted, record).into_iter().map(|line| format!("{about}: {line}")).collect(),
+        [] => vec![format!("{about}: there is none")],
+        more => vec![format!("{about}: there are {}", more.len())],
+    }
+}
+
+/// Each session starts at most once, ends exactly once, and in this order.
+fn ends_once(records: &[Value]) -> Vec<String> {
+    let mut order: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for record in sessions(records) {
+        let kind = record["type"].as_str().unwrap_or_default();
+        if matches!(kind, "session_started" | "session_ended") {
+            order.entry(record["session_id"].as_str().unwrap_or("null")).or_default().push(kind);
+        }
+    }
+    let wrong = |kinds: &[&str]| !matches!(kinds, ["session_started", "session_ended"] | ["session_ended"]);
+    order
+        .into_iter()
+        .filter(|(_, kinds)| wrong(kinds))
+        .map(|(session, kinds)| format!("session {session}: its records are {}", kinds.join(", ")))
+        .collect()
+}
+
+/// Where a record contradicts itself.
+fn contradictions(record: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let id = format!("{}:{}", word(&record["type"]), word(&record["session_id"]));
+    if record["id"] != id.as_str() {
+        found.push(format!("id is {}, not {id}", record["id"]));
+    }
+    if !record["container_id"].is_null()
+        && !word(&record["container_id"]).ends_with(&word(&record["session_id"]))
+    {
+        found.push(format!("container_id {} is not of this session", record["container_id"]));
+    }
+    let (code, signal) = (record["exit_code"].as_i64(), record["signal"].as_i64());
+    if code.is_some() && signal.is_some() {
+        found.push("has an exit code and a signal".to_owned());
+    }
+    let shown = code.or(signal.map(|signal| 128 + signal));
+    if record["container_exit_code"].as_i64() != shown {
+        found.push(format!("container_exit_code is {}, not {shown:?}", record["container_exit_code"]));
+    }
+    found.extend(times(record));
+    found
+}
+
+/// The boot times, the duration and the wall times say the same, to the nanosecond.
+fn times(record: &Value) -> Option<String> {
+    let boot = |key: &str| word(&record[key]).parse::<i128>().ok();
+    let said = boot("duration_ns");
+    let (Some(from), Some(to)) = (boot("started_boot_ns"), boot("finished_boot_ns")) else {
+        return said.map(|_| "a duration without a start and an end".to_owned());
+    };
+    let ran = to - from;
+    let wall = time(&record["finished_at"])?.as_nanosecond() - time(&record["started_at"])?.as_nanosecond();
+    (said != Some(ran) || wall != ran)
+        .then(|| format!("boot times differ by {ran} ns, wall times by {wall} ns, duration_ns is {said:?}"))
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

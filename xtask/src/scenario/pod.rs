@@ -1,0 +1,157 @@
+//! A scenario's namespace and pod, and the API's view of the pod as it changes.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::access::Access;
+use super::api::ApiView;
+use super::feed::Feed;
+use crate::interrupt::{self, Cleanup};
+
+/// A namespace of its own, gone with everything in it when dropped.
+#[derive(Debug)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    _cleanup: Cleanup,
+}
+
+impl Namespace {
+    /// Makes a new one whose name begins with `prefix`, and returns when pods can be made in it.
+    ///
+    /// # Errors
+    /// When the API refuses.
+    pub fn create(access: &Access, prefix: &str) -> Result<Self> {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": format!("{prefix}-")}});
+        let name = create(access, &["-o", "jsonpath={.metadata.name}"], &namespace)?;
+        let cleanup = interrupt::on_exit({
+            let (access, name) = (access.clone(), name.clone());
+            move || {
+                let delete = ["delete", "namespace", &name, "--wait=false"];
+                if let Err(error) = access.kubectl_output(&delete) {
+                    eprintln!("namespace {name} is left behind: {error:#}");
+                }
+            }
+        });
+        // Pods are refused until the controller manager has made it.
+        let account = ["wait", "serviceaccount/default", "-n", &name, "--for=create", "--timeout=60s"];
+        access.kubectl_output(&account)?;
+        Ok(Self { name, _cleanup: cleanup })
+    }
+}
+
+/// A running pod, and what the API has said of it.
+#[derive(Debug)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    watch: Feed<Value>,
+}
+
+impl Pod {
+    /// Makes the pod of a manifest on this machine's node and returns when it runs.
+    ///
+    /// # Errors
+    /// When it does not get Ready.
+    pub fn run(access: &Access, namespace: &str, manifest: &Path) -> Result<Self> {
+        let dry_run = access
+            .kubectl()
+            .args(["create", "--dry-run=client", "-o", "json", "-n", namespace, "-f"])
+            .arg(manifest)
+            .output()
+            .context("cannot start kubectl")?;
+        ensure!(
+            dry_run.status.success(),
+            "{}: {}",
+            manifest.display(),
+            String::from_utf8_lossy(&dry_run.stderr)
+        );
+        let mut pod: Value = serde_json::from_slice(&dry_run.stdout)?;
+        // The kernel that witnesses is this machine's.
+        pod["spec"]["nodeName"] = access.node_name.clone().into();
+        let made = create(access, &["-n", namespace, "-o", "json"], &pod)?;
+        let made: Value = serde_json::from_str(&made).context("kubectl create gave no JSON")?;
+        let word = |key: &str| made["metadata"][key].as_str().unwrap_or_default().to_owned();
+        let (name, uid) = (word("name"), word("uid"));
+        let watch = watch(access, namespace, &name)?;
+        let pod = Self { namespace: namespace.to_owned(), name, uid, watch };
+        pod.wait_for("a Ready pod", Duration::from_secs(120), |pod, _| is_ready(pod).then_some(()))?;
+        Ok(pod)
+    }
+
+    /// Waits until `found` finds what it looks for in the newest pod object; its second argument says that the object
+    /// is gone and the first is how it was last seen.
+    ///
+    /// # Errors
+    /// When `timeout` passes before; the error shows the pod's status.
+    pub fn wait_for<R>(
+        &self,
+        what: &str,
+        timeout: Duration,
+        mut found: impl FnMut(&Value, bool) -> Option<R>,
+    ) -> Result<R> {
+        let waited = self.watch.wait_for(what, timeout, |events| {
+            let event = events.last()?;
+            found(&event["object"], event["type"] == "DELETED")
+        });
+        waited.with_context(|| {
+            let status =
+                self.watch.look(|events| events.last().map(|event| event["object"]["status"].to_string()));
+            format!("pod {}/{}, status {}", self.namespace, self.name, status.unwrap_or_default())
+        })
+    }
+
+    /// The API's view of a debug container right now.
+    #[must_use]
+    pub fn api_view(&self, container: &str) -> ApiView {
+        self.watch.look(|events| events.last().map_or_else(ApiView::default, |event| view(event, container)))
+    }
+}
+
+fn view(event: &Value, container: &str) -> ApiView {
+    ApiView::of(&event["object"], container, event["type"] == "DELETED")
+}
+
+fn watch(access: &Access, namespace: &str, name: &str) -> Result<Feed<Value>> {
+    let mut command = access.kubectl();
+    command.args(["get", "pod", name, "-n", namespace, "--watch", "--output-watch-events", "-o", "json"]);
+    Feed::start(command, |stdout| {
+        serde_json::Deserializer::from_reader(stdout).into_iter::<Value>().map_while(Result::ok)
+    })
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}
+
+fn create(access: &Access, arguments: &[&str], object: &Value) -> Result<String> {
+    let mut child = access
+        .kubectl()
+        .args(["create", "-f", "-"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start kubectl")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(object.to_string().as_bytes()).context("kubectl create did not read its input")?;
+    }
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "kubectl create {}: {}", object["kind"], said.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

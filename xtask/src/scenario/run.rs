@@ -1,0 +1,130 @@
+//! Runs one scenario for real: pod, run.sh, and then truth, API and record of every session.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::access::Access;
+use super::api::ApiView;
+use super::check;
+use super::folder::Scenario;
+use super::pod::{Namespace, Pod};
+use super::runtime::{Task, Tasks};
+use super::trace::Trace;
+
+/// How long after run.sh a record or the API's last word may take. Only a lost one takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The image of every debug container.
+pub const IMAGE: &str = "local/busybox:1";
+
+/// One session of a scenario, from all sides.
+#[derive(Debug)]
+pub struct Session {
+    /// The debug container.
+    pub container: String,
+    /// How it ends, in the scenario's words.
+    pub truth: String,
+    /// The runtime's own word, where it is asked and ever started it.
+    pub task: Option<Task>,
+    /// The API's last word.
+    pub api: ApiView,
+    /// Its `session_ended`.
+    pub record: Option<Value>,
+}
+
+/// What came of a scenario.
+#[derive(Debug)]
+pub struct Outcome {
+    /// In the order of the containers' names.
+    pub sessions: Vec<Session>,
+    /// What is not as expected; empty when all is.
+    pub findings: Vec<String>,
+}
+
+/// Runs a scenario with a tracer of its own.
+///
+/// # Errors
+/// When it cannot be run to its end. Records that are not as expected are findings, no errors.
+pub fn run(scenario: &Scenario, access: &Access) -> Result<Outcome> {
+    let tasks = access.runtime_socket.as_deref().map(Tasks::listen).transpose()?;
+    let trace = Trace::start(access, &[])?;
+    let namespace = Namespace::create(access, "scenario")?;
+    let pod = Pod::run(access, &namespace.name, &scenario.folder.join("pod.yaml"))?;
+    run_script(scenario, access, &pod)?;
+
+    let mut findings = Vec::new();
+    for container in scenario.expect.truth.keys() {
+        // Not an error here: what is missing is told beside what came.
+        let _ = trace.wait_for_session("session_ended", container, PATIENCE);
+        let last_word =
+            |object: &Value, deleted: bool| ApiView::of(object, container, deleted).is_final().then_some(());
+        let said = pod.wait_for(&format!("the API's last word on {container}"), PATIENCE, last_word);
+        findings.extend(said.err().map(|error| format!("{error:#}")));
+    }
+    let records: Vec<Value> = trace.stop()?.into_iter().filter(|record| is_of(record, &pod)).collect();
+    findings.extend(check::findings(&scenario.expect, &identity(access, &pod), &records));
+    let sessions = sessions(scenario, &pod, tasks.as_ref(), &records);
+    findings.extend(sessions.iter().flat_map(|session| match (&session.record, &session.task) {
+        (Some(record), Some(task)) => check::against_runtime(record, task),
+        _ => Vec::new(),
+    }));
+    Ok(Outcome { sessions, findings })
+}
+
+/// Runs the scenario's run.sh as a person would.
+fn run_script(scenario: &Scenario, access: &Access, pod: &Pod) -> Result<()> {
+    let mut command = Command::new("bash");
+    command.arg(scenario.folder.join("run.sh")).stdin(Stdio::null());
+    command.env("NAMESPACE", &pod.namespace).env("POD", &pod.name).env("IMAGE", IMAGE);
+    access.set_environment(&mut command);
+    let output = command.output().context("cannot start bash")?;
+    ensure!(
+        output.status.success(),
+        "{}/run.sh failed: {}\n{}",
+        scenario.name,
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// Keeps this pod's records, and what is no record at all.
+fn is_of(record: &Value, pod: &Pod) -> bool {
+    !record.is_object()
+        || record["pod_uid"] == pod.uid.as_str()
+        || record["namespace"] == pod.namespace.as_str()
+}
+
+/// What is true of every record of the pod's debug containers.
+fn identity(access: &Access, pod: &Pod) -> Value {
+    json!({
+        "schema": "debugtrail.dev/record/v1",
+        "namespace": pod.namespace,
+        "pod_name": pod.name,
+        "pod_uid": pod.uid,
+        "image": IMAGE,
+        "node_name": access.node_name,
+        "session_kind": "ephemeral",
+    })
+}
+
+fn sessions(scenario: &Scenario, pod: &Pod, tasks: Option<&Tasks>, records: &[Value]) -> Vec<Session> {
+    let tasks = tasks.map(Tasks::so_far).unwrap_or_default();
+    let session = |(container, truth): (&String, &String)| {
+        let ends =
+            |record: &&Value| record["type"] == "session_ended" && record["container_name"] == **container;
+        let record = records.iter().find(ends).cloned();
+        let id = record.as_ref().and_then(|record| record["session_id"].as_str());
+        Session {
+            container: container.clone(),
+            truth: truth.clone(),
+            task: id.and_then(|id| tasks.get(id)).cloned(),
+            api: pod.api_view(container),
+            record,
+        }
+    };
+    scenario.expect.truth.iter().map(session).collect()
+}

@@ -1,0 +1,105 @@
+//! containerd's own word on every container: the truth that is measured beside the tracer.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::feed::Feed;
+
+/// What containerd said of one container's main process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Task {
+    /// Its pid on the host.
+    pub pid: Option<u32>,
+    /// As a shell would show it: a signal is 128 + its number.
+    pub exit_status: Option<u32>,
+    /// When the shim reaped it.
+    pub exited_at: Option<Timestamp>,
+    /// Somebody in its memory cgroup, or in one around it, was killed for want of memory.
+    pub oom: bool,
+}
+
+/// `ctr events`: containerd's tasks as they start and end.
+#[derive(Debug)]
+pub struct Tasks(Feed<Event>);
+
+impl Tasks {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When `ctr` cannot be started.
+    pub fn listen(socket: &Path) -> Result<Self> {
+        let mut command = Command::new("ctr");
+        command.arg("--address").arg(socket).args(["--namespace", "k8s.io", "events"]);
+        Ok(Self(Feed::start(command, |stdout| {
+            stdout.lines().map_while(Result::ok).filter_map(|line| parse(&line))
+        })?))
+    }
+
+    /// Waits until containerd has said that this container's main process is gone.
+    ///
+    /// # Errors
+    /// When `timeout` passes before.
+    pub fn wait_for_exit(&self, container_id: &str, timeout: Duration) -> Result<Task> {
+        self.0.wait_for(&format!("containerd's exit event of {container_id}"), timeout, |events| {
+            tasks(events).remove(container_id).filter(|task| task.exit_status.is_some())
+        })
+    }
+
+    /// All that was said so far, by container id.
+    #[must_use]
+    pub fn so_far(&self) -> BTreeMap<String, Task> {
+        self.0.look(tasks)
+    }
+}
+
+/// One event about a task; others are not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Event {
+    Start { container_id: String, pid: Option<u32> },
+    Exit { container_id: String, pid: Option<u32>, exit_status: u32, exited_at: Option<Timestamp> },
+    Oom { container_id: String },
+}
+
+fn tasks(events: &[Event]) -> BTreeMap<String, Task> {
+    let mut tasks: BTreeMap<String, Task> = BTreeMap::new();
+    for event in events {
+        match event.clone() {
+            Event::Start { container_id, pid } => tasks.entry(container_id).or_default().pid = pid,
+            Event::Exit { container_id, pid, exit_status, exited_at } => {
+                let task = tasks.entry(container_id).or_default();
+                task.pid = pid;
+                task.exit_status = Some(exit_status);
+                task.exited_at = exited_at;
+            }
+            Event::Oom { container_id } => tasks.entry(container_id).or_default().oom = true,
+        }
+    }
+    tasks
+}
+
+/// A line is `TIME NAMESPACE TOPIC JSON`; the JSON leaves out what is zero.
+fn parse(line: &str) -> Option<Event> {
+    let (head, json) = line.split_at(line.find('{')?);
+    let json: Value = serde_json::from_str(json).ok()?;
+    let container_id = json["container_id"].as_str()?.to_owned();
+    let pid = json["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+    match head.split_whitespace().last()? {
+        "/tasks/start" => Some(Event::Start { container_id, pid }),
+        "/tasks/oom" => Some(Event::Oom { container_id }),
+        // An exec in the container has an id of its own.
+        "/tasks/exit" if json["id"] == container_id.as_str() => Some(Event::Exit {
+            container_id,
+            pid,
+            exit_status: json["exit_status"].as_u64().unwrap_or(0).try_into().ok()?,
+            exited_at: json["exited_at"].as_str().and_then(|time| time.parse().ok()),
+        }),
+        _ => None,
+    }
+}
