@@ -24,8 +24,10 @@ const UPID_SIZE: u64 = 16;
 /// Reads the field at the offset of a structure.
 #[inline(always)]
 pub fn read<T: Copy>(base: Ptr, offset: &Global<u32>) -> T {
+    // Volatile, so that LLVM does not fold this load and one of a map's value into a single
+    // instruction: the verifier wants one type of pointer at each.
     // SAFETY: the verifier only accepts loads at a field of the pointer's BTF type.
-    unsafe { *base.byte_add(offset.load() as usize).cast::<T>() }
+    unsafe { base.byte_add(offset.load() as usize).cast::<T>().read_volatile() }
 }
 
 /// Whether the task is the first of its thread group (also after an exec from another thread,

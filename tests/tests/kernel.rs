@@ -1,0 +1,10 @@
+//! The kernel tier: the programs on this machine's kernel, against cgroups and processes made by hand.
+//!
+//! No runtime and no Kubernetes: what a container's main process looks like to the kernel is a child in a
+//! cgroup and a mount namespace of its own.
+
+#[path = "kernel/support.rs"]
+mod support;
+
+#[path = "kernel/ends.rs"]
+mod ends;

@@ -1,0 +1,133 @@
+//! A cgroup made by hand, a main process in it, and a witness to ask.
+
+use std::{
+    fs, io,
+    os::unix::{
+        fs::MetadataExt,
+        process::{CommandExt, ExitStatusExt},
+    },
+    path::PathBuf,
+    process::{Child, Command},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use debugtrail::{
+    cgroup::hierarchy::Hierarchy,
+    ids::{BootNanos, CgroupId},
+    kernel::{Kernel, LoadOptions, Observation, Ring},
+    record::WaitStatus,
+};
+
+/// A loaded witness.
+pub struct Witness {
+    pub kernel: Kernel,
+    pub ring: Ring,
+}
+
+impl Witness {
+    pub fn new() -> Self {
+        Self::with(LoadOptions::default())
+    }
+
+    pub fn with(options: LoadOptions) -> Self {
+        let (kernel, ring) = Kernel::load(options).expect("the kernel tier needs root and a kernel with BTF");
+        Self { kernel, ring }
+    }
+
+    /// Waits until the cgroup's entry says what is wanted.
+    pub fn await_entry(&self, cgroup: CgroupId, wanted: impl Fn(&Observation) -> bool) -> Observation {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut last = None;
+        while Instant::now() < deadline {
+            last = self.kernel.observation(cgroup).expect("the entry can be read");
+            if let Some(seen) = last.as_ref().filter(|seen| wanted(seen)) {
+                return seen.clone();
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("the kernel did not say what was wanted; the entry is {last:#?}");
+    }
+}
+
+/// A cgroup that is removed at the end, its processes killed.
+pub struct TestCgroup {
+    pub id: CgroupId,
+    pub dir: PathBuf,
+}
+
+impl TestCgroup {
+    pub fn new(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let hierarchy = Hierarchy::find().expect("the kernel tier needs a cgroup2 mount");
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = hierarchy.mount().join(format!("debugtrail-test-{}-{n}-{name}", std::process::id()));
+        fs::create_dir(&dir).expect("a cgroup can be made");
+        let id = CgroupId(fs::metadata(&dir).expect("a cgroup has an inode").ino());
+        Self { id, dir }
+    }
+
+    /// Starts a program as a container's main process: in this cgroup, in its own mount namespace.
+    pub fn main(&self, program: &str, args: &[&str]) -> Child {
+        let mut command = Command::new(program);
+        command.args(args);
+        self.spawn(command, true)
+    }
+
+    pub fn spawn(&self, mut command: Command, own_mount_namespace: bool) -> Child {
+        let procs = self.dir.join("cgroup.procs");
+        // SAFETY: between fork and exec only system calls are made, none of which allocates or locks.
+        unsafe {
+            command.pre_exec(move || {
+                if own_mount_namespace && libc::unshare(libc::CLONE_NEWNS) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                fs::write(&procs, "0")
+            });
+        }
+        command.spawn().expect("a process can be started in a cgroup")
+    }
+
+    pub fn remove(&self) {
+        kill_all(&self.dir);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while fs::remove_dir(&self.dir).is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
+            assert!(Instant::now() < deadline, "{} can't be removed", self.dir.display());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for TestCgroup {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.remove();
+        } else {
+            kill_all(&self.dir);
+            let _ = fs::remove_dir(&self.dir);
+        }
+    }
+}
+
+fn kill_all(dir: &std::path::Path) {
+    // Since 5.14; older kernels kill one by one.
+    if fs::write(dir.join("cgroup.kill"), "1").is_ok() {
+        return;
+    }
+    for pid in fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default().lines() {
+        if let Ok(pid) = pid.parse() {
+            // SAFETY: a plain system call; the pid is of a cgroup that this test made.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+    }
+}
+
+/// The parent's own word.
+pub fn wait(child: &mut Child) -> WaitStatus {
+    WaitStatus(child.wait().expect("a child can be waited for").into_raw())
+}
+
+pub fn now() -> BootNanos {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    BootNanos(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+}
