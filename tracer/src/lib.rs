@@ -1,6 +1,9 @@
 //! debugtrail: how every Kubernetes debug session ended, witnessed by the kernel.
 
+pub mod cgroup;
 pub mod clock;
 pub mod ids;
 pub mod kernel;
+pub mod pods;
 pub mod record;
+pub mod runtime;

@@ -1,0 +1,8 @@
+//! What the container runtime says of a container: the annotations of its OCI bundle.
+
+pub mod bundle;
+pub mod bundles;
+mod shims;
+
+pub use bundle::{ContainerKind, ContainerMeta};
+pub use bundles::{Bundles, RuntimeFacts};
