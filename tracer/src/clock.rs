@@ -4,10 +4,14 @@
 //! then; [`OffsetHistory`] (pure) keeps the offsets, [`ClockWatch`] (I/O) measures them.
 
 mod history;
+mod kernel;
 mod times;
+mod watch;
 
 pub use history::{ClockStep, OffsetHistory, OffsetSample, STEP_THRESHOLD_NS};
+pub use kernel::{boot_id, state};
 pub use times::{SessionTimes, WallTime};
+pub use watch::{ClockWatch, boot_now, sample};
 
 use serde::Serialize;
 

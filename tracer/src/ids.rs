@@ -55,9 +55,7 @@ impl ContainerId {
     /// Takes `text` if it is an id; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let hex = text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let hex = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         (text.len() == Self::LEN && hex).then(|| Self(text.to_owned()))
     }
 
@@ -146,10 +144,7 @@ mod tests {
 
     #[test]
     fn container_ids_are_64_lower_case_hex_digits() {
-        assert_eq!(
-            ContainerId::parse(ID).map(|id| id.to_string()),
-            Some(ID.to_owned())
-        );
+        assert_eq!(ContainerId::parse(ID).map(|id| id.to_string()), Some(ID.to_owned()));
         assert_eq!(ContainerId::parse(&ID[1..]), None);
         assert_eq!(ContainerId::parse(&ID.to_uppercase()), None);
         assert_eq!(ContainerId::parse(&ID.replace('f', "g")), None);
@@ -168,10 +163,7 @@ mod tests {
 
     #[test]
     fn big_numbers_are_json_strings() {
-        assert_eq!(
-            serde_json::to_string(&BootNanos(u64::MAX)).unwrap(),
-            "\"18446744073709551615\""
-        );
+        assert_eq!(serde_json::to_string(&BootNanos(u64::MAX)).unwrap(), "\"18446744073709551615\"");
         assert_eq!(serde_json::to_string(&CgroupId(7)).unwrap(), "\"7\"");
         assert_eq!(serde_json::to_string(&Pid(26623)).unwrap(), "26623");
     }

@@ -18,8 +18,8 @@ pub use exit::{Exit, ExitClass, WaitStatus};
 pub use gap::{GapReason, GapRecord};
 pub use head::{Head, RecordType, SCHEMA, SessionId};
 pub use session::{
-    ExitMeaning, Identity, KernelKill, KilledBy, KillerPlace, MainProcess, RequestedBy,
-    SessionKind, SessionRecord, Severity,
+    ExitMeaning, Identity, KernelKill, KilledBy, KillerPlace, MainProcess, RequestedBy, SessionKind,
+    SessionRecord, Severity,
 };
 
 use serde::Serialize;

@@ -52,9 +52,7 @@ impl OffsetHistory {
     /// A history that starts with `first`, which also stands for all time before it.
     #[must_use]
     pub fn new(first: OffsetSample) -> Self {
-        Self {
-            samples: VecDeque::from([first]),
-        }
+        Self { samples: VecDeque::from([first]) }
     }
 
     /// Adds a sample; says so where it shows a step. A sample older than the newest is ignored.
@@ -87,17 +85,12 @@ impl OffsetHistory {
     /// no end). So a step in between neither bends their difference nor back-dates the end.
     #[must_use]
     pub fn session_times(&self, start: Option<BootNanos>, end: Option<BootNanos>) -> SessionTimes {
-        let wall = |boot| {
-            end.or(start)
-                .map(|anchor| self.in_force_at(anchor).wall_at(boot))
-        };
+        let wall = |boot| end.or(start).map(|anchor| self.in_force_at(anchor).wall_at(boot));
         let duration = start.zip(end).map(|(start, end)| end.since(start));
         SessionTimes {
             started_at: start.and_then(wall),
             finished_at: end.and_then(wall),
-            duration_ns: start
-                .zip(end)
-                .map(|(start, end)| end.0.saturating_sub(start.0)),
+            duration_ns: start.zip(end).map(|(start, end)| end.0.saturating_sub(start.0)),
             duration_seconds: duration.map(|duration| duration.as_secs_f64()),
             started_boot_ns: start,
             finished_boot_ns: end,
@@ -130,10 +123,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn sample(second: u64, offset_ns: i64) -> OffsetSample {
-        OffsetSample {
-            boot: BootNanos(second * SECOND),
-            offset_ns,
-        }
+        OffsetSample { boot: BootNanos(second * SECOND), offset_ns }
     }
 
     fn at(second: u64) -> BootNanos {
@@ -144,27 +134,16 @@ mod tests {
     fn wall_time_is_boot_time_plus_the_offset_in_force() {
         let mut history = OffsetHistory::new(sample(1000, OFFSET));
         history.observe(sample(1010, OFFSET + 3_600_000_000_000));
-        assert_eq!(
-            history.wall_at(at(990)).to_string(),
-            "2026-11-23T15:26:44.000000000Z"
-        );
-        assert_eq!(
-            history.wall_at(at(1009)).to_string(),
-            "2026-11-23T15:27:03.000000000Z"
-        );
-        assert_eq!(
-            history.wall_at(at(1010)).to_string(),
-            "2026-11-23T16:27:04.000000000Z"
-        );
+        assert_eq!(history.wall_at(at(990)).to_string(), "2026-11-23T15:26:44.000000000Z");
+        assert_eq!(history.wall_at(at(1009)).to_string(), "2026-11-23T15:27:03.000000000Z");
+        assert_eq!(history.wall_at(at(1010)).to_string(), "2026-11-23T16:27:04.000000000Z");
     }
 
     #[test]
     fn a_step_is_told_from_a_slew() {
         let mut history = OffsetHistory::new(sample(1000, OFFSET));
         assert_eq!(history.observe(sample(1010, OFFSET + 5_000_000)), None);
-        let step = history
-            .observe(sample(1020, OFFSET + 5_000_000 - 7_200_000_000_000))
-            .unwrap();
+        let step = history.observe(sample(1020, OFFSET + 5_000_000 - 7_200_000_000_000)).unwrap();
         assert_eq!(step.step_ns, -7_200_000_000_000);
         assert_eq!(step.before.to_string(), "2026-11-23T15:27:14.005000000Z");
         assert_eq!(step.after.to_string(), "2026-11-23T13:27:14.005000000Z");
@@ -175,14 +154,8 @@ mod tests {
         let mut history = OffsetHistory::new(sample(1000, OFFSET));
         history.observe(sample(1005, OFFSET - 86_400_000_000_000));
         let times = history.session_times(Some(at(1002)), Some(at(1008)));
-        assert_eq!(
-            times.started_at.unwrap().to_string(),
-            "2026-11-22T15:26:56.000000000Z"
-        );
-        assert_eq!(
-            times.finished_at.unwrap().to_string(),
-            "2026-11-22T15:27:02.000000000Z"
-        );
+        assert_eq!(times.started_at.unwrap().to_string(), "2026-11-22T15:26:56.000000000Z");
+        assert_eq!(times.finished_at.unwrap().to_string(), "2026-11-22T15:27:02.000000000Z");
         assert_eq!(times.duration_ns, Some(6 * SECOND));
         assert_eq!(times.duration_seconds, Some(6.0));
     }
@@ -192,10 +165,7 @@ mod tests {
         let mut history = OffsetHistory::new(sample(1000, OFFSET));
         history.observe(sample(1005, 0));
         let times = history.session_times(Some(at(1002)), None);
-        assert_eq!(
-            times.started_at.unwrap().to_string(),
-            "2026-11-23T15:26:56.000000000Z"
-        );
+        assert_eq!(times.started_at.unwrap().to_string(), "2026-11-23T15:26:56.000000000Z");
         assert_eq!((times.finished_at, times.duration_ns), (None, None));
         assert_eq!(history.session_times(None, None), SessionTimes::default());
     }

@@ -15,11 +15,7 @@ impl WallTime {
     /// From nanoseconds of the Unix epoch; the nearest representable time where out of range (years -9999 to 9999).
     #[must_use]
     pub fn from_unix_nanos(nanos: i128) -> Self {
-        let nearest = if nanos < 0 {
-            Timestamp::MIN
-        } else {
-            Timestamp::MAX
-        };
+        let nearest = if nanos < 0 { Timestamp::MIN } else { Timestamp::MAX };
         Self(Timestamp::from_nanosecond(nanos).unwrap_or(nearest))
     }
 }
@@ -56,10 +52,7 @@ pub struct SessionTimes {
     pub finished_boot_ns: Option<BootNanos>,
 }
 
-#[expect(
-    clippy::ref_option,
-    reason = "the signature that serialize_with asks for"
-)]
+#[expect(clippy::ref_option, reason = "the signature that serialize_with asks for")]
 fn as_string<S: Serializer>(nanos: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
     match nanos {
         Some(nanos) => serializer.collect_str(nanos),
@@ -74,14 +67,8 @@ mod tests {
     #[test]
     fn wall_times_always_show_nanoseconds() {
         let at = |nanos| WallTime::from_unix_nanos(nanos).to_string();
-        assert_eq!(
-            at(1_795_447_614_123_456_789),
-            "2026-11-23T15:26:54.123456789Z"
-        );
-        assert_eq!(
-            at(1_795_447_614_000_000_000),
-            "2026-11-23T15:26:54.000000000Z"
-        );
+        assert_eq!(at(1_795_447_614_123_456_789), "2026-11-23T15:26:54.123456789Z");
+        assert_eq!(at(1_795_447_614_000_000_000), "2026-11-23T15:26:54.000000000Z");
         assert_eq!(at(0), "1970-01-01T00:00:00.000000000Z");
         assert_eq!(at(-1), "1969-12-31T23:59:59.999999999Z");
     }

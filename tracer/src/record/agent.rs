@@ -54,23 +54,8 @@ impl AgentRecord {
         clock: ClockState,
     ) -> Self {
         let head = Head::of_node(RecordType::AgentStarted, &clock.boot_id, sequence);
-        let AgentIdentity {
-            node_name,
-            version,
-            kernel_release,
-            pid,
-        } = agent;
-        Self {
-            head,
-            node_name,
-            version,
-            kernel_release,
-            pid,
-            reason: None,
-            at,
-            boot_ns,
-            clock,
-        }
+        let AgentIdentity { node_name, version, kernel_release, pid } = agent;
+        Self { head, node_name, version, kernel_release, pid, reason: None, at, boot_ns, clock }
     }
 
     /// An `agent_stopped`.
@@ -84,11 +69,7 @@ impl AgentRecord {
         clock: ClockState,
     ) -> Self {
         let head = Head::of_node(RecordType::AgentStopped, &clock.boot_id, sequence);
-        Self {
-            head,
-            reason: Some(reason),
-            ..Self::started(agent, sequence, boot_ns, at, clock)
-        }
+        Self { head, reason: Some(reason), ..Self::started(agent, sequence, boot_ns, at, clock) }
     }
 }
 
@@ -143,12 +124,7 @@ pub struct ClockStepRecord {
 impl ClockStepRecord {
     /// The record of `step`.
     #[must_use]
-    pub fn new(
-        step: &ClockStep,
-        node_name: Option<String>,
-        sequence: u64,
-        clock: ClockState,
-    ) -> Self {
+    pub fn new(step: &ClockStep, node_name: Option<String>, sequence: u64, clock: ClockState) -> Self {
         Self {
             head: Head::of_node(RecordType::ClockStepped, &clock.boot_id, sequence),
             node_name,

@@ -26,14 +26,7 @@ impl Evidence {
     /// The kernel's word alone: no name, no runtime, no API, nothing lost.
     #[must_use]
     pub fn of_kernel(kernel: KernelEvidence) -> Self {
-        Self {
-            kernel,
-            named_by: None,
-            kind_by: None,
-            runtime: None,
-            api: None,
-            lost_events: 0,
-        }
+        Self { kernel, named_by: None, kind_by: None, runtime: None, api: None, lost_events: 0 }
     }
 }
 

@@ -32,10 +32,7 @@ impl WaitStatus {
         match (low & 0x7f, code) {
             (0, code) if low == 0 => Some(End::Exited(code)),
             (0 | 0x7f, _) => None,
-            (signal, 0) => Some(End::Signaled {
-                signal,
-                core: low & 0x80 != 0,
-            }),
+            (signal, 0) => Some(End::Signaled { signal, core: low & 0x80 != 0 }),
             _ => None,
         }
     }
@@ -106,18 +103,11 @@ impl Exit {
     }
 
     fn unwitnessed(class: ExitClass) -> Self {
-        Self {
-            exit_class: Some(class),
-            ..Self::default()
-        }
+        Self { exit_class: Some(class), ..Self::default() }
     }
 
     fn exited(code: u8) -> Self {
-        let class = if code == 0 {
-            ExitClass::Clean
-        } else {
-            ExitClass::Error
-        };
+        let class = if code == 0 { ExitClass::Clean } else { ExitClass::Error };
         Self {
             exit_code: Some(code),
             core_dumped: Some(false),
@@ -189,22 +179,9 @@ mod tests {
     fn every_exit_code() {
         for code in 0..=255u8 {
             let exit = Exit::witnessed(WaitStatus(i32::from(code) << 8), false);
-            assert_eq!(
-                (exit.exit_code, exit.container_exit_code),
-                (Some(code), Some(code))
-            );
-            assert_eq!(
-                (exit.signal, exit.signal_name, exit.core_dumped),
-                (None, None, Some(false))
-            );
-            assert_eq!(
-                exit.exit_class,
-                Some(if code == 0 {
-                    ExitClass::Clean
-                } else {
-                    ExitClass::Error
-                })
-            );
+            assert_eq!((exit.exit_code, exit.container_exit_code), (Some(code), Some(code)));
+            assert_eq!((exit.signal, exit.signal_name, exit.core_dumped), (None, None, Some(false)));
+            assert_eq!(exit.exit_class, Some(if code == 0 { ExitClass::Clean } else { ExitClass::Error }));
         }
     }
 
@@ -214,10 +191,7 @@ mod tests {
             for (bit, core) in [(0, false), (0x80, true)] {
                 let exit = Exit::witnessed(WaitStatus(i32::from(signal) | bit), false);
                 assert_eq!((exit.exit_code, exit.signal), (None, Some(signal)));
-                assert_eq!(
-                    (exit.core_dumped, exit.container_exit_code),
-                    (Some(core), Some(128 + signal))
-                );
+                assert_eq!((exit.core_dumped, exit.container_exit_code), (Some(core), Some(128 + signal)));
                 let class = match signal {
                     9 => ExitClass::Sigkill,
                     15 => ExitClass::Sigterm,

@@ -88,24 +88,14 @@ impl Head {
     #[must_use]
     pub fn of_session(record_type: RecordType, session_id: SessionId) -> Self {
         let id = format!("{}:{session_id}", record_type.name());
-        Self {
-            schema: SCHEMA,
-            record_type,
-            id,
-            session_id: Some(session_id),
-        }
+        Self { schema: SCHEMA, record_type, id, session_id: Some(session_id) }
     }
 
     /// Of a record about the node: `type:boot_id:sequence`. The caller never gives a sequence twice in a boot.
     #[must_use]
     pub fn of_node(record_type: RecordType, boot: &BootId, sequence: u64) -> Self {
         let id = format!("{}:{boot}:{sequence}", record_type.name());
-        Self {
-            schema: SCHEMA,
-            record_type,
-            id,
-            session_id: None,
-        }
+        Self { schema: SCHEMA, record_type, id, session_id: None }
     }
 
     /// What the record is about.
@@ -153,10 +143,7 @@ mod tests {
             RecordType::AgentStopped,
             RecordType::ClockStepped,
         ] {
-            assert_eq!(
-                serde_json::to_string(&record_type).unwrap(),
-                format!("\"{}\"", record_type.name())
-            );
+            assert_eq!(serde_json::to_string(&record_type).unwrap(), format!("\"{}\"", record_type.name()));
         }
     }
 }

@@ -41,21 +41,14 @@ impl SessionRecord {
     /// A `session_started` with nothing known but its evidence; fill in what is.
     #[must_use]
     pub fn started(session_id: SessionId, evidence: Evidence, clock: ClockState) -> Self {
-        Self::new(
-            Head::of_session(RecordType::SessionStarted, session_id),
-            evidence,
-            clock,
-        )
+        Self::new(Head::of_session(RecordType::SessionStarted, session_id), evidence, clock)
     }
 
     /// A `session_ended` with nothing known but how it ended and its evidence; fill in what is.
     #[must_use]
     pub fn ended(session_id: SessionId, exit: Exit, evidence: Evidence, clock: ClockState) -> Self {
         let head = Head::of_session(RecordType::SessionEnded, session_id);
-        Self {
-            exit,
-            ..Self::new(head, evidence, clock)
-        }
+        Self { exit, ..Self::new(head, evidence, clock) }
     }
 
     fn new(head: Head, evidence: Evidence, clock: ClockState) -> Self {

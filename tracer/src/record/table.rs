@@ -1,8 +1,7 @@
 //! Records as lines for people: a header, then one line of at most [`WIDTH`] columns a record. Pure.
 
 use super::{
-    AgentRecord, ClockStepRecord, Exit, ExitClass, GapRecord, Identity, Record, RecordType,
-    SessionRecord,
+    AgentRecord, ClockStepRecord, Exit, ExitClass, GapRecord, Identity, Record, RecordType, SessionRecord,
 };
 use crate::clock::WallTime;
 
@@ -18,13 +17,7 @@ const LASTED: usize = 8;
 /// The columns' names.
 #[must_use]
 pub fn header() -> String {
-    line(
-        "TIME (UTC)",
-        "WHAT",
-        "NAMESPACE/POD/CONTAINER",
-        "HOW",
-        "LASTED",
-    )
+    line("TIME (UTC)", "WHAT", "NAMESPACE/POD/CONTAINER", "HOW", "LASTED")
 }
 
 /// The record's line.
@@ -41,17 +34,8 @@ pub fn row(record: &Record) -> String {
 /// How a session ended, in words: `exit 42`, `signal 9 (SIGKILL)`, `OOM killed`.
 #[must_use]
 pub fn end_in_words(exit: &Exit) -> String {
-    let core = if exit.core_dumped == Some(true) {
-        ", core"
-    } else {
-        ""
-    };
-    match (
-        exit.exit_class,
-        exit.exit_code,
-        exit.signal,
-        &exit.signal_name,
-    ) {
+    let core = if exit.core_dumped == Some(true) { ", core" } else { "" };
+    match (exit.exit_class, exit.exit_code, exit.signal, &exit.signal_name) {
         (Some(ExitClass::Oom), ..) => "OOM killed".into(),
         (Some(ExitClass::StartError), ..) => "never started".into(),
         (_, Some(code), ..) => format!("exit {code}"),
@@ -68,13 +52,7 @@ fn session_row(record: &SessionRecord) -> String {
         _ => ("ended", record.times.finished_at),
     };
     let lasted = record.times.duration_ns.map(duration).unwrap_or_default();
-    line(
-        &time(at),
-        what,
-        &who(&record.identity, record),
-        &end_in_words(&record.exit),
-        &lasted,
-    )
+    line(&time(at), what, &who(&record.identity, record), &end_in_words(&record.exit), &lasted)
 }
 
 fn gap_row(record: &GapRecord) -> String {
@@ -87,17 +65,9 @@ fn gap_row(record: &GapRecord) -> String {
         Some(lost) => format!("{}, {lost} lost", record.reason.words()),
         None => record.reason.words().into(),
     };
-    let lasted = record
-        .from_boot_ns
-        .zip(record.to_boot_ns)
-        .map(|(from, to)| duration(to.0.saturating_sub(from.0)));
-    line(
-        &time(record.to_at),
-        "gap",
-        &who,
-        &how,
-        &lasted.unwrap_or_default(),
-    )
+    let lasted =
+        record.from_boot_ns.zip(record.to_boot_ns).map(|(from, to)| duration(to.0.saturating_sub(from.0)));
+    line(&time(record.to_at), "gap", &who, &how, &lasted.unwrap_or_default())
 }
 
 fn agent_row(record: &AgentRecord) -> String {
@@ -115,19 +85,9 @@ fn agent_row(record: &AgentRecord) -> String {
 
 fn clock_row(record: &ClockStepRecord) -> String {
     let who = format!("node {}", record.node_name.as_deref().unwrap_or("?"));
-    let sign = if record.step_ns < 0 {
-        "back"
-    } else {
-        "forward"
-    };
+    let sign = if record.step_ns < 0 { "back" } else { "forward" };
     let how = format!("{sign} by {}", duration(record.step_ns.unsigned_abs()));
-    line(
-        &time(Some(record.after_at)),
-        "clock stepped",
-        &who,
-        &how,
-        "",
-    )
+    line(&time(Some(record.after_at)), "clock stepped", &who, &how, "")
 }
 
 fn line(time: &str, what: &str, who: &str, how: &str, lasted: &str) -> String {
@@ -138,25 +98,14 @@ fn line(time: &str, what: &str, who: &str, how: &str, lasted: &str) -> String {
 
 /// Time of day with milliseconds.
 fn time(at: Option<WallTime>) -> String {
-    at.map_or_else(
-        || "?".into(),
-        |at| at.0.strftime("%H:%M:%S%.3fZ").to_string(),
-    )
+    at.map_or_else(|| "?".into(), |at| at.0.strftime("%H:%M:%S%.3fZ").to_string())
 }
 
 /// Who it was; a session without a name goes by its id.
 fn who(identity: &Identity, record: &SessionRecord) -> String {
-    let names = [
-        &identity.namespace,
-        &identity.pod_name,
-        &identity.container_name,
-    ];
+    let names = [&identity.namespace, &identity.pod_name, &identity.container_name];
     if names.iter().all(|name| name.is_none()) {
-        return record
-            .head
-            .session_id()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        return record.head.session_id().map(ToString::to_string).unwrap_or_default();
     }
     names.map(|name| name.as_deref().unwrap_or("?")).join("/")
 }
@@ -164,20 +113,13 @@ fn who(identity: &Identity, record: &SessionRecord) -> String {
 /// `text` in at most `width` columns; the middle goes first, since the ends of a name tell most.
 /// Whatever a terminal could take for a command is replaced.
 fn fit(text: &str, width: usize) -> String {
-    let chars: Vec<char> = text
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect();
+    let chars: Vec<char> = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if chars.len() <= width {
         return chars.into_iter().collect();
     }
     let head = (width - 1) / 2;
     let tail = width - 1 - head;
-    chars[..head]
-        .iter()
-        .chain(&['…'])
-        .chain(&chars[chars.len() - tail..])
-        .collect()
+    chars[..head].iter().chain(&['…']).chain(&chars[chars.len() - tail..]).collect()
 }
 
 /// A duration in at most [`LASTED`] columns.
