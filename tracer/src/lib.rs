@@ -7,3 +7,4 @@ pub mod kernel;
 pub mod pods;
 pub mod record;
 pub mod runtime;
+pub mod session;

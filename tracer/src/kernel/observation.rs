@@ -17,6 +17,8 @@ pub struct Observation {
     pub created: BootNanos,
     /// Whether anything was ever in it.
     pub entered: bool,
+    /// It was there before the programs were, with its main process already running.
+    pub found_running: bool,
     /// The main process.
     pub main: Option<MainSeen>,
     /// Its end.
@@ -66,6 +68,7 @@ pub fn observe(cgroup: CgroupId, before: &CgroupEntry, fields: &CgroupEntry) -> 
         path: text(&fields.path),
         created: BootNanos(fields.created_boot_ns),
         entered: steps.entered != 0,
+        found_running: steps.main_scanned != 0,
         main: (steps.main_started != 0).then(|| main_seen(fields)),
         end: (steps.main_ended != 0).then(|| EndSeen {
             at: BootNanos(fields.end.boot_ns),

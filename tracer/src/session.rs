@@ -1,0 +1,11 @@
+//! From what kernel, runtime and API say of cgroups to what is reported of sessions. Pure: values and the
+//! time in, [`Action`]s out.
+
+mod container;
+mod naming;
+pub mod report;
+mod tracker;
+
+pub use container::Container;
+pub use naming::{Naming, Policy, UNRESOLVED_AFTER, Verdict, decide};
+pub use tracker::{Action, Tracker};

@@ -1,0 +1,157 @@
+//! All that is known of one container while it is of interest. Pure.
+
+use std::collections::BTreeMap;
+
+use super::naming::{Naming, Question, Verdict};
+use crate::ids::{BootNanos, CgroupId, ContainerId, PodRef};
+use crate::kernel::{EndSeen, MainSeen, Observation};
+use crate::runtime::RuntimeFacts;
+
+/// One container, from its first cgroup to its last.
+#[derive(Clone, Debug)]
+pub struct Container {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its pod, as the path calls it.
+    pub pod: PodRef,
+    /// When it was first seen.
+    pub first_seen: BootNanos,
+    /// What the runtime says of it.
+    pub runtime: Option<RuntimeFacts>,
+    /// What it is.
+    pub verdict: Verdict,
+    /// Path of the main process's executable, read while it was alive.
+    pub exe: Option<String>,
+    /// Members that ended, as far as the ring told.
+    pub members_ended: u64,
+    /// Kernel events lost while it was of interest.
+    pub lost_events: u64,
+    pub(super) reported_start: bool,
+    pub(super) reported_end: bool,
+    /// Its own cgroup and those below it.
+    cgroups: BTreeMap<CgroupId, Seen>,
+}
+
+#[derive(Clone, Debug)]
+struct Seen {
+    observation: Observation,
+    inner: bool,
+    tracked: bool,
+}
+
+/// How a session ended, as far as it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended<'a> {
+    /// The main process's end was seen.
+    Witnessed(&'a MainSeen, EndSeen),
+    /// The container's cgroup was seen from its making to its removal, and no main process ran in it.
+    NeverStarted,
+    /// The cgroup is gone and its main process was never known.
+    Unseen,
+}
+
+impl Container {
+    pub(super) fn new(id: ContainerId, pod: PodRef, first_seen: BootNanos) -> Self {
+        Self {
+            id,
+            pod,
+            first_seen,
+            runtime: None,
+            verdict: Verdict::Undecided,
+            exe: None,
+            members_ended: 0,
+            lost_events: 0,
+            reported_start: false,
+            reported_end: false,
+            cgroups: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in what the kernel says of one of its cgroups.
+    pub(super) fn observe(&mut self, observation: Observation, inner: bool) {
+        let id = observation.cgroup;
+        let tracked = self.cgroups.get(&id).is_some_and(|seen| seen.tracked);
+        self.cgroups.insert(id, Seen { observation, inner, tracked });
+    }
+
+    /// The question that decides what it is.
+    pub(super) fn question(&self) -> Question<'_> {
+        Question {
+            id: &self.id,
+            pod: &self.pod,
+            runtime: self.runtime.as_ref().map(|facts| &facts.meta),
+            first_seen: self.first_seen,
+        }
+    }
+
+    /// Who it is, once that is settled.
+    #[must_use]
+    pub fn naming(&self) -> Option<&Naming> {
+        match &self.verdict {
+            Verdict::Session(naming) | Verdict::Unresolved(naming) => Some(naming),
+            Verdict::Other | Verdict::Undecided => None,
+        }
+    }
+
+    /// Every cgroup of it.
+    pub fn cgroups(&self) -> impl Iterator<Item = CgroupId> + '_ {
+        self.cgroups.keys().copied()
+    }
+
+    /// Its own cgroup; the first below it where its own was never seen.
+    #[must_use]
+    pub fn root(&self) -> Option<CgroupId> {
+        let own = self.cgroups.iter().find(|(_, seen)| !seen.inner);
+        own.or_else(|| self.cgroups.iter().next()).map(|(id, _)| *id)
+    }
+
+    /// Cgroups that the kernel has not been told to track yet; they count as told from now on.
+    pub(super) fn take_untracked(&mut self) -> Vec<CgroupId> {
+        let untracked = self.cgroups.iter_mut().filter(|(_, seen)| !seen.tracked);
+        untracked
+            .map(|(id, seen)| {
+                seen.tracked = true;
+                *id
+            })
+            .collect()
+    }
+
+    /// The main process: the first exec from outside in any of its cgroups (a runtime may use one below).
+    #[must_use]
+    pub fn main(&self) -> Option<&MainSeen> {
+        self.main_and_end().map(|(main, _)| main)
+    }
+
+    fn main_and_end(&self) -> Option<(&MainSeen, Option<EndSeen>)> {
+        self.cgroups
+            .values()
+            .filter_map(|seen| seen.observation.main.as_ref().map(|main| (main, seen.observation.end)))
+            .min_by_key(|(main, _)| main.execed.unwrap_or(main.forked))
+    }
+
+    /// How it ended; `None` while it has not.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended<'_>> {
+        match self.main_and_end() {
+            Some((main, end)) => end.map(|end| Ended::Witnessed(main, end)),
+            None if !self.removed() => None,
+            None if self.found_running() => Some(Ended::Unseen),
+            None => Some(Ended::NeverStarted),
+        }
+    }
+
+    /// Whether all its cgroups are gone, so that nothing more can happen in it.
+    #[must_use]
+    pub fn removed(&self) -> bool {
+        self.cgroups.values().all(|seen| seen.observation.removed.is_some())
+    }
+
+    /// Whether it has ended and gone, so that the kernel has nothing more to say of it.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended().is_some() && self.removed()
+    }
+
+    fn found_running(&self) -> bool {
+        self.cgroups.values().any(|seen| seen.observation.found_running)
+    }
+}

@@ -1,0 +1,153 @@
+//! Whether a container is a session, and whose. Pure.
+//!
+//! The runtime says what the container is called, the API says what that name is. Never by elimination: what
+//! neither knows stays undecided until a synced index has had time to speak.
+
+use std::time::Duration;
+
+use crate::ids::{BootNanos, ContainerId, PodRef, PodUid};
+use crate::pods::{ContainerStatus, PodFacts, PodIndex, Role, index::role_in};
+use crate::record::{KindBy, NamedBy, SessionKind};
+use crate::runtime::{ContainerKind, ContainerMeta};
+
+/// How long a synced index may lack a container before the container is unresolved. The kubelet's status is
+/// about a second behind the kernel; the watch is milliseconds behind the API.
+pub const UNRESOLVED_AFTER: Duration = Duration::from_secs(10);
+
+/// What is recorded besides debug sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Ordinary and init containers as well (`--all-containers`).
+    pub all_containers: bool,
+}
+
+/// What a container is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// To be recorded.
+    Session(Naming),
+    /// To be forgotten: a pause container, or an ordinary one.
+    Other,
+    /// Not yet known.
+    Undecided,
+    /// A synced index has had its time and does not know it. Recorded with what is known.
+    Unresolved(Naming),
+}
+
+/// Who a session is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Naming {
+    /// The pod's namespace.
+    pub namespace: Option<String>,
+    /// The pod's name.
+    pub pod_name: Option<String>,
+    /// The pod's UID.
+    pub pod_uid: Option<PodUid>,
+    /// The container's name.
+    pub container_name: Option<String>,
+    /// Scheme of the container's id, such as `containerd`.
+    pub scheme: Option<String>,
+    /// The image as the spec names it.
+    pub image: Option<String>,
+    /// `targetContainerName`.
+    pub target: Option<String>,
+    /// What kind of session; `None` while unresolved.
+    pub kind: Option<SessionKind>,
+    /// How the kind is known.
+    pub kind_by: Option<KindBy>,
+    /// Who told the container's name.
+    pub named_by: Option<NamedBy>,
+}
+
+/// A container that is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Its id.
+    pub id: &'a ContainerId,
+    /// Its pod, as the cgroup's path calls it.
+    pub pod: &'a PodRef,
+    /// What the runtime says; `None` where it is silent.
+    pub runtime: Option<&'a ContainerMeta>,
+    /// When it was first seen.
+    pub first_seen: BootNanos,
+}
+
+/// Says what a container is, as far as is known at `now`.
+#[must_use]
+pub fn decide(question: Question<'_>, index: &PodIndex, policy: Policy, now: BootNanos) -> Verdict {
+    if question.runtime.is_some_and(|meta| meta.kind == ContainerKind::Sandbox) {
+        return Verdict::Other;
+    }
+    let Some((pod, name, named_by)) = find(question, index) else {
+        return undecided(question, index, now);
+    };
+    let Some((kind, kind_by, image, target)) = kind_of(role_in(pod, name), policy) else {
+        return match role_in(pod, name) {
+            Some(_) => Verdict::Other,
+            // The runtime knows a container that the spec lacks: the watch is behind.
+            None => undecided(question, index, now),
+        };
+    };
+    Verdict::Session(Naming {
+        namespace: Some(pod.namespace.clone()),
+        pod_name: Some(pod.name.clone()),
+        pod_uid: Some(pod.uid.clone()),
+        container_name: Some(name.to_owned()),
+        scheme: scheme(question, pod.status(name)),
+        image,
+        target,
+        kind: Some(kind),
+        kind_by: Some(kind_by),
+        named_by: Some(named_by),
+    })
+}
+
+/// The pod and the container's name in it: by the runtime's word, else by a status that has the id.
+fn find<'a>(question: Question<'a>, index: &'a PodIndex) -> Option<(&'a PodFacts, &'a str, NamedBy)> {
+    if let Some(name) = question.runtime.and_then(|meta| meta.container_name.as_deref()) {
+        return Some((index.pod(question.pod)?, name, NamedBy::Runtime));
+    }
+    let (pod, name) = index.by_container_id(question.id)?;
+    Some((pod, name, NamedBy::Api))
+}
+
+type Kind = (SessionKind, KindBy, Option<String>, Option<String>);
+
+fn kind_of(role: Option<Role>, policy: Policy) -> Option<Kind> {
+    match role? {
+        Role::Ephemeral { image, target } => Some((SessionKind::Ephemeral, KindBy::Declared, image, target)),
+        Role::Ordinary { image, debug: Some(debug) } => Some((debug.kind, debug.by, image, None)),
+        Role::Ordinary { image, debug: None } | Role::Init { image } => {
+            policy.all_containers.then_some((SessionKind::Container, KindBy::Declared, image, None))
+        }
+    }
+}
+
+fn undecided(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Verdict {
+    let waited = index.synced_since().map(|synced| now.since(synced.max(question.first_seen)));
+    if waited.is_none_or(|waited| waited < UNRESOLVED_AFTER) {
+        return Verdict::Undecided;
+    }
+    let meta = question.runtime;
+    let pod = index.pod(question.pod);
+    let named = meta.and_then(|meta| meta.container_name.clone());
+    Verdict::Unresolved(Naming {
+        namespace: meta
+            .and_then(|meta| meta.namespace.clone())
+            .or_else(|| pod.map(|pod| pod.namespace.clone())),
+        pod_name: meta.and_then(|meta| meta.pod_name.clone()).or_else(|| pod.map(|pod| pod.name.clone())),
+        pod_uid: Some(pod.map_or_else(|| PodUid::new(question.pod.as_str()), |pod| pod.uid.clone())),
+        named_by: named.as_ref().map(|_| NamedBy::Runtime),
+        container_name: named,
+        scheme: scheme(question, None),
+        ..Naming::default()
+    })
+}
+
+fn scheme(question: Question<'_>, status: Option<&ContainerStatus>) -> Option<String> {
+    let told = question.runtime.map(|meta| meta.scheme.to_owned());
+    told.or_else(|| {
+        let url = status?.container_id.as_deref()?;
+        ContainerId::parse_url(url).map(|(scheme, _)| scheme.to_owned())
+    })
+}

@@ -1,0 +1,119 @@
+//! Records of sessions, from all that is known of a container. Pure.
+
+use super::container::{Container, Ended};
+use super::naming::Naming;
+use crate::clock::{ClockState, OffsetHistory, SessionTimes};
+use crate::ids::BootNanos;
+use crate::kernel::{EndSeen, MainSeen};
+use crate::pods::{ContainerStatus, PodIndex};
+use crate::record::{
+    ApiEvidence, Evidence, Exit, Identity, KernelEvidence, MainProcess, RuntimeEvidence, SessionId,
+    SessionRecord,
+};
+
+/// What a record needs besides the container.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Pods, for what the API says of the end.
+    pub index: &'a PodIndex,
+    /// The clock's history, for wall times.
+    pub history: &'a OffsetHistory,
+    /// The clock's state now.
+    pub clock: &'a ClockState,
+    /// The node.
+    pub node_name: Option<&'a str>,
+}
+
+/// The record of a session's start.
+#[must_use]
+pub fn started(container: &Container, context: Context<'_>) -> SessionRecord {
+    let execed = container.main().and_then(|main| main.execed);
+    let evidence = Evidence { kernel: KernelEvidence::Full, ..evidence(container) };
+    let session = SessionId::of_container(&container.id);
+    SessionRecord {
+        identity: identity(container, context),
+        times: context.history.session_times(execed, None),
+        main: container.main().map(|main| main_process(container, main)),
+        ..SessionRecord::started(session, evidence, context.clock.clone())
+    }
+}
+
+/// The record of a session's end.
+#[must_use]
+pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
+    let (exit, kernel, times) = match container.ended() {
+        Some(Ended::Witnessed(main, end)) => witnessed(main, end, context.history),
+        Some(Ended::NeverStarted) => (Exit::start_error(), KernelEvidence::None, SessionTimes::default()),
+        Some(Ended::Unseen) | None => (Exit::unknown(), KernelEvidence::None, SessionTimes::default()),
+    };
+    let api = api_evidence(container, context.index, &exit);
+    let evidence = Evidence { kernel, api, ..evidence(container) };
+    let session = SessionId::of_container(&container.id);
+    SessionRecord {
+        identity: identity(container, context),
+        times,
+        main: container.main().map(|main| main_process(container, main)),
+        ..SessionRecord::ended(session, exit, evidence, context.clock.clone())
+    }
+}
+
+fn witnessed(main: &MainSeen, end: EndSeen, history: &OffsetHistory) -> (Exit, KernelEvidence, SessionTimes) {
+    let kernel = match main.execed {
+        Some(_) => KernelEvidence::Full,
+        None => KernelEvidence::ExitOnly,
+    };
+    let at: BootNanos = end.at;
+    (Exit::witnessed(end.status, end.oom_victim), kernel, history.session_times(main.execed, Some(at)))
+}
+
+fn identity(container: &Container, context: Context<'_>) -> Identity {
+    let naming = container.naming().cloned().unwrap_or_default();
+    let status = status_of(container, &naming, context.index);
+    Identity {
+        container_id: naming.scheme.as_deref().map(|scheme| container.id.url(scheme)),
+        image_id: status.and_then(|status| status.image_id.clone()),
+        namespace: naming.namespace,
+        pod_name: naming.pod_name,
+        pod_uid: naming.pod_uid,
+        container_name: naming.container_name,
+        image: naming.image,
+        target_container: naming.target,
+        node_name: context.node_name.map(str::to_owned),
+        session_kind: naming.kind,
+    }
+}
+
+fn status_of<'a>(container: &Container, naming: &Naming, index: &'a PodIndex) -> Option<&'a ContainerStatus> {
+    index.status(&container.pod, naming.container_name.as_deref()?)
+}
+
+fn evidence(container: &Container) -> Evidence {
+    let naming = container.naming();
+    let runtime = container.runtime.as_ref().map(|facts| RuntimeEvidence {
+        init_pid: facts.init_pid,
+        agrees: facts.init_pid.zip(container.main()).map(|(init, main)| init == main.pid),
+    });
+    Evidence {
+        named_by: naming.and_then(|naming| naming.named_by),
+        kind_by: naming.and_then(|naming| naming.kind_by),
+        runtime,
+        lost_events: container.lost_events,
+        ..Evidence::of_kernel(KernelEvidence::None)
+    }
+}
+
+/// What the kubelet has said of this very container by now; at the moment of an end it is mostly nothing.
+fn api_evidence(container: &Container, index: &PodIndex, exit: &Exit) -> Option<ApiEvidence> {
+    let status = status_of(container, container.naming()?, index)?;
+    status.end_of(&container.id).map(|end| end.evidence(exit.container_exit_code))
+}
+
+fn main_process(container: &Container, main: &MainSeen) -> MainProcess {
+    MainProcess {
+        pid: main.pid,
+        pid_in_container: main.pid_in_container,
+        comm: Some(main.comm.clone()),
+        exe: container.exe.clone(),
+        argv: None,
+    }
+}

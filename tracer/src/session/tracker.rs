@@ -1,0 +1,212 @@
+//! Every container of interest, and what to do about each. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::container::Container;
+use super::naming::{Policy, Verdict, decide};
+use crate::cgroup::Place;
+use crate::ids::{BootNanos, CgroupId, ContainerId};
+use crate::kernel::Observation;
+use crate::kernel::event::MemberEnded;
+use crate::pods::PodIndex;
+use crate::runtime::RuntimeFacts;
+
+/// What the tracker wants done, in this order.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// The kernel may drop all it keeps of a cgroup.
+    Forget(CgroupId),
+    /// The cgroup belongs to the session whose own cgroup is `root`.
+    Track {
+        /// The cgroup.
+        cgroup: CgroupId,
+        /// The session's own.
+        root: CgroupId,
+    },
+    /// A session's main process began to run.
+    Started(Box<Container>),
+    /// A session ended.
+    Ended(Box<Container>),
+    /// Too many containers wait to be decided: this one, the oldest, is given up.
+    GaveUp(Box<Container>),
+}
+
+/// How many undecided containers are kept at most: a node's crash loops for hours of an API outage. Past it the
+/// oldest is given up, and said to be.
+pub const KEPT_UNDECIDED: usize = 4096;
+
+/// Follows containers from their first cgroup to their last.
+#[derive(Debug, Default)]
+pub struct Tracker {
+    policy: Policy,
+    containers: BTreeMap<ContainerId, Container>,
+    by_cgroup: HashMap<CgroupId, ContainerId>,
+}
+
+impl Tracker {
+    /// A tracker of nothing yet.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
+    /// The container that the runtime should be asked about before this is taken in; `None` where nothing can
+    /// come of it.
+    #[must_use]
+    pub fn asks_runtime<'a>(&'a self, seen: &Observation, place: &'a Place) -> Option<&'a ContainerId> {
+        let Place::Container { container_id, .. } = place else { return None };
+        let known = self.containers.get(container_id).and_then(|container| container.runtime.as_ref());
+        // The init pid is there from the main process's start on.
+        let complete = known.is_some_and(|facts| facts.init_pid.is_some() || seen.main.is_none());
+        (!complete).then_some(container_id)
+    }
+
+    /// Takes in what the kernel says of a cgroup, and what the runtime answered.
+    pub fn observe(
+        &mut self,
+        seen: Observation,
+        place: &Place,
+        runtime: Option<RuntimeFacts>,
+        index: &PodIndex,
+        now: BootNanos,
+    ) -> Vec<Action> {
+        let Place::Container { pod, container_id, inner } = place else {
+            return vec![Action::Forget(seen.cgroup)];
+        };
+        self.by_cgroup.insert(seen.cgroup, container_id.clone());
+        let container = self
+            .containers
+            .entry(container_id.clone())
+            .or_insert_with(|| Container::new(container_id.clone(), pod.clone(), now));
+        container.observe(seen, *inner);
+        if runtime.is_some() {
+            container.runtime = runtime;
+        }
+        let id = container_id.clone();
+        self.step(&id, index, now)
+    }
+
+    /// Asks again what each undecided container is: after a change of the index, and as time passes.
+    pub fn review(&mut self, index: &PodIndex, now: BootNanos) -> Vec<Action> {
+        let undecided: Vec<_> = self
+            .containers
+            .values()
+            .filter(|container| container.verdict == Verdict::Undecided)
+            .map(|container| container.id.clone())
+            .collect();
+        undecided.iter().flat_map(|id| self.step(id, index, now)).collect()
+    }
+
+    /// Notes the path of a main process's executable.
+    pub fn set_exe(&mut self, cgroup: CgroupId, exe: String) {
+        if let Some(container) = self.container_of(cgroup) {
+            container.exe.get_or_insert(exe);
+        }
+    }
+
+    /// Counts the end of a member.
+    pub fn member_ended(&mut self, member: &MemberEnded) {
+        if let Some(container) = self.container_of(member.cgroup) {
+            container.members_ended += 1;
+        }
+    }
+
+    /// Notes a loss that any container of interest may have a share in.
+    pub fn lost(&mut self, events: u64) {
+        for container in self.containers.values_mut().filter(|container| !container.reported_end) {
+            container.lost_events += events;
+        }
+    }
+
+    /// The sessions that have not ended.
+    pub fn live(&self) -> impl Iterator<Item = &Container> {
+        let sessions = self.containers.values().filter(|container| container.naming().is_some());
+        sessions.filter(|container| !container.reported_end)
+    }
+
+    /// Containers whose end was seen but of which nobody has said what they are.
+    pub fn undecided_ends(&self) -> impl Iterator<Item = &Container> {
+        let undecided = self.containers.values().filter(|container| container.verdict == Verdict::Undecided);
+        undecided.filter(|container| container.ended().is_some())
+    }
+
+    /// Cgroups of which the tracker still awaits something.
+    pub fn awaits(&self, cgroup: CgroupId) -> bool {
+        self.by_cgroup.contains_key(&cgroup)
+    }
+
+    fn container_of(&mut self, cgroup: CgroupId) -> Option<&mut Container> {
+        self.containers.get_mut(self.by_cgroup.get(&cgroup)?)
+    }
+
+    fn step(&mut self, id: &ContainerId, index: &PodIndex, now: BootNanos) -> Vec<Action> {
+        let Some(container) = self.containers.get_mut(id) else { return Vec::new() };
+        if container.verdict == Verdict::Undecided {
+            container.verdict = decide(container.question(), index, self.policy, now);
+        }
+        match container.verdict {
+            Verdict::Undecided => return self.wait(id),
+            Verdict::Other => return self.drop_container(id),
+            Verdict::Session(_) | Verdict::Unresolved(_) => {}
+        }
+        let mut actions = Vec::new();
+        if let Some(root) = container.root() {
+            let untracked = container.take_untracked();
+            actions.extend(untracked.into_iter().map(|cgroup| Action::Track { cgroup, root }));
+        }
+        actions.extend(reports(container));
+        if container.reported_end && container.removed() {
+            actions.extend(self.drop_container(id));
+        }
+        actions
+    }
+
+    /// What an undecided container needs: nothing, but the kernel need not keep what can't change any more.
+    fn wait(&mut self, id: &ContainerId) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if let Some(container) = self.containers.get(id).filter(|container| container.is_over()) {
+            for cgroup in container.cgroups() {
+                self.by_cgroup.remove(&cgroup);
+                actions.push(Action::Forget(cgroup));
+            }
+        }
+        if self.containers.len() > KEPT_UNDECIDED {
+            actions.extend(self.give_up_oldest());
+        }
+        actions
+    }
+
+    fn give_up_oldest(&mut self) -> Vec<Action> {
+        let undecided = self.containers.values().filter(|container| container.verdict == Verdict::Undecided);
+        let Some(oldest) = undecided.min_by_key(|container| container.first_seen).cloned() else {
+            return Vec::new();
+        };
+        let mut actions = self.drop_container(&oldest.id);
+        actions.push(Action::GaveUp(Box::new(oldest)));
+        actions
+    }
+
+    fn drop_container(&mut self, id: &ContainerId) -> Vec<Action> {
+        let Some(container) = self.containers.remove(id) else { return Vec::new() };
+        for cgroup in container.cgroups() {
+            self.by_cgroup.remove(&cgroup);
+        }
+        container.cgroups().map(Action::Forget).collect()
+    }
+}
+
+/// What is to be said of a session now, each once.
+fn reports(container: &mut Container) -> Vec<Action> {
+    let mut reports = Vec::new();
+    // The start of one found running was not seen, so there is none to tell.
+    let started = container.main().is_some_and(|main| main.execed.is_some());
+    if started && !container.reported_start {
+        container.reported_start = true;
+        reports.push(Action::Started(Box::new(container.clone())));
+    }
+    if container.ended().is_some() && !container.reported_end {
+        container.reported_end = true;
+        reports.push(Action::Ended(Box::new(container.clone())));
+    }
+    reports
+}
