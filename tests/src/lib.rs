@@ -1,1 +1,5 @@
 //! Shared by the tiers.
+
+pub mod debug;
+pub mod kernel_objects;
+pub mod tier;

@@ -104,7 +104,8 @@ fn ends_once(records: &[Value]) -> Vec<String> {
 }
 
 /// Where a record contradicts itself.
-fn contradictions(record: &Value) -> Vec<String> {
+#[must_use]
+pub fn contradictions(record: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let id = format!("{}:{}", word(&record["type"]), word(&record["session_id"]));
     if record["id"] != id.as_str() {

@@ -137,7 +137,11 @@ fn is_ready(pod: &Value) -> bool {
         .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
-fn create(access: &Access, arguments: &[&str], object: &Value) -> Result<String> {
+/// `kubectl create` of an object; what kubectl printed.
+///
+/// # Errors
+/// When the API refuses.
+pub fn create(access: &Access, arguments: &[&str], object: &Value) -> Result<String> {
     let mut child = access
         .kubectl()
         .args(["create", "-f", "-"])

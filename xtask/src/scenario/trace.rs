@@ -26,15 +26,23 @@ impl Trace {
     /// # Errors
     /// When `agent_started` does not come, with what the tracer said.
     pub fn start(access: &Access, options: &[&str]) -> Result<Self> {
-        let mut command = access.trace();
-        command.args(options);
-        let trace = Self(Feed::start(command, |stdout| {
-            stdout.lines().map_while(Result::ok).map(|line| record(&line))
-        })?);
+        let trace = Self::spawn(access, options)?;
         trace.wait_for("agent_started", START, |records| {
             records.iter().any(|record| record["type"] == "agent_started").then_some(())
         })?;
         Ok(trace)
+    }
+
+    /// Starts it without waiting for anything.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn(access: &Access, options: &[&str]) -> Result<Self> {
+        let mut command = access.trace();
+        command.args(options);
+        Ok(Self(Feed::start(command, |stdout| {
+            stdout.lines().map_while(Result::ok).map(|line| record(&line))
+        })?))
     }
 
     /// Its pid.

@@ -1,0 +1,72 @@
+//! The cluster tier: real debug sessions on a real Kubernetes, against what `debugtrail trace` says of them.
+//!
+//! One embedded cluster serves all tests and is taken down after the last, which a harness of static values could
+//! not do; so this is a program of its own with the usual options.
+
+#[path = "cluster/api_server.rs"]
+mod api_server;
+#[path = "cluster/clock.rs"]
+mod clock;
+#[path = "cluster/forgotten.rs"]
+mod forgotten;
+#[path = "cluster/leaving.rs"]
+mod leaving;
+#[path = "cluster/running.rs"]
+mod running;
+#[path = "cluster/scenarios.rs"]
+mod scenarios;
+#[path = "cluster/several.rs"]
+mod several;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use debugtrail_tests::tier::Tier;
+use libtest_mimic::{Arguments, Conclusion, Trial};
+
+type Test = fn(&Tier) -> Result<()>;
+
+const TESTS: &[(&str, Test)] = &[
+    ("running::sessions_that_run_when_the_trace_starts", running::sessions_that_run_when_the_trace_starts),
+    ("several::each_under_its_own_name", several::each_under_its_own_name),
+    ("several::only_the_wanted_namespace", several::only_the_wanted_namespace),
+    ("several::every_container_when_asked", several::every_container_when_asked),
+    ("api_server::a_session_ends_while_it_is_away", api_server::a_session_ends_while_it_is_away),
+    ("api_server::the_trace_starts_while_it_is_away", api_server::the_trace_starts_while_it_is_away),
+    ("clock::steps_in_the_middle_of_a_session", clock::steps_in_the_middle_of_a_session),
+    (
+        "leaving::an_interrupt_leaves_nothing_in_the_kernel",
+        leaving::an_interrupt_leaves_nothing_in_the_kernel,
+    ),
+    ("leaving::a_closed_pipe_is_a_quiet_end", leaving::a_closed_pipe_is_a_quiet_end),
+    ("forgotten::candidates_return_to_zero", forgotten::candidates_return_to_zero),
+];
+
+fn main() -> ExitCode {
+    // One at a time: they stop the API server and step the clock of the others.
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    let tier = Tier::default();
+    let result = run(&arguments, &tier);
+    xtask::interrupt::wait_if_interrupted();
+    match (result, tier.down()) {
+        (Ok(conclusion), Ok(())) => conclusion.exit_code(),
+        (result, down) => {
+            for error in result.err().into_iter().chain(down.err()) {
+                eprintln!("error: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments, tier: &Tier) -> Result<Conclusion> {
+    xtask::interrupt::install()?;
+    let mut trials = scenarios::trials(tier)?;
+    trials.extend(TESTS.iter().map(|&(name, test)| trial(name, tier, test)));
+    Ok(libtest_mimic::run(arguments, trials))
+}
+
+fn trial(name: &str, tier: &Tier, test: impl Fn(&Tier) -> Result<()> + Send + 'static) -> Trial {
+    let tier = tier.clone();
+    Trial::test(name, move || test(&tier).map_err(|error| format!("{error:#}").into()))
+}

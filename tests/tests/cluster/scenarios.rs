@@ -1,0 +1,24 @@
+//! Every folder of scenarios/ is a test.
+
+use anyhow::{Result, ensure};
+use debugtrail_tests::tier::Tier;
+use libtest_mimic::Trial;
+use xtask::scenario;
+use xtask::scenario::folder::Scenario;
+use xtask::scenario::{report, run};
+
+pub fn trials(tier: &Tier) -> Result<Vec<Trial>> {
+    let scenarios = Scenario::all(&scenario::folder())?;
+    ensure!(!scenarios.is_empty(), "no scenario in {}", scenario::folder().display());
+    let trial = |scenario: Scenario| {
+        super::trial(&format!("scenario::{}", scenario.name), tier, move |tier| as_expected(&scenario, tier))
+    };
+    Ok(scenarios.into_iter().map(trial).collect())
+}
+
+fn as_expected(scenario: &Scenario, tier: &Tier) -> Result<()> {
+    let outcome = run::run(scenario, &tier.access()?)?;
+    let findings = outcome.findings.join("\n");
+    ensure!(findings.is_empty(), "{findings}\n{}", report::text(&outcome));
+    Ok(())
+}
