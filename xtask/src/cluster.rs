@@ -1,34 +1,75 @@
 //! A real single-node Kubernetes inside `target/cluster`: etcd, kube-apiserver, controller
-//! manager, scheduler, kubelet and containerd of its own, and nothing of the machine's.
+//! manager, scheduler, kubelet and containerd of its own, in a mount namespace of its own.
+//!
+//! The way of a cluster: [`up`] takes the lock, starts `guard` and `init`; init starts the
+//! components and adopts what they leave behind; `teardown` kills and removes what carries the
+//! cluster's names (`layout`), whoever calls it: the owner, Ctrl-C, the guard, or the next `up`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use rustix::process::Signal;
 
+mod access;
+mod cgroups;
 pub mod chores;
+mod components;
+mod control;
+mod guard;
+mod hooked_runc;
+mod images;
+mod init;
 pub mod internal;
+mod layout;
+mod leftovers;
+mod mount_space;
+mod network;
+mod oci;
+mod ownership;
+mod process;
+mod state;
+mod teardown;
+mod up;
+mod wait;
+
+use layout::Layout;
+use process::ProcessId;
+use state::State;
+
+pub use images::BUSYBOX_IMAGE;
+
+/// How long the guard may take to clean up after an owner that died.
+const GUARD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How to start the cluster.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Leave it running when the owner drops it or dies.
+    /// Leave it running when the owner drops it or ends.
     pub keep: bool,
 }
 
-/// A running cluster. Dropping it takes it down, unless it is kept or only attached to.
+/// A running cluster. Dropping it takes it down, unless it is kept or only attached to; a guard
+/// process does so where the owner dies without dropping it.
 #[derive(Debug)]
 pub struct Cluster {
+    layout: Layout,
     kubeconfig: PathBuf,
+    owner: Option<up::Owner>,
 }
 
 impl Cluster {
     /// Starts a cluster and returns when its node is Ready and pods can be made. Needs `setup`.
+    /// Waits for another process that has a cluster to end it.
     ///
     /// # Errors
-    /// When one is up already, a part is missing, or something does not start.
-    pub fn up(_options: &Options) -> Result<Self> {
-        anyhow::bail!("being written")
+    /// When a kept one is up already, a part is missing, or something does not start.
+    pub fn up(options: &Options) -> Result<Self> {
+        let layout = Layout::new();
+        let owner = up::run(&layout)?;
+        let owner = if options.keep { keep(&layout, owner)? } else { Some(owner) };
+        Ok(Self { kubeconfig: layout.kubeconfig(), layout, owner })
     }
 
     /// The cluster that `cargo xtask cluster up` left running, if there is one.
@@ -36,7 +77,12 @@ impl Cluster {
     /// # Errors
     /// When its state cannot be read.
     pub fn attach() -> Result<Option<Self>> {
-        Ok(None)
+        let layout = Layout::new();
+        let state = State::load(&layout)?;
+        let up = state.is_some_and(|state| {
+            state.kept && state.ready && state.init.is_some_and(ProcessId::alive)
+        });
+        Ok(up.then(|| Self { kubeconfig: layout.kubeconfig(), layout, owner: None }))
     }
 
     /// Admin access to the API.
@@ -48,51 +94,80 @@ impl Cluster {
     /// Our own kubectl on this cluster, with nothing inherited from the user's environment.
     #[must_use]
     pub fn kubectl(&self) -> Command {
-        Command::new("kubectl")
+        wait::kubectl(&self.layout)
     }
 
     /// The name of the only node.
     #[must_use]
-    pub fn node_name(&self) -> &str {
-        "debugtrail"
+    pub const fn node_name(&self) -> &'static str {
+        layout::NODE_NAME
+    }
+
+    /// The cgroup above `kubepods`, in every hierarchy, with the leading slash.
+    #[must_use]
+    pub fn cgroup_root(&self) -> String {
+        format!("/{}", layout::CGROUP)
     }
 
     /// containerd's socket, as a path (no `unix://`).
     #[must_use]
     pub fn runtime_socket(&self) -> PathBuf {
-        PathBuf::new()
+        self.layout.containerd_socket()
     }
 
-    /// containerd's state directory, which holds the bundles below
-    /// `io.containerd.runtime.v2.task/k8s.io/ID`.
+    /// containerd's state directory as seen from the machine, which holds the bundles below
+    /// `io.containerd.runtime.v2.task/k8s.io/ID`. containerd itself sees it at `/run/containerd`.
     #[must_use]
     pub fn containerd_state(&self) -> PathBuf {
-        PathBuf::new()
+        self.layout.containerd_state()
     }
 
-    /// Stops kube-apiserver; etcd keeps its data.
+    /// The pid of a component (`kubelet`, `containerd`, `kube-apiserver`, ...) while it runs.
+    ///
+    /// # Errors
+    /// When the cluster is gone.
+    pub fn component_pid(&self, name: &str) -> Result<Option<i32>> {
+        let state = control::load(&self.layout)?;
+        let process = state.components.get(name).and_then(|component| component.process);
+        Ok(process.filter(|process| process.alive()).map(ProcessId::pid))
+    }
+
+    /// Kills kube-apiserver; etcd keeps its data.
     ///
     /// # Errors
     /// When it does not end.
     pub fn stop_api_server(&self) -> Result<()> {
-        Ok(())
+        // SIGKILL: asked politely it waits for its watches to end.
+        control::stop(&self.layout, "kube-apiserver", Signal::KILL)
     }
 
-    /// Starts kube-apiserver again on the same port and data, and waits until it is ready.
+    /// Starts kube-apiserver again on the same port and data, and waits until it is ready. Its
+    /// watch cache is new: a watch that resumes from before the stop gets 410 Gone.
     ///
     /// # Errors
     /// When it does not get ready.
     pub fn start_api_server(&self) -> Result<()> {
-        Ok(())
+        control::start(&self.layout, "kube-apiserver")?;
+        wait::for_api_server(&self.layout)
     }
 
     /// Compacts etcd to its newest revision, so that a watch that resumes from an older one gets
-    /// 410 Gone. The API server's watch cache still serves what it remembers: stop and start the
-    /// API server after this to have the 410 for sure.
+    /// 410 Gone. A running API server's watch cache still serves what it remembers: stop and
+    /// start the API server as well to have the 410 for sure.
     ///
     /// # Errors
     /// When etcd does not answer.
     pub fn compact(&self) -> Result<()> {
+        let server = format!("http://127.0.0.1:{}", control::load(&self.layout)?.etcd_port);
+        let post = |path: &str, body: &str| {
+            let mut kubectl = self.kubectl();
+            kubectl.args(["--server", &server, "create", "--raw", path, "-f", "-"]);
+            wait::create(&mut kubectl, body).context("etcd does not answer")
+        };
+        // A key of one byte 0, which is never there: the answer's header has the revision.
+        let answer: serde_json::Value = serde_json::from_str(&post("/v3/kv/range", r#"{"key":"AA=="}"#)?)?;
+        let revision = answer["header"]["revision"].as_str().context("etcd told no revision")?;
+        post("/v3/kv/compaction", &format!(r#"{{"revision":"{revision}","physical":true}}"#))?;
         Ok(())
     }
 
@@ -101,7 +176,7 @@ impl Cluster {
     /// # Errors
     /// When it does not end.
     pub fn stop_kubelet(&self) -> Result<()> {
-        Ok(())
+        control::stop(&self.layout, "kubelet", Signal::TERM)
     }
 
     /// Starts the kubelet again and waits until the node is Ready.
@@ -109,7 +184,8 @@ impl Cluster {
     /// # Errors
     /// When it does not get ready.
     pub fn start_kubelet(&self) -> Result<()> {
-        Ok(())
+        control::start(&self.layout, "kubelet")?;
+        wait::for_node(&self.layout)
     }
 
     /// Stops containerd; shims and containers run on.
@@ -117,7 +193,7 @@ impl Cluster {
     /// # Errors
     /// When it does not end.
     pub fn stop_containerd(&self) -> Result<()> {
-        Ok(())
+        control::stop(&self.layout, "containerd", Signal::TERM)
     }
 
     /// Starts containerd again and waits until it answers.
@@ -125,22 +201,63 @@ impl Cluster {
     /// # Errors
     /// When it does not answer.
     pub fn start_containerd(&self) -> Result<()> {
-        Ok(())
+        control::start(&self.layout, "containerd")?;
+        wait::for_containerd(&self.layout)
     }
 
-    /// Takes everything down and checks that nothing is left.
+    /// Takes everything down and checks that nothing is left; also a kept one.
     ///
     /// # Errors
     /// When something of ours is still there; the error lists it.
-    pub fn down(self) -> Result<()> {
+    pub fn down(mut self) -> Result<()> {
+        let Some(owner) = self.owner.take() else { return take_down() };
+        teardown::run(&self.layout)?;
+        owner.cleanup.disarm();
         Ok(())
     }
 }
 
-/// What is still there of a cluster: processes, mounts, cgroups, links, folders. Empty after `down`.
+/// Takes down a cluster that no living process owns.
+///
+/// # Errors
+/// When a living process owns it, or something is left.
+pub fn take_down() -> Result<()> {
+    let layout = Layout::new();
+    let _lock = ownership::take_now(&layout)?;
+    teardown::run(&layout)
+}
+
+/// What is still there of a cluster: processes, mounts, cgroups, links, files. Empty after `down`.
 ///
 /// # Errors
 /// When /proc or the cgroup tree cannot be read.
 pub fn leftovers() -> Result<Vec<String>> {
-    Ok(Vec::new())
+    leftovers::list()
+}
+
+/// Waits, bounded, until the guard of an owner that has ended is done.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn settle() -> Result<()> {
+    let layout = Layout::new();
+    let Some(guard) = State::load(&layout)?.and_then(|state| state.guard) else { return Ok(()) };
+    crate::poll::until(GUARD_PATIENCE, || !guard.alive());
+    Ok(())
+}
+
+/// Lets the cluster outlive us: nobody undoes it any more, and nobody owns it.
+fn keep(layout: &Layout, owner: up::Owner) -> Result<Option<up::Owner>> {
+    let _gate = control::start_gate()?;
+    let mut state = control::load(layout)?;
+    state.kept = true;
+    let guard = state.guard.take();
+    state.save(layout)?;
+    owner.cleanup.disarm();
+    drop(owner.guard);
+    if let Some(guard) = guard {
+        // It sees that the cluster is kept as soon as it gets the lock, and ends.
+        guard.end(Signal::KILL, GUARD_PATIENCE)?;
+    }
+    Ok(None)
 }

@@ -7,6 +7,7 @@ pub mod command;
 pub mod demo;
 pub mod interrupt;
 pub mod lint;
+pub mod poll;
 pub mod progress;
 pub mod repo;
 pub mod scenario;

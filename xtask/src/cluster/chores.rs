@@ -1,25 +1,55 @@
 //! `cargo xtask cluster up|down|status`.
 
+use anyhow::Result;
+
+use super::{Cluster, Options, leftovers};
+
 /// Starts the cluster and leaves it running.
 ///
 /// # Errors
 /// When it does not start.
-pub fn up() -> anyhow::Result<()> {
-    anyhow::bail!("being written")
+pub fn up() -> Result<()> {
+    let cluster = Cluster::up(&Options { keep: true })?;
+    println!("the embedded cluster is up; to use it:\n");
+    print_use(&cluster);
+    println!("\nto end it: cargo xtask cluster down");
+    Ok(())
 }
 
 /// Takes the cluster down.
 ///
 /// # Errors
 /// When something is left.
-pub fn down() -> anyhow::Result<()> {
-    anyhow::bail!("being written")
+pub fn down() -> Result<()> {
+    super::take_down()?;
+    println!("down: no process, mount, cgroup or network link of the embedded cluster is left");
+    Ok(())
 }
 
 /// Says whether it is up.
 ///
 /// # Errors
 /// When its state cannot be read.
-pub fn status() -> anyhow::Result<()> {
-    anyhow::bail!("being written")
+pub fn status() -> Result<()> {
+    if let Some(cluster) = Cluster::attach()? {
+        println!("the embedded cluster is up:\n");
+        print_use(&cluster);
+        return Ok(());
+    }
+    let left = leftovers()?;
+    if left.is_empty() {
+        println!("the embedded cluster is down");
+    } else {
+        println!("no kept cluster is up, but there is:\n  {}", left.join("\n  "));
+        println!("another xtask is using it, or was killed: cargo xtask cluster down");
+    }
+    Ok(())
+}
+
+fn print_use(cluster: &Cluster) {
+    println!("    export KUBECONFIG={}", cluster.kubeconfig().display());
+    println!("    {} get nodes", cluster.kubectl().get_program().to_string_lossy());
+    println!("\ncontainerd: {}", cluster.runtime_socket().display());
+    println!("node:       {}", cluster.node_name());
+    println!("image:      {} (imagePullPolicy: Never)", super::BUSYBOX_IMAGE);
 }

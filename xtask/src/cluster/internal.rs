@@ -2,11 +2,24 @@
 
 use clap::Subcommand;
 
+use super::{guard, hooked_runc, init};
+
 /// Not for people.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Internal {
+    /// The cluster's init: holds the mount namespace, starts and reaps the components.
+    Init,
     /// Waits for the cluster's owner to end, then takes the cluster down.
-    Guard,
+    Guard {
+        /// Which cluster: a later one is none of its business.
+        generation: String,
+    },
+    /// runc with OCI hooks added.
+    HookedRunc {
+        /// runc's arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 impl Internal {
@@ -15,6 +28,10 @@ impl Internal {
     /// # Errors
     /// As the command says.
     pub fn run(self) -> anyhow::Result<()> {
-        anyhow::bail!("being written")
+        match self {
+            Self::Init => init::run(),
+            Self::Guard { generation } => guard::run(&generation),
+            Self::HookedRunc { args } => hooked_runc::run(&args),
+        }
     }
 }

@@ -1,0 +1,210 @@
+//! The command lines and configurations of the components.
+
+use std::fs;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::layout::{CGROUP, Layout, NODE_NAME};
+use super::network::Network;
+use crate::repo;
+
+/// Ports that were free when the cluster started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ports {
+    pub(super) etcd: u16,
+    pub(super) etcd_peer: u16,
+    pub(super) api_server: u16,
+    pub(super) kubelet: u16,
+}
+
+impl Ports {
+    pub(super) fn choose(network: &Network) -> Result<Self> {
+        let local = || network.free_port("127.0.0.1");
+        Ok(Self {
+            etcd: local()?,
+            etcd_peer: local()?,
+            api_server: local()?,
+            kubelet: network.free_port(&network.address())?,
+        })
+    }
+
+    /// Where the API server listens.
+    pub(super) fn server(&self) -> String {
+        format!("https://127.0.0.1:{}", self.api_server)
+    }
+}
+
+pub(super) fn etcd(layout: &Layout, ports: &Ports) -> Vec<String> {
+    let (client, peer) = (local(ports.etcd), local(ports.etcd_peer));
+    vec![
+        "etcd".into(),
+        "--name=debugtrail".into(),
+        flag("data-dir", layout.etcd().display()),
+        flag("listen-client-urls", &client),
+        flag("advertise-client-urls", &client),
+        flag("listen-peer-urls", &peer),
+        flag("initial-advertise-peer-urls", &peer),
+        flag("initial-cluster", format!("debugtrail={peer}")),
+    ]
+}
+
+pub(super) fn api_server(layout: &Layout, ports: &Ports, network: &Network) -> Vec<String> {
+    let file = |name: &str| layout.config(name).display().to_string();
+    vec![
+        kubernetes("kube-apiserver"),
+        flag("etcd-servers", local(ports.etcd)),
+        flag("bind-address", "127.0.0.1"),
+        flag("secure-port", ports.api_server),
+        flag("advertise-address", network.address()),
+        flag("tls-cert-file", file("apiserver.crt")),
+        flag("tls-private-key-file", file("apiserver.key")),
+        flag("client-ca-file", file("ca.crt")),
+        flag("kubelet-certificate-authority", file("ca.crt")),
+        flag("kubelet-client-certificate", file("kubelet-client.crt")),
+        flag("kubelet-client-key", file("kubelet-client.key")),
+        flag("kubelet-preferred-address-types", "InternalIP"),
+        flag("authorization-mode", "Node,RBAC"),
+        flag("service-account-issuer", "https://kubernetes.default.svc"),
+        flag("service-account-key-file", file("service-account.pub")),
+        flag("service-account-signing-key-file", file("service-account.key")),
+        flag("service-cluster-ip-range", "10.96.0.0/16"),
+        flag("allow-privileged", true),
+    ]
+}
+
+pub(super) fn controller_manager(layout: &Layout) -> Vec<String> {
+    let file = |name: &str| layout.config(name).display().to_string();
+    vec![
+        kubernetes("kube-controller-manager"),
+        flag("kubeconfig", file("controller-manager.kubeconfig")),
+        flag("service-account-private-key-file", file("service-account.key")),
+        flag("root-ca-file", file("ca.crt")),
+        flag("use-service-account-credentials", true),
+        // No port: nobody asks it anything.
+        flag("secure-port", 0),
+        flag("leader-elect", false),
+    ]
+}
+
+pub(super) fn scheduler(layout: &Layout) -> Vec<String> {
+    vec![
+        kubernetes("kube-scheduler"),
+        flag("kubeconfig", layout.config("scheduler.kubeconfig").display()),
+        flag("secure-port", 0),
+        flag("leader-elect", false),
+    ]
+}
+
+pub(super) fn kubelet(layout: &Layout, network: &Network) -> Vec<String> {
+    vec![
+        kubernetes("kubelet"),
+        flag("config", layout.config("kubelet.json").display()),
+        flag("kubeconfig", layout.config("kubelet.kubeconfig").display()),
+        flag("hostname-override", NODE_NAME),
+        flag("node-ip", network.address()),
+        flag("root-dir", "/var/lib/kubelet"),
+    ]
+}
+
+pub(super) fn containerd(layout: &Layout) -> Vec<String> {
+    vec!["containerd".into(), flag("config", layout.config("containerd.toml").display())]
+}
+
+/// Writes the files that those commands name.
+pub(super) fn write_configs(layout: &Layout, ports: &Ports, network: &Network) -> Result<()> {
+    fs::write(layout.config("kubelet.json"), kubelet_config(layout, ports, network)?)?;
+    fs::write(layout.config("containerd.toml"), containerd_config(layout))?;
+    // The machine's own may name a resolver that no pod reaches, or be missing.
+    fs::write(layout.config("resolv.conf"), "nameserver 10.96.0.10\n")?;
+    network.write_config(layout)
+}
+
+fn kubelet_config(layout: &Layout, ports: &Ports, network: &Network) -> Result<Vec<u8>> {
+    let socket = format!("unix://{}", layout.containerd_socket().display());
+    let config = json!({
+        "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
+        "address": network.address(), "port": ports.kubelet, "healthzPort": 0,
+        "tlsCertFile": layout.config("kubelet-server.crt"),
+        "tlsPrivateKeyFile": layout.config("kubelet-server.key"),
+        "authentication": {
+            "anonymous": {"enabled": false}, "webhook": {"enabled": false},
+            "x509": {"clientCAFile": layout.config("ca.crt")}},
+        "authorization": {"mode": "AlwaysAllow"},
+        "containerRuntimeEndpoint": socket, "imageServiceEndpoint": socket,
+        "cgroupDriver": "cgroupfs", "cgroupRoot": format!("/{CGROUP}"),
+        "failSwapOn": false, "failCgroupV1": false, "enforceNodeAllocatable": [],
+        "localStorageCapacityIsolation": false, "makeIPTablesUtilChains": false,
+        "oomScoreAdj": 0,
+        "podLogsDir": "/var/log/pods", "resolvConf": layout.config("resolv.conf"),
+        "clusterDomain": "cluster.local", "clusterDNS": ["10.96.0.10"],
+        "volumePluginDir": "/var/lib/kubelet/volume-plugins",
+        "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%",
+            "imagefs.available": "1%", "nodefs.inodesFree": "1%"},
+        "imageGCHighThresholdPercent": 100,
+        "nodeStatusUpdateFrequency": "1s", "nodeStatusReportFrequency": "10s",
+        "shutdownGracePeriod": "0s", "maxPods": 200,
+        "registerNode": true, "serializeImagePulls": false,
+    });
+    Ok(serde_json::to_vec_pretty(&config)?)
+}
+
+/// containerd 1.6 and newer read version 2.
+fn containerd_config(layout: &Layout) -> String {
+    let (root, socket) = (layout.containerd_root(), layout.containerd_socket());
+    let (cni, hooked) = (layout.cni_config(), layout.hooked_runc());
+    format!(
+        r#"version = 2
+root = "{root}"
+state = "/run/containerd"
+
+[grpc]
+  address = "{socket}"
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "local/pause:1"
+  # Root may lack CAP_SYS_RESOURCE (a VM's or a container's root): no sandbox would start.
+  restrict_oom_score_adj = true
+  # A profile would be loaded into the machine's kernel and stay there.
+  disable_apparmor = true
+
+[plugins."io.containerd.grpc.v1.cri".cni]
+  bin_dir = "/usr/lib/cni"
+  conf_dir = "{cni}"
+
+[plugins."io.containerd.grpc.v1.cri".containerd]
+  # Works on every file system; the images are a few megabytes.
+  snapshotter = "native"
+  default_runtime_name = "runc"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
+  runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
+  BinaryName = "crun"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hooked]
+  runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hooked.options]
+  BinaryName = "{hooked}"
+"#,
+        root = root.display(),
+        socket = socket.display(),
+        cni = cni.display(),
+        hooked = hooked.display(),
+    )
+}
+
+fn kubernetes(component: &str) -> String {
+    repo::kubernetes_tools().join(component).display().to_string()
+}
+
+fn local(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+fn flag(name: &str, value: impl std::fmt::Display) -> String {
+    format!("--{name}={value}")
+}

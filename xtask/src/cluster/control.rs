@@ -1,0 +1,97 @@
+//! Starting and stopping components, and keeping `processes.json` true to it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
+
+use super::init;
+use super::layout::Layout;
+use super::process::ProcessId;
+use super::state::{Component, State};
+use crate::interrupt;
+
+/// How long a component may take to end when asked politely.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Held while something is started or taken down, so that Ctrl-C's teardown and a start in the
+/// main thread cannot cross.
+static GATE: Mutex<()> = Mutex::new(());
+
+/// Waits for a running teardown or start.
+pub(super) fn teardown_gate() -> MutexGuard<'static, ()> {
+    GATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`teardown_gate`], but refuses once an interrupt wants the end.
+pub(super) fn start_gate() -> Result<MutexGuard<'static, ()>> {
+    let gate = teardown_gate();
+    if interrupt::interrupted() {
+        bail!("interrupted");
+    }
+    Ok(gate)
+}
+
+/// Starts a component for the first time.
+pub(super) fn start_new(layout: &Layout, name: &str, command: Vec<String>) -> Result<()> {
+    let _gate = start_gate()?;
+    let mut state = load(layout)?;
+    let process = spawn(layout, name, &command)?;
+    state.components.insert(name.to_owned(), Component { command, process: Some(process) });
+    state.save(layout)
+}
+
+/// Starts a component again, as it was started first. One that runs is left alone.
+pub(super) fn start(layout: &Layout, name: &str) -> Result<()> {
+    let _gate = start_gate()?;
+    let mut state = load(layout)?;
+    let component = component(&mut state, name)?;
+    if component.process.is_some_and(ProcessId::alive) {
+        return Ok(());
+    }
+    component.process = Some(spawn(layout, name, &component.command)?);
+    state.save(layout)
+}
+
+/// Ends a component and waits until it has ended.
+pub(super) fn stop(layout: &Layout, name: &str, signal: Signal) -> Result<()> {
+    let _gate = start_gate()?;
+    let mut state = load(layout)?;
+    if let Some(process) = component(&mut state, name)?.process.take() {
+        process.end(signal, PATIENCE).with_context(|| format!("cannot stop {name}"))?;
+    }
+    state.save(layout)
+}
+
+/// Fails with the end of the log of a component that has died.
+pub(super) fn check_alive(layout: &Layout) -> Result<()> {
+    if interrupt::interrupted() {
+        bail!("interrupted");
+    }
+    for (name, component) in load(layout)?.components {
+        if component.process.is_some_and(|process| !process.alive()) {
+            let log = layout.log(&name);
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let end = lines[lines.len().saturating_sub(5)..].join("\n");
+            bail!("{name} has died; the end of {}:\n{end}", log.display());
+        }
+    }
+    Ok(())
+}
+
+/// The state of a cluster that must be there.
+pub(super) fn load(layout: &Layout) -> Result<State> {
+    State::load(layout)?.context("the embedded cluster is gone: cargo xtask cluster up")
+}
+
+fn spawn(layout: &Layout, name: &str, command: &[String]) -> Result<ProcessId> {
+    init::start(layout, command, &layout.log(name))
+        .and_then(ProcessId::of)
+        .with_context(|| format!("cannot start {name}"))
+}
+
+fn component<'a>(state: &'a mut State, name: &str) -> Result<&'a mut Component> {
+    state.components.get_mut(name).with_context(|| format!("the cluster has no {name}"))
+}

@@ -1,0 +1,83 @@
+//! The two images that pods here run: made from the machine's static busybox, so that no registry
+//! is needed.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::layout::Layout;
+use super::oci;
+use crate::command;
+
+/// From Debian's busybox-static.
+const BUSYBOX: &str = "/bin/busybox";
+
+/// For test pods: busybox under the name of each of its applets.
+pub const BUSYBOX_IMAGE: &str = "local/busybox:1";
+/// For sandboxes.
+const PAUSE_IMAGE: &str = "local/pause:1";
+
+/// Writes both images as OCI archives; their paths.
+pub(super) fn build(layout: &Layout) -> Result<Vec<PathBuf>> {
+    let folder = layout.images();
+    let rootfs = folder.join("rootfs");
+    make_rootfs(&rootfs)?;
+    let layer = oci::Layer::pack(&rootfs, &folder.join("layer.tar"))?;
+    let images = [
+        (BUSYBOX_IMAGE, "busybox.tar", ["/bin/sh"].as_slice()),
+        // A day has 86400 seconds; no sandbox here lives 68 years.
+        (PAUSE_IMAGE, "pause.tar", &["/bin/sleep", "2147483647"]),
+    ];
+    let mut archives = Vec::new();
+    for (name, file, command) in images {
+        let archive = folder.join(file);
+        oci::write_archive(&archive, name, command, &layer)
+            .with_context(|| format!("cannot make the image {name}"))?;
+        archives.push(archive);
+    }
+    Ok(archives)
+}
+
+/// Imports the images into containerd, which must be up.
+pub(super) fn import(layout: &Layout, archives: &[PathBuf]) -> Result<()> {
+    for archive in archives {
+        let mut ctr = ctr(layout);
+        ctr.args(["images", "import", "--snapshotter", "native"]).arg(archive);
+        command::output(&mut ctr)?;
+    }
+    Ok(())
+}
+
+/// True once containerd serves its plugins.
+pub(super) fn containerd_answers(layout: &Layout) -> bool {
+    command::succeeds(ctr(layout).args(["--timeout", "2s", "version"]))
+}
+
+fn ctr(layout: &Layout) -> Command {
+    let mut ctr = Command::new("ctr");
+    ctr.arg("--address").arg(layout.containerd_socket()).args(["--namespace", "k8s.io"]);
+    ctr
+}
+
+fn make_rootfs(rootfs: &Path) -> Result<()> {
+    for folder in ["bin", "etc", "proc", "root", "sys", "tmp", "var/run"] {
+        fs::create_dir_all(rootfs.join(folder))?;
+    }
+    fs::copy(BUSYBOX, rootfs.join("bin/busybox"))
+        .with_context(|| format!("{BUSYBOX} is missing: cargo xtask setup"))?;
+    for applet in command::output(Command::new(BUSYBOX).arg("--list-full"))?.lines() {
+        let path = rootfs.join(applet);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        if !path.exists() {
+            symlink(BUSYBOX, &path)?;
+        }
+    }
+    fs::write(rootfs.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")?;
+    fs::write(rootfs.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What is still there of a cluster.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use procfs::process::{Process, all_processes};
+
+use super::layout::Layout;
+use super::{cgroups, network};
+use crate::repo;
+
+/// Programs of the machine that are ours only when they were started with our configuration.
+const FOREIGN_PROGRAMS: [&str; 3] = ["containerd", "etcd", "containerd-shim-runc-v2"];
+
+/// Lists processes, mounts, cgroups, links and files, each with what it is.
+pub(super) fn list() -> Result<Vec<String>> {
+    let layout = Layout::new();
+    let mut left = processes(&layout)?;
+    left.extend(mounts(&layout)?);
+    left.extend(cgroups::existing()?.iter().map(|path| format!("cgroup {}", path.display())));
+    left.extend(network::links().iter().map(|link| format!("network link {link}")));
+    let files = [layout.data(), layout.state(), layout.init_socket(), layout.containerd_socket()];
+    let there = files.iter().filter(|path| path.exists());
+    left.extend(there.map(|path| format!("file {}", path.display())));
+    Ok(left)
+}
+
+fn processes(layout: &Layout) -> Result<Vec<String>> {
+    let in_cgroups = cgroups::processes()?;
+    let mut found = Vec::new();
+    for process in all_processes().context("cannot read /proc")?.flatten() {
+        // Some end while we look: whatever of them can't be read is gone.
+        let pid = process.pid();
+        let alive = process.stat().is_ok_and(|stat| stat.state != 'Z');
+        if alive && pid != std::process::id().cast_signed()
+            && (in_cgroups.contains(&pid) || is_ours(&process, layout))
+        {
+            let command = process.cmdline().unwrap_or_default().join(" ");
+            found.push(format!("process {pid} ({command})"));
+        }
+    }
+    Ok(found)
+}
+
+fn is_ours(process: &Process, layout: &Layout) -> bool {
+    let Ok(program) = process.exe() else { return false };
+    if program.starts_with(layout.root()) || program.starts_with(repo::kubernetes_tools()) {
+        return true;
+    }
+    let foreign = program.file_name().is_some_and(|name| FOREIGN_PROGRAMS.iter().any(|known| name == *known));
+    let root = layout.root().to_string_lossy().into_owned();
+    foreign && process.cmdline().is_ok_and(|words| words.iter().any(|word| word.contains(&root)))
+}
+
+fn mounts(layout: &Layout) -> Result<Vec<String>> {
+    let mounts = Process::myself()?.mountinfo().context("cannot read /proc/self/mountinfo")?;
+    let ours = |path: &Path, root: &str| {
+        path.starts_with(layout.root()) || PathBuf::from(root).starts_with(layout.root())
+    };
+    Ok(mounts
+        .into_iter()
+        .filter(|mount| ours(&mount.mount_point, &mount.root))
+        .map(|mount| format!("mount {}", mount.mount_point.display()))
+        .collect())
+}

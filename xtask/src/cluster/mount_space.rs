@@ -1,0 +1,74 @@
+//! The mount namespace: folders of `target/cluster` over the machine's, so that nothing that
+//! containerd, the CNI plugins and the kubelet mount or write reaches the machine.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+
+use super::layout::Layout;
+
+/// What the kubelet sets machine-wide where it finds another value. In the namespace it finds
+/// these values already, and so leaves the machine's alone.
+const SYSCTLS: [(&str, &str); 5] = [
+    ("vm/overcommit_memory", "1"),
+    ("kernel/panic", "10"),
+    ("kernel/panic_on_oops", "1"),
+    ("kernel/keys/root_maxkeys", "1000000"),
+    ("kernel/keys/root_maxbytes", "25000000"),
+];
+
+/// Makes the mount points that the machine lacks; those made, outermost first.
+pub(super) fn make_mount_points(layout: &Layout) -> Result<Vec<PathBuf>> {
+    let mut made = Vec::new();
+    for (_, theirs) in layout.binds() {
+        let mut missing: Vec<&Path> = theirs.ancestors().take_while(|path| !path.exists()).collect();
+        missing.reverse();
+        for folder in missing {
+            fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            made.push(folder.to_owned());
+        }
+    }
+    Ok(made)
+}
+
+/// Removes what [`make_mount_points`] made, unless somebody else has begun to use it.
+pub(super) fn remove_mount_points(made: &[PathBuf]) {
+    for folder in made.iter().rev() {
+        let _in_use = fs::remove_dir(folder);
+    }
+}
+
+/// Sets the namespace up; run by init, inside it.
+pub(super) fn prepare(layout: &Layout) -> Result<()> {
+    // Peers among the cluster's own processes only: unshare made everything private first.
+    let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+    mount_change("/", shared).context("cannot make the mount namespace shared inside")?;
+    for (ours, theirs) in layout.binds() {
+        fs::create_dir_all(&ours)?;
+        bind(&ours, &theirs)?;
+    }
+    for (name, value) in SYSCTLS {
+        shadow_sysctl(layout, name, value)?;
+    }
+    Ok(())
+}
+
+fn shadow_sysctl(layout: &Layout, name: &str, value: &str) -> Result<()> {
+    let theirs = Path::new("/proc/sys").join(name);
+    if !theirs.exists() {
+        return Ok(());
+    }
+    let ours = layout.data().join("sysctl").join(name);
+    fs::create_dir_all(ours.parent().unwrap_or(&ours))?;
+    fs::write(&ours, format!("{value}\n"))?;
+    bind(&ours, &theirs)
+}
+
+fn bind(ours: &Path, theirs: &Path) -> Result<()> {
+    mount_bind(ours, theirs)
+        .map_err(io::Error::from)
+        .with_context(|| format!("cannot mount {} over {}", ours.display(), theirs.display()))
+}

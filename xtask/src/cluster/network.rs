@@ -1,0 +1,103 @@
+//! The pods' network: a bridge of our own, with an address that the node uses as its own. Nothing
+//! is forwarded and no sysctl or packet filter of the machine is touched.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use super::layout::{BRIDGE, Layout};
+use crate::command;
+
+/// Prefixes of /24 networks to choose from; the first that the machine does not route is taken.
+const PREFIXES: [&str; 4] = ["10.201.77", "172.29.177", "192.168.177", "10.77.201"];
+
+/// The network that was chosen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Network {
+    prefix: &'static str,
+}
+
+impl Network {
+    /// Makes the bridge.
+    pub(super) fn make() -> Result<Self> {
+        let prefix = PREFIXES
+            .into_iter()
+            .find(|prefix| is_free(prefix))
+            .with_context(|| format!("all of {PREFIXES:?} are in use here: free one of them"))?;
+        let network = Self { prefix };
+        let address = format!("{}/24", network.address());
+        command::output(ip().args(["link", "add", BRIDGE, "type", "bridge"]))?;
+        command::output(ip().args(["address", "add", &address, "dev", BRIDGE]))?;
+        command::output(ip().args(["link", "set", BRIDGE, "up"]))?;
+        Ok(network)
+    }
+
+    /// The bridge's and so the node's address.
+    pub(super) fn address(&self) -> String {
+        format!("{}.1", self.prefix)
+    }
+
+    /// A port that is free on this address now.
+    pub(super) fn free_port(&self, address: &str) -> Result<u16> {
+        let listener = TcpListener::bind((address, 0))
+            .with_context(|| format!("no free port on {address}"))?;
+        Ok(listener.local_addr()?.port())
+    }
+
+    /// Writes what containerd tells the CNI plugins.
+    pub(super) fn write_config(&self, layout: &Layout) -> Result<()> {
+        let config = json!({
+            "cniVersion": "0.4.0", "name": "debugtrail", "plugins": [{
+                "type": "bridge", "bridge": BRIDGE, "isGateway": false, "ipMasq": false,
+                "ipam": {"type": "host-local", "ranges": [[{
+                    "subnet": format!("{}.0/24", self.prefix),
+                    "rangeStart": format!("{}.10", self.prefix),
+                    "gateway": self.address()}]]}
+            }]
+        });
+        let folder = layout.cni_config();
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("10-debugtrail.conflist"), serde_json::to_vec_pretty(&config)?)?;
+        Ok(())
+    }
+}
+
+/// Removes the bridge and what is still plugged into it.
+pub(super) fn remove() -> Result<()> {
+    for link in links() {
+        // A pod's end goes by itself once the kernel has released the pod's namespace.
+        let removed = command::output(ip().args(["link", "delete", &link]));
+        if Path::new("/sys/class/net").join(&link).exists() {
+            removed?;
+        }
+    }
+    Ok(())
+}
+
+/// Our links that exist: the pods' ends first, then the bridge.
+pub(super) fn links() -> Vec<String> {
+    let bridge = Path::new("/sys/class/net").join(BRIDGE);
+    if !bridge.exists() {
+        return Vec::new();
+    }
+    let ports = fs::read_dir(bridge.join("brif")).into_iter().flatten().flatten();
+    ports
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .chain([BRIDGE.to_owned()])
+        .collect()
+}
+
+/// True where nothing but a default route leads to the network.
+fn is_free(prefix: &str) -> bool {
+    let address = format!("{prefix}.1");
+    command::output(ip().args(["-4", "route", "show", "match", &address]))
+        .is_ok_and(|routes| routes.lines().all(|route| route.starts_with("default")))
+}
+
+fn ip() -> Command {
+    Command::new("ip")
+}

@@ -1,0 +1,101 @@
+//! Waiting for the parts to be ready, and the first objects.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::layout::{Layout, NODE_NAME};
+use super::{control, images};
+use crate::{command, poll, repo};
+
+/// A slow machine under load takes some 30 s from nothing to Ready.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// RuntimeClasses besides the default runtime; each a handler in containerd's configuration.
+const RUNTIME_CLASSES: [&str; 2] = ["crun", "hooked"];
+
+/// Our kubectl, with an environment of our own.
+pub(super) fn kubectl(layout: &Layout) -> Command {
+    let mut kubectl = Command::new(repo::kubernetes_tools().join("kubectl"));
+    kubectl
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", layout.home())
+        .env("KUBECONFIG", layout.kubeconfig());
+    kubectl
+}
+
+/// Until something listens on a port of the loopback.
+pub(super) fn for_port(layout: &Layout, port: u16) -> Result<()> {
+    until(layout, "etcd", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+}
+
+/// Until containerd serves.
+pub(super) fn for_containerd(layout: &Layout) -> Result<()> {
+    until(layout, "containerd", || images::containerd_answers(layout))
+}
+
+/// Until the API server says that it is ready.
+pub(super) fn for_api_server(layout: &Layout) -> Result<()> {
+    until(layout, "kube-apiserver", || {
+        command::succeeds(kubectl(layout).args(["get", "--raw", "/readyz"]))
+    })
+}
+
+/// Until the node is Ready and takes pods.
+pub(super) fn for_node(layout: &Layout) -> Result<()> {
+    let fields = "jsonpath={.status.conditions[?(@.type=='Ready')].status} taints:{.spec.taints}";
+    until(layout, "the node", || {
+        let answer = kubectl(layout).args(["get", "node", NODE_NAME, "--output", fields]).output();
+        answer.is_ok_and(|output| output.stdout == b"True taints:")
+    })
+}
+
+/// Until pods can be made in the default namespace.
+pub(super) fn for_default_service_account(layout: &Layout) -> Result<()> {
+    until(layout, "the default service account", || {
+        command::succeeds(kubectl(layout).args(["get", "serviceaccount", "default"]))
+    })
+}
+
+/// Creates the RuntimeClasses.
+pub(super) fn create_runtime_classes(layout: &Layout) -> Result<()> {
+    let items = RUNTIME_CLASSES.map(|name| {
+        json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass",
+            "metadata": {"name": name}, "handler": name})
+    });
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    create(kubectl(layout).args(["create", "-f", "-"]), &list.to_string()).map(drop)
+}
+
+/// Runs a kubectl command with this input; its output.
+pub(super) fn create(kubectl: &mut Command, input: &str) -> Result<String> {
+    let mut child =
+        kubectl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    child.stdin.take().context("kubectl has no stdin")?.write_all(input.as_bytes())?;
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("kubectl failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn until(layout: &Layout, what: &str, mut ready: impl FnMut() -> bool) -> Result<()> {
+    let mut broken = Ok(());
+    let done = poll::until(PATIENCE, || {
+        broken = control::check_alive(layout);
+        broken.is_err() || ready()
+    });
+    broken?;
+    if !done {
+        bail!(
+            "{what} is not ready after {} s: see {}",
+            PATIENCE.as_secs(),
+            layout.logs().display()
+        );
+    }
+    Ok(())
+}
