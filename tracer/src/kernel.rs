@@ -7,6 +7,7 @@ pub mod inspect;
 mod load;
 mod maps;
 pub mod observation;
+mod skipped;
 
 use std::io::Read;
 
@@ -118,5 +119,11 @@ impl Kernel {
     /// A failed map call.
     pub fn loss(&self) -> Result<LossCounts, KernelError> {
         self.maps.loss()
+    }
+
+    /// How often the kernel skipped one of the programs since the load: events that nobody saw.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        skipped::count(&self.ebpf)
     }
 }

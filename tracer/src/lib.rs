@@ -1,10 +1,13 @@
 //! debugtrail: how every Kubernetes debug session ended, witnessed by the kernel.
 
 pub mod cgroup;
+pub mod cli;
 pub mod clock;
 pub mod ids;
 pub mod kernel;
+pub mod pipeline;
 pub mod pods;
 pub mod record;
 pub mod runtime;
 pub mod session;
+pub mod sinks;

@@ -70,7 +70,7 @@ pub fn observe(cgroup: CgroupId, before: &CgroupEntry, fields: &CgroupEntry) -> 
         entered: steps.entered != 0,
         found_running: steps.main_scanned != 0,
         main: (steps.main_started != 0).then(|| main_seen(fields)),
-        end: (steps.main_ended != 0).then(|| EndSeen {
+        end: (steps.main_ended != 0).then_some(EndSeen {
             at: BootNanos(fields.end.boot_ns),
             late: fields.steps.end_late != 0,
             status: WaitStatus(fields.end.wait_status),

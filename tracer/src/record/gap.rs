@@ -58,7 +58,7 @@ impl GapRecord {
 }
 
 /// What made evidence go missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
     /// The ring buffer was full: members are missing, never an end.
@@ -69,6 +69,8 @@ pub enum GapReason {
     ProgramSkipped,
     /// The reader of the output was too slow: records are missing.
     OutputFull,
+    /// Containers ended of which neither runtime nor API said what they were: sessions may be among them.
+    Undecided,
 }
 
 impl GapReason {
@@ -80,6 +82,7 @@ impl GapReason {
             Self::MapFull => "map full",
             Self::ProgramSkipped => "program skipped",
             Self::OutputFull => "output full",
+            Self::Undecided => "undecided",
         }
     }
 }

@@ -196,3 +196,6 @@ pub struct RequestedBy {
     /// When the request was admitted.
     pub requested_at: Option<WallTime>,
 }
+
+#[cfg(test)]
+mod tests;

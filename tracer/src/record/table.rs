@@ -6,13 +6,13 @@ use super::{
 use crate::clock::WallTime;
 
 /// Columns of a line.
-pub const WIDTH: usize = 116;
+pub const WIDTH: usize = 118;
 
 const TIME: usize = 13;
 const WHAT: usize = 13;
 const WHO: usize = 46;
 const HOW: usize = 28;
-const LASTED: usize = 8;
+const LASTED: usize = 10;
 
 /// The columns' names.
 #[must_use]
@@ -134,3 +134,6 @@ fn duration(nanos: u64) -> String {
         _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ impl Bundles {
         if let Some(place) = self.well_known.iter().find(|place| place.has(id)) {
             return place.read(id);
         }
-        if let Some(shim) = self.shims.iter().find(|shim| has(shim, id)) {
+        if let Some(shim) = self.shims.iter().find(|shim| has(shim, id) && shim.lives()) {
             return read(shim, id);
         }
         self.shims = shims::running(&self.proc);
@@ -118,11 +118,11 @@ impl Place {
 }
 
 fn has(shim: &Shim, id: &ContainerId) -> bool {
-    shim.bundles.join(id.as_str()).join("config.json").exists()
+    shim.bundles().join(id.as_str()).join("config.json").exists()
 }
 
 fn read(shim: &Shim, id: &ContainerId) -> Option<RuntimeFacts> {
-    facts(&shim.bundles.join(id.as_str()), shim.our_pids.then_some("init.pid"))
+    facts(&shim.bundles().join(id.as_str()), shim.our_pids.then_some("init.pid"))
 }
 
 fn facts(bundle: &Path, pid_file: Option<&str>) -> Option<RuntimeFacts> {

@@ -16,10 +16,22 @@ const SYS_ADMIN: u64 = 1 << 21;
 /// The way to one state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shim {
-    /// `/proc/PID/cwd/..`: the directory with all bundles of the shim's containerd namespace.
-    pub bundles: PathBuf,
+    /// `/proc/PID`.
+    process: PathBuf,
     /// Whether pids of that containerd are ours too.
     pub our_pids: bool,
+}
+
+impl Shim {
+    /// The directory with all bundles of the shim's containerd namespace.
+    pub fn bundles(&self) -> PathBuf {
+        self.process.join("cwd/..")
+    }
+
+    /// Whether the pid is still a shim's: it may have been given to another process since.
+    pub fn lives(&self) -> bool {
+        shim(&self.process).is_some()
+    }
 }
 
 /// A shim for each state directory that any shows.
@@ -28,7 +40,7 @@ pub(super) fn running(proc: &Path) -> Vec<Shim> {
     let mut found = Vec::new();
     for process in fs::read_dir(proc).into_iter().flatten().flatten().map(|entry| entry.path()) {
         let Some(shim) = shim(&process) else { continue };
-        let Ok(directory) = fs::metadata(&shim.bundles) else { continue };
+        let Ok(directory) = fs::metadata(shim.bundles()) else { continue };
         let directory = (directory.dev(), directory.ino());
         if !seen.contains(&directory) {
             seen.push(directory);
@@ -45,7 +57,7 @@ fn shim(process: &Path) -> Option<Shim> {
     }
     let namespace = |process: &Path| fs::read_link(process.join("ns/pid")).ok();
     let our_pids = namespace(process) == namespace(Path::new("/proc/self"));
-    Some(Shim { bundles: process.join("cwd/.."), our_pids })
+    Some(Shim { process: process.to_owned(), our_pids })
 }
 
 /// Whether the process could do anything to this node anyway. Any process may call itself a shim and sit beside a

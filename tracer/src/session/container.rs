@@ -74,6 +74,13 @@ impl Container {
         self.cgroups.insert(id, Seen { observation, inner, tracked });
     }
 
+    /// Takes in that the kernel keeps nothing of one of its cgroups any more.
+    pub(super) fn vanished(&mut self, cgroup: CgroupId, now: BootNanos) {
+        if let Some(seen) = self.cgroups.get_mut(&cgroup) {
+            seen.observation.removed.get_or_insert(now);
+        }
+    }
+
     /// The question that decides what it is.
     pub(super) fn question(&self) -> Question<'_> {
         Question {

@@ -61,11 +61,13 @@ impl Tracker {
         (!complete).then_some(container_id)
     }
 
-    /// Takes in what the kernel says of a cgroup, and what the runtime answered.
+    /// Takes in what the kernel says of a cgroup, what the main process's executable is, and what the runtime
+    /// answered.
     pub fn observe(
         &mut self,
         seen: Observation,
         place: &Place,
+        exe: Option<String>,
         runtime: Option<RuntimeFacts>,
         index: &PodIndex,
         now: BootNanos,
@@ -82,7 +84,19 @@ impl Tracker {
         if runtime.is_some() {
             container.runtime = runtime;
         }
+        if container.exe.is_none() {
+            container.exe = exe;
+        }
         let id = container_id.clone();
+        self.step(&id, index, now)
+    }
+
+    /// Takes in that the kernel keeps nothing of a cgroup: it was removed before anything was in it.
+    pub fn vanished(&mut self, cgroup: CgroupId, index: &PodIndex, now: BootNanos) -> Vec<Action> {
+        let Some(id) = self.by_cgroup.get(&cgroup).cloned() else { return Vec::new() };
+        if let Some(container) = self.containers.get_mut(&id) {
+            container.vanished(cgroup, now);
+        }
         self.step(&id, index, now)
     }
 
@@ -95,13 +109,6 @@ impl Tracker {
             .map(|container| container.id.clone())
             .collect();
         undecided.iter().flat_map(|id| self.step(id, index, now)).collect()
-    }
-
-    /// Notes the path of a main process's executable.
-    pub fn set_exe(&mut self, cgroup: CgroupId, exe: String) {
-        if let Some(container) = self.container_of(cgroup) {
-            container.exe.get_or_insert(exe);
-        }
     }
 
     /// Counts the end of a member.
@@ -130,9 +137,9 @@ impl Tracker {
         undecided.filter(|container| container.ended().is_some())
     }
 
-    /// Cgroups of which the tracker still awaits something.
-    pub fn awaits(&self, cgroup: CgroupId) -> bool {
-        self.by_cgroup.contains_key(&cgroup)
+    /// Cgroups of which something is still to come.
+    pub fn cgroups(&self) -> impl Iterator<Item = CgroupId> + '_ {
+        self.by_cgroup.keys().copied()
     }
 
     fn container_of(&mut self, cgroup: CgroupId) -> Option<&mut Container> {

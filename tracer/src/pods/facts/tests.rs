@@ -1,1 +1,100 @@
+use serde_json::json;
 
+use super::*;
+
+const ID: &str = "a24ec411d2fbb5a3c5dbd4c9e5fbbb3b4e2f1d0c9b8a79685746352413021fff";
+
+/// A pod with a session whose command was not found: the API hides its end in lastState.
+fn web() -> api::Pod {
+    let url = format!("containerd://{ID}");
+    serde_json::from_value(json!({
+        "metadata": {
+            "uid": "78089609-1111-4222-8333-444455556666", "namespace": "default", "name": "web",
+            "annotations": { "kubernetes.io/config.hash": "cd8ab5ec9b8a79685746352413021fff" },
+            "managedFields": [{ "manager": "kubectl-create" }],
+        },
+        "spec": {
+            "nodeName": "node1",
+            "containers": [
+                { "name": "app", "image": "local/app:1", "env": [{ "name": "P", "value": "hunter2" }] },
+            ],
+            "initContainers": [{ "name": "migrate", "image": "local/app:1" }],
+            "ephemeralContainers": [
+                { "name": "dbg", "image": "local/busybox:1", "targetContainerName": "app", "command": ["hunter2"] },
+                { "name": "bare", "image": "local/busybox:1", "targetContainerName": "" },
+            ],
+        },
+        "status": {
+            "containerStatuses": [{
+                "name": "app", "image": "x", "imageID": "sha256:1", "ready": true, "restartCount": 0,
+                "containerID": url.replace('f', "e"),
+                "state": { "running": { "startedAt": "2026-11-23T15:26:54Z" } },
+            }],
+            "ephemeralContainerStatuses": [{
+                "name": "dbg", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+                "state": { "waiting": { "reason": "RunContainerError", "message": "no such file" } },
+                "lastState": { "terminated": {
+                    "exitCode": 128, "reason": "StartError", "message": "no such file", "containerID": url,
+                    "startedAt": "1970-01-01T00:00:00Z", "finishedAt": "2026-11-23T15:27:04Z",
+                }},
+            }],
+        },
+    }))
+    .unwrap()
+}
+
+fn id() -> ContainerId {
+    ContainerId::parse(ID).unwrap()
+}
+
+#[test]
+fn names_roles_and_nothing_else() {
+    let facts = PodFacts::of(&web()).unwrap();
+    assert_eq!((facts.namespace.as_str(), facts.name.as_str()), ("default", "web"));
+    assert_eq!(facts.config_hash.as_deref(), Some("cd8ab5ec9b8a79685746352413021fff"));
+    assert_eq!(facts.containers[0].name, "app");
+    assert_eq!(facts.init_containers[0].image.as_deref(), Some("local/app:1"));
+    assert_eq!(facts.ephemeral_containers[0].target.as_deref(), Some("app"));
+    assert_eq!(facts.ephemeral_containers[1].target, None);
+    assert!(!format!("{facts:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_pod_without_identity_is_none() {
+    for field in ["uid", "namespace", "name"] {
+        let mut pod = serde_json::to_value(web()).unwrap();
+        pod["metadata"].as_object_mut().unwrap().remove(field);
+        assert_eq!(PodFacts::of(&serde_json::from_value(pod).unwrap()), None, "{field}");
+    }
+}
+
+#[test]
+fn a_start_error_is_found_in_the_last_state() {
+    let facts = PodFacts::of(&web()).unwrap();
+    let status = facts.status("dbg").unwrap();
+    assert_eq!(status.container_ids().collect::<Vec<_>>(), [id()]);
+    assert_eq!(status.image_id, None);
+    let end = status.end_of(&id()).unwrap();
+    assert_eq!(status.start_error(), Some(end));
+    let evidence = end.evidence(None);
+    assert_eq!((evidence.exit_code, evidence.started_at, evidence.agrees), (Some(128), None, None));
+    assert_eq!(evidence.finished_at.unwrap().to_string(), "2026-11-23T15:27:04.000000000Z");
+    assert_eq!(facts.status("app").unwrap().start_error(), None);
+    assert_eq!(facts.status("app").unwrap().end_of(&id()), None);
+}
+
+#[test]
+fn the_api_agrees_or_not() {
+    let end = |exit_code| Terminated {
+        exit_code,
+        signal: None,
+        reason: None,
+        message: None,
+        started_at: None,
+        finished_at: None,
+        container_id: None,
+    };
+    assert_eq!(end(42).evidence(Some(42)).agrees, Some(true));
+    assert_eq!(end(255).evidence(Some(49)).agrees, Some(false));
+    assert_eq!(end(255).evidence(None).agrees, None);
+}

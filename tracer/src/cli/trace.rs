@@ -1,0 +1,90 @@
+//! `debugtrail trace`: this node, in the foreground.
+
+use std::{future::Future, path::PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use crate::cgroup::Hierarchy;
+use crate::clock::{self, ClockWatch};
+use crate::kernel::{Kernel, LoadOptions};
+use crate::pipeline::{Format, Inputs, NodeFacts, Pipeline, Recorder};
+use crate::pods::{connect, watch};
+use crate::record::StopReason;
+use crate::session::Policy;
+use crate::sinks::stdout::Stdout;
+
+/// Changes of pods that may wait to be taken in; past it the watch waits, and the API keeps them.
+const POD_EVENTS: usize = 256;
+
+/// Options of `trace`.
+#[derive(Debug, Args)]
+pub struct Trace {
+    /// How records are printed
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    /// Only sessions of this namespace
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// Record ordinary and init containers as well
+    #[arg(long)]
+    all_containers: bool,
+    /// Kubeconfig of the node's cluster [default: $KUBECONFIG, else the service account, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Name of this node in the cluster [default: the node whose boot id is this machine's]
+    #[arg(long, env = "NODE_NAME")]
+    node: Option<String>,
+}
+
+pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("can't start the asynchronous runtime")?;
+    runtime.block_on(witness(trace))
+}
+
+async fn witness(trace: Trace) -> anyhow::Result<()> {
+    // First, so that an early signal is not the default's sudden death.
+    let stop = stop_signal()?;
+    let boot_id = clock::boot_id()?;
+    let client = connect::client(trace.kubeconfig.as_deref()).await?;
+    let node_name = connect::node_name(&client, trace.node.as_deref(), &boot_id).await?;
+    let hierarchy = Hierarchy::find()?;
+    let (mut kernel, ring) = Kernel::load(LoadOptions::default())?;
+    let logger = kernel.logger();
+
+    let node = NodeFacts {
+        node_name: Some(node_name.clone()),
+        boot_id,
+        kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
+    };
+    let out = Stdout::start().context("can't start the thread that writes to stdout")?;
+    let recorder = Recorder::new(node, trace.output, trace.namespace, out);
+    let policy = Policy { all_containers: trace.all_containers };
+    let pipeline = Pipeline::new(kernel, &hierarchy, policy, recorder)?;
+
+    let (sender, pods) = mpsc::channel(POD_EVENTS);
+    let watching = tokio::spawn(async move { watch::run(client, &node_name, sender).await });
+    let clock = ClockWatch::new().context("can't watch the clock")?;
+    let result = pipeline.run(Inputs { ring, logger, pods, clock }, stop).await;
+    watching.abort();
+    result.map(|_| ())
+}
+
+/// Resolves at SIGINT or SIGTERM.
+fn stop_signal() -> anyhow::Result<impl Future<Output = StopReason>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => StopReason::Interrupted,
+            _ = terminate.recv() => StopReason::Terminated,
+        }
+    })
+}

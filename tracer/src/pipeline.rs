@@ -1,0 +1,264 @@
+//! The way of the data, in one task: kernel -> session -> record -> sink.
+//!
+//! All state that decides anything lives here and is touched by nobody else; what waits (the ring, the API's
+//! watch, the clock, the output) stands around it.
+
+mod executable;
+mod loss;
+mod recorder;
+mod running;
+
+use std::{io, time::Duration};
+
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::mpsc::Receiver,
+    time::{MissedTickBehavior, interval},
+};
+
+pub use recorder::{Format, NodeFacts, Recorder};
+
+use crate::cgroup::{Hierarchy, Place};
+use crate::clock::{ClockWatch, boot_now};
+use crate::ids::{BootNanos, CgroupId};
+use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, event};
+use crate::pods::{PodEvent, PodIndex};
+use crate::record::{GapReason, StopReason};
+use crate::runtime::Bundles;
+use crate::session::{Action, Policy, Tracker, report};
+use loss::LossWatch;
+
+/// Members' ends wake nobody; they are read this often.
+const DRAIN: Duration = Duration::from_millis(100);
+/// Every entry is looked at this often, for what a full ring did not say, and loss is counted.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// The rooms of the house and what passes between them.
+pub struct Pipeline {
+    kernel: Kernel,
+    bundles: Bundles,
+    index: PodIndex,
+    tracker: Tracker,
+    recorder: Recorder,
+    loss: LossWatch,
+    reviewed: u64,
+}
+
+/// What the pipeline waits for.
+pub struct Inputs {
+    /// The kernel's ring.
+    pub ring: Ring,
+    /// The programs' own log.
+    pub logger: Option<Logger>,
+    /// What the API's watch says.
+    pub pods: Receiver<PodEvent>,
+    /// The clock.
+    pub clock: ClockWatch,
+}
+
+impl Pipeline {
+    /// A pipeline over a loaded witness. Takes in what already runs in `hierarchy`.
+    ///
+    /// # Errors
+    ///
+    /// A map call that failed, or a task scan that could not be read.
+    pub fn new(
+        kernel: Kernel,
+        hierarchy: &Hierarchy,
+        policy: Policy,
+        recorder: Recorder,
+    ) -> Result<Self, KernelError> {
+        let mut pipeline = Self {
+            loss: LossWatch::new(&kernel)?,
+            kernel,
+            bundles: Bundles::new(),
+            index: PodIndex::new(),
+            tracker: Tracker::new(policy),
+            recorder,
+            reviewed: 0,
+        };
+        let running = running::containers(hierarchy, &mut pipeline.bundles);
+        pipeline.kernel.take_in(&running, boot_now())?;
+        for cgroup in running {
+            pipeline.look_at(cgroup.cgroup)?;
+        }
+        pipeline.recorder.agent_started();
+        Ok(pipeline)
+    }
+
+    /// Runs until `stop` says why to end or the output is closed, and says so in a last record.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call, or an error of the runtime's reactor.
+    pub async fn run(
+        mut self,
+        inputs: Inputs,
+        stop: impl Future<Output = StopReason>,
+    ) -> anyhow::Result<StopReason> {
+        let reason = self.work(inputs, stop).await;
+        let told = *reason.as_ref().unwrap_or(&StopReason::Failed);
+        if told != StopReason::OutputClosed {
+            self.last_look()?;
+        }
+        self.recorder.agent_stopped(told)?;
+        reason
+    }
+
+    async fn work(
+        &mut self,
+        inputs: Inputs,
+        stop: impl Future<Output = StopReason>,
+    ) -> anyhow::Result<StopReason> {
+        let Inputs { ring, logger, mut pods, mut clock } = inputs;
+        let mut ring = readable(ring)?;
+        let mut logger = logger.map(readable).transpose()?;
+        let (mut drain, mut sweep) = (ticks(DRAIN), ticks(SWEEP));
+        let closed = self.recorder.closed();
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                ready = ring.readable_mut() => {
+                    let mut ready = ready?;
+                    self.drain(ready.get_inner_mut())?;
+                    ready.clear_ready();
+                }
+                _ = drain.tick() => self.drain(ring.get_mut())?,
+                _ = sweep.tick() => self.sweep()?,
+                Some(event) = pods.recv() => self.learn(event)?,
+                sample = clock.next() => self.recorder.clock_sampled(sample?),
+                () = log_lines(&mut logger) => {}
+                reason = &mut stop => return Ok(reason),
+                () = closed.notified() => return Ok(StopReason::OutputClosed),
+            }
+        }
+    }
+
+    fn drain(&mut self, ring: &mut Ring) -> Result<(), KernelError> {
+        while let Some(bytes) = ring.next() {
+            let event = event::parse(&bytes);
+            drop(bytes);
+            match event {
+                Some(Event::CgroupChanged(cgroup)) => self.look_at(cgroup)?,
+                Some(Event::MemberEnded(member)) => self.tracker.member_ended(&member),
+                None => tracing::error!("the ring holds an event of another version"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in a cgroup's entry as it is now.
+    fn look_at(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
+        let Some(seen) = self.kernel.observation(cgroup)? else {
+            let actions = self.tracker.vanished(cgroup, &self.index, boot_now());
+            return self.act(actions);
+        };
+        let place = Place::of(&seen.path);
+        let asked = self.tracker.asks_runtime(&seen, &place);
+        let runtime = asked.and_then(|id| self.bundles.lookup(id));
+        let exe = executable::of(&self.kernel, &seen);
+        let actions = self.tracker.observe(seen, &place, exe, runtime, &self.index, boot_now());
+        self.act(actions)
+    }
+
+    /// Takes in news of the API.
+    fn learn(&mut self, event: PodEvent) -> Result<(), KernelError> {
+        self.index.observe(event, boot_now());
+        if self.index.generation() == self.reviewed {
+            return Ok(());
+        }
+        self.reviewed = self.index.generation();
+        let actions = self.tracker.review(&self.index, boot_now());
+        self.act(actions)
+    }
+
+    /// Finds what the ring could not say, counts what was lost, and lets time decide.
+    fn sweep(&mut self) -> Result<(), KernelError> {
+        let mut cgroups = self.kernel.cgroups()?;
+        cgroups.extend(self.tracker.cgroups());
+        cgroups.sort_unstable();
+        cgroups.dedup();
+        for cgroup in cgroups {
+            self.look_at(cgroup)?;
+        }
+        self.count_loss()?;
+        let actions = self.tracker.review(&self.index, boot_now());
+        self.act(actions)
+    }
+
+    fn count_loss(&mut self) -> Result<(), KernelError> {
+        for lost in self.loss.read(&self.kernel, boot_now())? {
+            self.tracker.lost(lost.count);
+            self.recorder.gap(&lost, self.tracker.live());
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, actions: Vec<Action>) -> Result<(), KernelError> {
+        for action in actions {
+            match action {
+                Action::Forget(cgroup) => self.kernel.forget(cgroup)?,
+                Action::Track { cgroup, root } => self.kernel.track(cgroup, root)?,
+                Action::Started(container) => {
+                    self.recorder.session(|context| report::started(&container, context), &self.index);
+                }
+                Action::Ended(mut container) => {
+                    container.lost_events += self.lost_since_counted()?;
+                    self.recorder.session(|context| report::ended(&container, context), &self.index);
+                }
+                Action::GaveUp(container) => self.recorder.undecided(1, [&*container], boot_now()),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the next count will find: an end that is told now must not miss it.
+    fn lost_since_counted(&self) -> Result<u64, KernelError> {
+        self.loss.pending(&self.kernel)
+    }
+
+    /// What is still to be said before the end.
+    fn last_look(&mut self) -> Result<(), KernelError> {
+        self.sweep()?;
+        let undecided: Vec<_> = self.tracker.undecided_ends().cloned().collect();
+        if !undecided.is_empty() {
+            self.recorder.undecided(undecided.len() as u64, &undecided, boot_now());
+        }
+        Ok(())
+    }
+}
+
+/// A descriptor that tokio waits for.
+fn readable<T: std::os::fd::AsRawFd>(source: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: the ring and the log each own their descriptor and keep it open until they are dropped, here with
+    // the AsyncFd.
+    unsafe { AsyncFd::register_with_interest(source, Interest::READABLE) }.map_err(io::Error::from)
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Passes the programs' log on to `tracing`; waits for ever where there is none.
+async fn log_lines(logger: &mut Option<AsyncFd<Logger>>) {
+    let Some(logger) = logger else { return std::future::pending().await };
+    if let Ok(mut ready) = logger.readable_mut().await {
+        ready.get_inner_mut().flush();
+        ready.clear_ready();
+    }
+}
+
+/// Why a gap record is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// What was lost.
+    pub reason: GapReason,
+    /// How many.
+    pub count: u64,
+    /// When nothing was missing yet.
+    pub from: BootNanos,
+    /// When it was counted.
+    pub to: BootNanos,
+}

@@ -1,0 +1,169 @@
+//! Numbers records, gives them their times, and hands them to the output.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::Lost;
+use crate::clock::{self, ClockState, OffsetHistory, OffsetSample, boot_now};
+use crate::ids::{BootId, BootNanos, Pid};
+use crate::pods::PodIndex;
+use crate::record::{
+    AgentIdentity, AgentRecord, ClockStepRecord, GapReason, GapRecord, Record, SessionId, SessionRecord,
+    StopReason, table,
+};
+use crate::session::{Container, report::Context};
+use crate::sinks::stdout::{Sent, Stdout};
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A line of columns for people.
+    Table,
+    /// One JSON object a line, schema debugtrail.dev/record/v1.
+    Json,
+}
+
+/// What every record of this run has in common.
+#[derive(Clone, Debug)]
+pub struct NodeFacts {
+    /// The node's name in the cluster.
+    pub node_name: Option<String>,
+    /// This boot.
+    pub boot_id: BootId,
+    /// The kernel's release.
+    pub kernel_release: String,
+}
+
+/// Writes records.
+pub struct Recorder {
+    node: NodeFacts,
+    format: Format,
+    namespace: Option<String>,
+    history: OffsetHistory,
+    sequence: u64,
+    out: Stdout,
+    /// Records that the output had no room for: how many, and since when.
+    unwritten: Option<(u64, BootNanos)>,
+}
+
+impl Recorder {
+    /// A recorder of all namespaces, or of one.
+    #[must_use]
+    pub fn new(node: NodeFacts, format: Format, namespace: Option<String>, out: Stdout) -> Self {
+        if format == Format::Table {
+            out.send(table::header());
+        }
+        let history = OffsetHistory::new(clock::sample());
+        Self { node, format, namespace, history, sequence: 0, out, unwritten: None }
+    }
+
+    /// Told when nothing can be written any more.
+    pub(super) fn closed(&self) -> Arc<Notify> {
+        self.out.closed()
+    }
+
+    pub(super) fn agent_started(&mut self) {
+        let (now, sequence, clock) = (boot_now(), self.next(), self.clock());
+        let at = self.history.wall_at(now);
+        self.write(&Record::Agent(AgentRecord::started(self.identity(), sequence, now, at, clock)));
+    }
+
+    /// Says the last word and waits, within limits, until all is written.
+    pub(super) fn agent_stopped(mut self, reason: StopReason) -> std::io::Result<()> {
+        let (now, sequence, clock) = (boot_now(), self.next(), self.clock());
+        let at = self.history.wall_at(now);
+        let record = AgentRecord::stopped(self.identity(), reason, sequence, now, at, clock);
+        self.write(&Record::Agent(record));
+        self.out.finish()
+    }
+
+    pub(super) fn session(&mut self, make: impl FnOnce(Context<'_>) -> SessionRecord, index: &PodIndex) {
+        let clock = self.clock();
+        let node_name = self.node.node_name.as_deref();
+        let record = make(Context { index, history: &self.history, clock: &clock, node_name });
+        self.write(&Record::Session(Box::new(record)));
+    }
+
+    pub(super) fn clock_sampled(&mut self, sample: OffsetSample) {
+        if let Some(step) = self.history.observe(sample) {
+            let (sequence, clock) = (self.next(), self.clock());
+            let node_name = self.node.node_name.clone();
+            self.write(&Record::ClockStep(ClockStepRecord::new(&step, node_name, sequence, clock)));
+        }
+    }
+
+    pub(super) fn gap<'a>(&mut self, lost: &Lost, sessions: impl IntoIterator<Item = &'a Container>) {
+        let sequence = self.next();
+        let record = GapRecord {
+            node_name: self.node.node_name.clone(),
+            from_at: Some(self.history.wall_at(lost.from)),
+            to_at: Some(self.history.wall_at(lost.to)),
+            from_boot_ns: Some(lost.from),
+            to_boot_ns: Some(lost.to),
+            lost: Some(lost.count),
+            sessions: sessions.into_iter().map(|session| SessionId::of_container(&session.id)).collect(),
+            ..GapRecord::new(lost.reason, sequence, self.clock())
+        };
+        self.write(&Record::Gap(record));
+    }
+
+    /// Says which containers ended without anybody saying what they were.
+    pub(super) fn undecided<'a>(
+        &mut self,
+        count: u64,
+        containers: impl IntoIterator<Item = &'a Container> + Clone,
+        now: BootNanos,
+    ) {
+        let from = containers.clone().into_iter().map(|container| container.first_seen).min();
+        let lost = Lost { reason: GapReason::Undecided, count, from: from.unwrap_or(now), to: now };
+        self.gap(&lost, containers);
+    }
+
+    fn write(&mut self, record: &Record) {
+        if self.namespace.is_some()
+            && record.namespace().is_some_and(|of| Some(of) != self.namespace.as_deref())
+        {
+            return;
+        }
+        let Some(line) = self.line(record) else { return };
+        match (self.unwritten.take(), self.out.send(line)) {
+            (None, Sent::Queued) | (_, Sent::Closed) => {}
+            (lost, Sent::Full) => {
+                let (count, since) = lost.unwrap_or((0, boot_now()));
+                self.unwritten = Some((count + 1, since));
+            }
+            (Some((count, from)), Sent::Queued) => {
+                self.gap(&Lost { reason: GapReason::OutputFull, count, from, to: boot_now() }, []);
+            }
+        }
+    }
+
+    fn line(&self, record: &Record) -> Option<String> {
+        match self.format {
+            Format::Table => Some(table::row(record)),
+            Format::Json => record
+                .to_json_line()
+                .inspect_err(|error| tracing::error!("a record can't be written as JSON: {error}"))
+                .ok(),
+        }
+    }
+
+    fn identity(&self) -> AgentIdentity {
+        AgentIdentity {
+            node_name: self.node.node_name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel_release: self.node.kernel_release.clone(),
+            pid: Pid(std::process::id()),
+        }
+    }
+
+    fn clock(&self) -> ClockState {
+        clock::state(self.node.boot_id.clone())
+    }
+
+    fn next(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+}

@@ -1,0 +1,157 @@
+use super::*;
+use crate::clock::{ClockState, ClockStep, OffsetHistory, OffsetSample, SessionTimes};
+use crate::ids::{BootId, BootNanos, ContainerId, Pid};
+use crate::record::{AgentIdentity, Evidence, GapReason, KernelEvidence, SessionId, StopReason, WaitStatus};
+
+const ID: &str = "a24ec411d2fbb5a3c5dbd4c9e5fbbb3b4e2f1d0c9b8a79685746352413021fff";
+
+fn clock() -> ClockState {
+    ClockState { boot_id: BootId::new("b0"), synchronized: None, max_error_us: None }
+}
+
+fn session_id() -> SessionId {
+    SessionId::of_container(&ContainerId::parse(ID).unwrap())
+}
+
+fn evidence() -> Evidence {
+    Evidence::of_kernel(KernelEvidence::Full)
+}
+
+fn wall(unix_nanos: i128) -> WallTime {
+    WallTime::from_unix_nanos(unix_nanos)
+}
+
+fn times(start: u64, end: Option<u64>) -> SessionTimes {
+    let history =
+        OffsetHistory::new(OffsetSample { boot: BootNanos(0), offset_ns: 1_795_447_614_123_456_789 });
+    history.session_times(Some(BootNanos(start)), end.map(BootNanos))
+}
+
+fn named(pod: &str) -> Identity {
+    Identity {
+        namespace: Some("default".into()),
+        pod_name: Some(pod.into()),
+        container_name: Some("dbg".into()),
+        ..Identity::default()
+    }
+}
+
+fn ended(status: i32, oom_victim: bool) -> Record {
+    let exit = Exit::witnessed(WaitStatus(status), oom_victim);
+    let record = SessionRecord::ended(session_id(), exit, evidence(), clock());
+    let record = SessionRecord { identity: named("web"), times: times(0, Some(10_003_547_422)), ..record };
+    Record::Session(Box::new(record))
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect()
+}
+
+#[test]
+fn a_session_from_start_to_end() {
+    let record = SessionRecord::started(session_id(), evidence(), clock());
+    let record = SessionRecord { identity: named("web"), times: times(0, None), ..record };
+    let started = row(&Record::Session(Box::new(record)));
+    assert_eq!(words(&header()), ["TIME (UTC)", "WHAT", "NAMESPACE/POD/CONTAINER", "HOW", "LASTED"]);
+    assert_eq!(words(&started), ["15:26:54.123Z", "started", "default/web/dbg"]);
+    assert_eq!(
+        words(&row(&ended(42 << 8, false))),
+        ["15:27:04.127Z", "ended", "default/web/dbg", "exit 42", "10.003s"]
+    );
+}
+
+#[test]
+fn columns_stand_below_their_names() {
+    let (header, row) = (header(), row(&ended(9, false)));
+    assert_eq!(header.find("NAMESPACE"), row.find("default/web/dbg"));
+    assert_eq!(header.find("HOW"), row.find("signal 9"));
+    assert_eq!((header.len(), row.len()), (WIDTH, WIDTH));
+}
+
+#[test]
+fn ends_in_words() {
+    let how = |status, victim| end_in_words(&Exit::witnessed(WaitStatus(status), victim));
+    assert_eq!(how(0, false), "exit 0");
+    assert_eq!(how(137 << 8, false), "exit 137");
+    assert_eq!(how(9, false), "signal 9 (SIGKILL)");
+    assert_eq!(how(9, true), "OOM killed");
+    assert_eq!(how(0x8b, false), "signal 11 (SIGSEGV), core");
+    assert_eq!(how(33, false), "signal 33");
+    assert_eq!(end_in_words(&Exit::start_error()), "never started");
+    assert_eq!(end_in_words(&Exit::unknown()), "unknown");
+    assert_eq!(end_in_words(&Exit::default()), "");
+}
+
+#[test]
+fn long_names_lose_their_middle() {
+    let record = SessionRecord::started(session_id(), evidence(), clock());
+    let identity = named("a-deployment-with-a-very-long-name-indeed-6c5d8f7b9c-x2k4q");
+    let line = row(&Record::Session(Box::new(SessionRecord { identity, ..record })));
+    assert_eq!(words(&line), ["?", "started", "default/a-deployment-w…ed-6c5d8f7b9c-x2k4q/dbg"]);
+    assert!(line.chars().count() <= WIDTH);
+}
+
+#[test]
+fn a_session_without_a_name_goes_by_its_id() {
+    let record = SessionRecord::started(session_id(), evidence(), clock());
+    let line = row(&Record::Session(Box::new(record)));
+    assert_eq!(words(&line)[2], "a24ec411d2fbb5a3c5dbd4…b8a79685746352413021fff");
+}
+
+#[test]
+fn a_name_cannot_move_the_cursor() {
+    let record = SessionRecord::started(session_id(), evidence(), clock());
+    let line = row(&Record::Session(Box::new(SessionRecord { identity: named("\x1b[2Jweb"), ..record })));
+    assert!(!line.contains('\x1b'));
+}
+
+#[test]
+fn gaps_agents_and_clock_steps() {
+    let agent = AgentIdentity {
+        node_name: Some("node1".into()),
+        version: "0.1.0".into(),
+        kernel_release: "6.18.44".into(),
+        pid: Pid(7),
+    };
+    let at = wall(1_795_447_614_123_456_789);
+    let started = AgentRecord::started(agent.clone(), 0, BootNanos(1), at, clock());
+    assert_eq!(
+        words(&row(&Record::Agent(started))),
+        ["15:26:54.123Z", "agent started", "node node1", "debugtrail 0.1.0"]
+    );
+    let stopped = AgentRecord::stopped(agent, StopReason::Interrupted, 1, BootNanos(2), at, clock());
+    assert_eq!(
+        words(&row(&Record::Agent(stopped))),
+        ["15:26:54.123Z", "agent stopped", "node node1", "interrupted"]
+    );
+    let gap = GapRecord {
+        to_at: Some(at),
+        from_boot_ns: Some(BootNanos(0)),
+        to_boot_ns: Some(BootNanos(1_500_000)),
+        lost: Some(12),
+        sessions: vec![session_id()],
+        ..GapRecord::new(GapReason::RingFull, 2, clock())
+    };
+    assert_eq!(
+        words(&row(&Record::Gap(gap))),
+        ["15:26:54.123Z", "gap", "1 session may lack evidence", "ring full, 12 lost", "1ms"]
+    );
+    let step = ClockStep { boot: BootNanos(5), before: at, after: wall(0), step_ns: -3_600_000_000_000 };
+    let step = ClockStepRecord::new(&step, Some("node1".into()), 3, clock());
+    assert_eq!(
+        words(&row(&Record::ClockStep(step))),
+        ["00:00:00.000Z", "clock stepped", "node node1", "back by 1h00m"]
+    );
+}
+
+#[test]
+fn durations_keep_to_their_column() {
+    let shown = duration;
+    assert_eq!(shown(999), "0us");
+    assert_eq!(shown(9_999_999), "9ms");
+    assert_eq!(shown(59_999_000_000), "59.999s");
+    assert_eq!(shown(61_000_000_000), "1m01s");
+    assert_eq!(shown(7_260_000_000_000), "2h01m");
+    assert_eq!(shown(90_000_000_000_000), "1d01h");
+    assert!(shown(u64::MAX).len() <= LASTED);
+}

@@ -1,0 +1,194 @@
+//! Lines to standard output, from a thread of its own: a slow reader must not stall the kernel side. What does
+//! not fit into the bounded queue is counted.
+
+use std::{
+    io::{self, BufWriter, Write},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+/// Lines that may wait for a slow reader: some 6 MiB of records.
+const QUEUE: usize = 4096;
+
+/// How long the end waits for a reader that has stopped reading.
+const LAST_FLUSH: Duration = Duration::from_secs(2);
+
+/// Standard output.
+pub struct Stdout {
+    lines: SyncSender<String>,
+    closed: Arc<Notify>,
+    writer: JoinHandle<io::Result<()>>,
+}
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It will be written.
+    Queued,
+    /// The queue is full: the line is lost, and the caller counts it.
+    Full,
+    /// The reader is gone.
+    Closed,
+}
+
+impl Stdout {
+    /// Starts the thread that writes.
+    ///
+    /// # Errors
+    ///
+    /// Where no thread can be started.
+    pub fn start() -> io::Result<Self> {
+        Self::writing_to(io::stdout())
+    }
+
+    fn writing_to(out: impl Write + Send + 'static) -> io::Result<Self> {
+        let (lines, queue) = sync_channel(QUEUE);
+        let closed = Arc::new(Notify::new());
+        let tell = Arc::clone(&closed);
+        let writer = std::thread::Builder::new().name("stdout".into()).spawn(move || {
+            let result = write_all(&queue, BufWriter::new(out));
+            tell.notify_one();
+            result
+        })?;
+        Ok(Self { lines, closed, writer })
+    }
+
+    /// Queues a line; never waits.
+    pub fn send(&self, line: String) -> Sent {
+        match self.lines.try_send(line) {
+            Ok(()) => Sent::Queued,
+            Err(TrySendError::Full(_)) => Sent::Full,
+            Err(TrySendError::Disconnected(_)) => Sent::Closed,
+        }
+    }
+
+    /// Told once when nothing can be written any more: the reader is gone, or the disk is full.
+    #[must_use]
+    pub fn closed(&self) -> Arc<Notify> {
+        Arc::clone(&self.closed)
+    }
+
+    /// Writes what is queued, for two seconds at most.
+    ///
+    /// # Errors
+    ///
+    /// What the last write said; a reader that went away is no error.
+    pub fn finish(self) -> io::Result<()> {
+        drop(self.lines);
+        let deadline = Instant::now() + LAST_FLUSH;
+        while !self.writer.is_finished() {
+            if Instant::now() > deadline {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the reader of the output stopped reading",
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.writer.join().unwrap_or(Ok(()))
+    }
+}
+
+/// Writes lines as they come, and flushes whenever none is waiting.
+fn write_all(queue: &Receiver<String>, mut out: impl Write) -> io::Result<()> {
+    loop {
+        let result = match queue.recv_timeout(Duration::ZERO) {
+            Ok(line) => writeln!(out, "{line}"),
+            Err(RecvTimeoutError::Disconnected) => return quiet_if_closed(out.flush()),
+            Err(RecvTimeoutError::Timeout) => out.flush().and_then(|()| match queue.recv() {
+                Ok(line) => writeln!(out, "{line}"),
+                Err(_) => Ok(()),
+            }),
+        };
+        if result.is_err() {
+            return quiet_if_closed(result);
+        }
+    }
+}
+
+/// A reader that goes away is the ordinary end of `debugtrail trace | head`.
+fn quiet_if_closed(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Takes nothing until it is told to.
+    struct Stalled(mpsc::Receiver<()>);
+
+    impl Write for Stalled {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            let _ = self.0.recv();
+            Ok(())
+        }
+    }
+
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn lines_come_out_whole_and_in_order() {
+        let out = Shared::default();
+        let stdout = Stdout::writing_to(out.clone()).unwrap();
+        for n in 0..100 {
+            assert_eq!(stdout.send(format!("line {n}")), Sent::Queued);
+        }
+        stdout.finish().unwrap();
+        let expected: String = (0..100).map(|n| format!("line {n}\n")).collect();
+        assert_eq!(String::from_utf8(out.0.lock().unwrap().clone()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_stalled_reader_costs_lines_and_never_waits() {
+        let (release, stalled) = mpsc::channel();
+        let stdout = Stdout::writing_to(Stalled(stalled)).unwrap();
+        let sent: Vec<Sent> = (0..QUEUE + 10).map(|n| stdout.send(n.to_string())).collect();
+        assert_eq!(sent.last(), Some(&Sent::Full));
+        drop(release);
+        stdout.finish().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_goes_away_is_a_quiet_end_and_is_told() {
+        let stdout = Stdout::writing_to(Gone).unwrap();
+        let closed = stdout.closed();
+        stdout.send("line".into());
+        closed.notified().await;
+        assert_eq!(stdout.send("line".into()), Sent::Closed);
+        stdout.finish().unwrap();
+    }
+}
