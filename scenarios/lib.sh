@@ -1,0 +1,42 @@
+# Sourced by every scenario's run.sh. By hand: kubectl apply -f pod.yaml, then ./run.sh
+set -euo pipefail
+
+: "${NAMESPACE:=default}" # where the scenario's pod runs
+: "${POD:=web}"           # its name, as in pod.yaml
+: "${IMAGE:=local/busybox:1}"
+
+# await_running CONTAINER: returns once the API says that this debug container runs.
+await_running() { await_state "$1" running.startedAt; }
+
+# await_terminated CONTAINER: returns once the API says that it has ended.
+await_terminated() { await_state "$1" terminated.finishedAt; }
+
+await_state() {
+    kubectl wait pod "$POD" -n "$NAMESPACE" --timeout=60s >/dev/null \
+        --for=jsonpath="{.status.ephemeralContainerStatuses[?(@.name==\"$1\")].state.$2}"
+}
+
+# container_id CONTAINER: the runtime's id of this debug container.
+container_id() {
+    local uri
+    uri=$(kubectl get pod "$POD" -n "$NAMESPACE" \
+        -o jsonpath="{.status.ephemeralContainerStatuses[?(@.name==\"$1\")].containerID}")
+    echo "${uri#*://}"
+}
+
+# host_pid CONTAINER: the host's pid of its main process, the one in its cgroup whose parent is not.
+# Needs to run on the pod's node.
+host_pid() {
+    local id pid parent
+    id=$(container_id "$1")
+    for pid in $(grep --files-with-matches --no-messages "${id:?no container id of $1 yet}" /proc/[0-9]*/cgroup); do
+        pid=${pid#/proc/} pid=${pid%/cgroup}
+        parent=$(awk '/^PPid:/ { print $2 }' "/proc/$pid/status")
+        if ! grep --quiet --no-messages "$id" "/proc/$parent/cgroup"; then
+            echo "$pid"
+            return
+        fi
+    done
+    echo "no process of container $1 on this machine: is $POD's node another one?" >&2
+    return 1
+}
