@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use xtask::cluster::BUSYBOX_IMAGE;
 use xtask::repo;
 use xtask::scenario::access::Access;
 use xtask::scenario::pod::{Namespace, Pod};
-use xtask::scenario::run::IMAGE;
 use xtask::scenario::runtime::Tasks;
 
 /// How long anything that is awaited may take. Only what never comes takes so long.
@@ -46,7 +46,7 @@ impl Patient {
     /// When kubectl fails.
     pub fn debug(&self, container: &str, script: &str) -> Result<()> {
         let (namespace, container) = (&self.pod.namespace, format!("--container={container}"));
-        let image = format!("--image={IMAGE}");
+        let image = format!("--image={BUSYBOX_IMAGE}");
         let session = [&self.pod.name, "-n", namespace, &image, "--image-pull-policy=Never", &container];
         let how = ["--profile=general", "--target=app", "--attach=false", "--", "sh", "-c", script];
         self.access.kubectl_output(&[&["debug"], &session[..], &how].concat()).map(drop)

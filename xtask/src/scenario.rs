@@ -37,7 +37,7 @@ pub fn run_one(name: &str) -> Result<()> {
         None => (Cluster::up(&Options::default())?, false),
     };
     println!("{}: {}\n", scenario.name, scenario.title);
-    let outcome = run::run(&scenario, &Access::embedded(&cluster));
+    let outcome = run::run(&scenario, &Access::embedded(&cluster), &|step| println!("  {step}"));
     if !is_kept {
         cluster.down()?;
     }

@@ -8,10 +8,10 @@ use debugtrail::kernel::observation::Observation;
 use debugtrail_tests::tier::Tier;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+use xtask::cluster::BUSYBOX_IMAGE;
 use xtask::poll;
 use xtask::scenario::access::Access;
 use xtask::scenario::pod::{self, Namespace};
-use xtask::scenario::run::IMAGE;
 use xtask::scenario::trace::Trace;
 
 const PODS: usize = 50;
@@ -34,7 +34,7 @@ pub fn candidates_return_to_zero(tier: &Tier) -> Result<()> {
     let all_run = poll::until(STARTING, || {
         let Ok(now) = candidates() else { return false };
         seen = seen.max(now.len());
-        late = late.take().or_else(|| now.into_iter().find(|candidate| is_late(candidate)));
+        late = late.take().or_else(|| now.into_iter().find(is_late));
         asked += 1;
         // Asking kubectl is dear; the map is looked at far more often.
         late.is_some()
@@ -64,8 +64,7 @@ fn running(access: &Access, namespace: &str) -> Result<usize> {
 }
 
 fn idle_pods(node_name: &str) -> Value {
-    let container =
-        json!({"name": "app", "image": IMAGE, "imagePullPolicy": "Never", "command": ["sleep", "infinity"]});
+    let container = json!({"name": "app", "image": BUSYBOX_IMAGE, "imagePullPolicy": "Never", "command": ["sleep", "infinity"]});
     let pod = |number| {
         json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("idle-{number}")},

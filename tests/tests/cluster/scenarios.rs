@@ -17,7 +17,7 @@ pub fn trials(tier: &Tier) -> Result<Vec<Trial>> {
 }
 
 fn as_expected(scenario: &Scenario, tier: &Tier) -> Result<()> {
-    let outcome = run::run(scenario, &tier.access()?)?;
+    let outcome = run::run(scenario, &tier.access()?, &|_| ())?;
     let findings = outcome.findings.join("\n");
     ensure!(findings.is_empty(), "{findings}\n{}", report::text(&outcome));
     Ok(())

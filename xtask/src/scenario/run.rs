@@ -13,12 +13,13 @@ use super::folder::Scenario;
 use super::pod::{Namespace, Pod};
 use super::runtime::{Task, Tasks};
 use super::trace::Trace;
+use crate::cluster::BUSYBOX_IMAGE;
 
 /// How long after run.sh a record or the API's last word may take. Only a lost one takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The image of every debug container.
-pub const IMAGE: &str = "local/busybox:1";
+/// The step that runs run.sh.
+pub const SCRIPT: &str = "a person types:";
 
 /// One session of a scenario, from all sides.
 #[derive(Debug)]
@@ -44,26 +45,21 @@ pub struct Outcome {
     pub findings: Vec<String>,
 }
 
-/// Runs a scenario with a tracer of its own.
+/// Runs a scenario with a tracer of its own; `say` is told each step as it begins.
 ///
 /// # Errors
 /// When it cannot be run to its end. Records that are not as expected are findings, no errors.
-pub fn run(scenario: &Scenario, access: &Access) -> Result<Outcome> {
+pub fn run(scenario: &Scenario, access: &Access, say: &dyn Fn(&str)) -> Result<Outcome> {
+    say("debugtrail trace attaches to the kernel");
     let tasks = access.runtime_socket.as_deref().map(Tasks::listen).transpose()?;
     let trace = Trace::start(access, &[])?;
     let namespace = Namespace::create(access, "scenario")?;
+    say(&format!("a pod starts in namespace {}", namespace.name));
     let pod = Pod::run(access, &namespace.name, &scenario.folder.join("pod.yaml"))?;
+    say(SCRIPT);
     run_script(scenario, access, &pod)?;
-
-    let mut findings = Vec::new();
-    for container in scenario.expect.truth.keys() {
-        // Not an error here: what is missing is told beside what came.
-        let _ = trace.wait_for_session("session_ended", container, PATIENCE);
-        let last_word =
-            |object: &Value, deleted: bool| ApiView::of(object, container, deleted).is_final().then_some(());
-        let said = pod.wait_for(&format!("the API's last word on {container}"), PATIENCE, last_word);
-        findings.extend(said.err().map(|error| format!("{error:#}")));
-    }
+    say("the sessions end, and the API gets to know");
+    let mut findings = wait_for_all(scenario, &trace, &pod);
     let records: Vec<Value> = trace.stop()?.into_iter().filter(|record| is_of(record, &pod)).collect();
     findings.extend(check::findings(&scenario.expect, &identity(access, &pod), &records));
     let sessions = sessions(scenario, &pod, tasks.as_ref(), &records);
@@ -74,11 +70,24 @@ pub fn run(scenario: &Scenario, access: &Access) -> Result<Outcome> {
     Ok(Outcome { sessions, findings })
 }
 
+/// Waits for every session's record and for the API's last word on it.
+fn wait_for_all(scenario: &Scenario, trace: &Trace, pod: &Pod) -> Vec<String> {
+    let mut findings = Vec::new();
+    for container in scenario.expect.truth.keys() {
+        let record = trace.wait_for_session("session_ended", container, PATIENCE);
+        let last_word =
+            |object: &Value, deleted: bool| ApiView::of(object, container, deleted).is_final().then_some(());
+        let word = pod.wait_for(&format!("the API's last word on {container}"), PATIENCE, last_word);
+        findings.extend([record.err(), word.err()].into_iter().flatten().map(|error| format!("{error:#}")));
+    }
+    findings
+}
+
 /// Runs the scenario's run.sh as a person would.
 fn run_script(scenario: &Scenario, access: &Access, pod: &Pod) -> Result<()> {
     let mut command = Command::new("bash");
     command.arg(scenario.folder.join("run.sh")).stdin(Stdio::null());
-    command.env("NAMESPACE", &pod.namespace).env("POD", &pod.name).env("IMAGE", IMAGE);
+    command.env("NAMESPACE", &pod.namespace).env("POD", &pod.name).env("IMAGE", BUSYBOX_IMAGE);
     access.set_environment(&mut command);
     let output = command.output().context("cannot start bash")?;
     ensure!(
@@ -105,7 +114,7 @@ fn identity(access: &Access, pod: &Pod) -> Value {
         "namespace": pod.namespace,
         "pod_name": pod.name,
         "pod_uid": pod.uid,
-        "image": IMAGE,
+        "image": BUSYBOX_IMAGE,
         "node_name": access.node_name,
         "session_kind": "ephemeral",
     })

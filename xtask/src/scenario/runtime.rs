@@ -103,3 +103,46 @@ fn parse(line: &str) -> Option<Event> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Task, parse, tasks};
+
+    const START: &str =
+        r#"2026-11-24 02:49:03.681782097 +0000 UTC k8s.io /tasks/start {"container_id":"f9","pid":1931}"#;
+    const EXIT: &str = r#"2026-11-24 02:49:06.690432099 +0000 UTC k8s.io /tasks/exit {"container_id":"f9","id":"f9","pid":1931,"exit_status":42,"exited_at":"2026-11-24T02:49:06.689758062Z"}"#;
+    const OOM: &str = r#"2026-11-24 02:50:30.913097035 +0000 UTC k8s.io /tasks/oom {"container_id":"f9"}"#;
+
+    #[test]
+    fn a_container_comes_and_goes() {
+        let events: Vec<Event> = [START, OOM, EXIT].into_iter().filter_map(parse).collect();
+        let expected = Task {
+            pid: Some(1931),
+            exit_status: Some(42),
+            exited_at: Some("2026-11-24T02:49:06.689758062Z".parse().unwrap()),
+            oom: true,
+        };
+        assert_eq!(tasks(&events)["f9"], expected);
+    }
+
+    #[test]
+    fn status_zero_is_left_out() {
+        let line = EXIT.replace(r#""exit_status":42,"#, "");
+        assert!(matches!(parse(&line), Some(Event::Exit { exit_status: 0, .. })));
+    }
+
+    #[test]
+    fn an_exec_in_a_container_is_not_its_end() {
+        assert_eq!(parse(&EXIT.replace(r#""id":"f9""#, r#""id":"exec1""#)), None);
+    }
+
+    #[test]
+    fn other_lines_are_nothing() {
+        assert_eq!(
+            parse(r#"2026-11-24 02:49:06 +0000 UTC k8s.io /tasks/delete {"container_id":"f9"}"#),
+            None
+        );
+        assert_eq!(parse("2026-11-24 02:49:06 +0000 UTC k8s.io /tasks/exit {"), None);
+        assert_eq!(parse(""), None);
+    }
+}
