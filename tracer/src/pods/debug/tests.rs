@@ -3,7 +3,8 @@ use serde_json::{Value, json};
 use super::*;
 
 fn pod(metadata: Value, spec: Value) -> Pod {
-    serde_json::from_value(json!({ "metadata": metadata, "spec": spec })).unwrap()
+    let fields = [("metadata".to_owned(), metadata), ("spec".to_owned(), spec)];
+    serde_json::from_value(Value::Object(fields.into_iter().collect())).unwrap()
 }
 
 fn node_debugger_spec() -> Value {
