@@ -79,9 +79,8 @@ impl Cluster {
     pub fn attach() -> Result<Option<Self>> {
         let layout = Layout::new();
         let state = State::load(&layout)?;
-        let up = state.is_some_and(|state| {
-            state.kept && state.ready && state.init.is_some_and(ProcessId::alive)
-        });
+        let up =
+            state.is_some_and(|state| state.kept && state.ready && state.init.is_some_and(ProcessId::alive));
         Ok(up.then(|| Self { kubeconfig: layout.kubeconfig(), layout, owner: None }))
     }
 

@@ -84,7 +84,7 @@ fn dispatch(chore: Chore) -> anyhow::Result<()> {
     match chore {
         Chore::Setup => setup::run(),
         Chore::Build => setup::run().and_then(|()| xtask::build::run()),
-        Chore::Cluster(ClusterChore::Up) => cluster::chores::up(),
+        Chore::Cluster(ClusterChore::Up) => setup::run().and_then(|()| cluster::chores::up()),
         Chore::Cluster(ClusterChore::Down) => cluster::chores::down(),
         Chore::Cluster(ClusterChore::Status) => cluster::chores::status(),
         Chore::Demo { use_cluster, keep } => demo::run(use_cluster, keep),

@@ -1,15 +1,20 @@
 //! Long steps: a spinner on a terminal, plain lines elsewhere.
 
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often a step says that it is still at it where there is no terminal.
+const PLAIN_PERIOD: Duration = Duration::from_secs(15);
 
 /// A step that takes a while; says so when it begins and when it is done.
 #[derive(Debug)]
 pub struct Step {
     what: String,
     began: Instant,
+    last_line: Cell<Instant>,
     bar: Option<ProgressBar>,
 }
 
@@ -21,27 +26,23 @@ impl Step {
         if bar.is_none() {
             eprintln!("   ... {what}");
         }
-        Self {
-            what: what.to_owned(),
-            began: Instant::now(),
-            bar,
-        }
+        let now = Instant::now();
+        Self { what: what.to_owned(), began: now, last_line: Cell::new(now), bar }
     }
 
-    /// Shows how far the step is; on a terminal only, as plain lines would flood a log.
+    /// Shows how far the step is; where there is no terminal, now and then.
     pub fn detail(&self, detail: &str) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}: {detail}", self.what));
+            bar.set_message(format!("{}: {}", self.what, detail.trim()));
+        } else if self.last_line.get().elapsed() >= PLAIN_PERIOD {
+            self.last_line.set(Instant::now());
+            eprintln!("       {:3.0} s: {}", self.began.elapsed().as_secs_f64(), detail.trim());
         }
     }
 
     /// Says that the step is done and how long it took.
     pub fn done(self) {
-        let line = format!(
-            "    ok {} ({:.1} s)",
-            self.what,
-            self.began.elapsed().as_secs_f64()
-        );
+        let line = format!("    ok {} ({:.1} s)", self.what, self.began.elapsed().as_secs_f64());
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -64,7 +65,7 @@ pub fn heading(text: &str) {
 
 fn spinner(what: &str) -> ProgressBar {
     let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template(" {spinner} {msg} [{elapsed}]") {
+    if let Ok(style) = ProgressStyle::with_template(" {spinner} [{elapsed}] {wide_msg}") {
         bar.set_style(style);
     }
     bar.set_message(what.to_owned());

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 #[must_use]
 pub fn root() -> &'static Path {
     // xtask is never installed: it runs from the checkout that built it.
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("/"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"))
 }
 
 /// The one folder that chores write to.

@@ -1,9 +1,20 @@
-//! `cargo xtask setup`.
+//! `cargo xtask setup`: what the chores need, installed where it is missing. Only system packages
+//! go to the machine; everything else is built into `target/tools`.
 
-/// Runs the chore.
+use anyhow::Result;
+
+pub mod apt;
+pub mod bpf_linker;
+pub mod cargo_deny;
+pub mod kubernetes;
+pub mod toolchain;
+
+/// Installs what is missing, and is quick where nothing is.
 ///
 /// # Errors
-/// When a step fails.
-pub fn run() -> anyhow::Result<()> {
-    anyhow::bail!("being written")
+/// When something cannot be installed; the error says what to do.
+pub fn run() -> Result<()> {
+    apt::install_missing()?;
+    bpf_linker::install()?;
+    kubernetes::build()
 }

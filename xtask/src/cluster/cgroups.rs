@@ -116,6 +116,12 @@ fn roots() -> Result<Vec<PathBuf>> {
     Ok(roots)
 }
 
+/// Where cgroup2 is mounted, if v1 hierarchies are mounted beside it.
+pub(super) fn hybrid_root() -> Result<Option<PathBuf>> {
+    let unified = unified()?;
+    Ok((roots()?.len() > 1).then(|| unified.parent().unwrap_or(&unified).to_owned()))
+}
+
 fn unified() -> Result<PathBuf> {
     let mounts = Process::myself()?.mountinfo().context("cannot read /proc/self/mountinfo")?;
     mounts
@@ -168,8 +174,7 @@ fn copy_cpusets(roots: &[PathBuf]) -> Result<()> {
         for file in ["cpuset.cpus", "cpuset.mems"] {
             let (ours, above) = (root.join(file), root.parent().unwrap_or(root).join(file));
             if let Ok(value) = fs::read_to_string(&above) {
-                fs::write(&ours, value.trim())
-                    .with_context(|| format!("cannot set {}", ours.display()))?;
+                fs::write(&ours, value.trim()).with_context(|| format!("cannot set {}", ours.display()))?;
             }
         }
     }

@@ -32,7 +32,8 @@ fn processes(layout: &Layout) -> Result<Vec<String>> {
         // Some end while we look: whatever of them can't be read is gone.
         let pid = process.pid();
         let alive = process.stat().is_ok_and(|stat| stat.state != 'Z');
-        if alive && pid != std::process::id().cast_signed()
+        if alive
+            && pid != std::process::id().cast_signed()
             && (in_cgroups.contains(&pid) || is_ours(&process, layout))
         {
             let command = process.cmdline().unwrap_or_default().join(" ");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 
+use super::cgroups;
 use super::layout::Layout;
 
 /// What the kubelet sets machine-wide where it finds another value. In the namespace it finds
@@ -51,20 +52,24 @@ pub(super) fn prepare(layout: &Layout) -> Result<()> {
         bind(&ours, &theirs)?;
     }
     for (name, value) in SYSCTLS {
-        shadow_sysctl(layout, name, value)?;
+        shadow(layout, &Path::new("/proc/sys").join(name), &format!("{value}\n"))?;
+    }
+    if let Some(hybrid) = cgroups::hybrid_root()? {
+        // crun refuses a hybrid setup whose v2 side has a controller, used or not.
+        shadow(layout, &hybrid.join("cgroup.controllers"), "")?;
     }
     Ok(())
 }
 
-fn shadow_sysctl(layout: &Layout, name: &str, value: &str) -> Result<()> {
-    let theirs = Path::new("/proc/sys").join(name);
+/// Lets a file of the machine read otherwise, where it exists.
+fn shadow(layout: &Layout, theirs: &Path, content: &str) -> Result<()> {
     if !theirs.exists() {
         return Ok(());
     }
-    let ours = layout.data().join("sysctl").join(name);
+    let ours = layout.data().join("shadows").join(theirs.strip_prefix("/")?);
     fs::create_dir_all(ours.parent().unwrap_or(&ours))?;
-    fs::write(&ours, format!("{value}\n"))?;
-    bind(&ours, &theirs)
+    fs::write(&ours, content)?;
+    bind(&ours, theirs)
 }
 
 fn bind(ours: &Path, theirs: &Path) -> Result<()> {

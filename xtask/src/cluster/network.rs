@@ -43,8 +43,8 @@ impl Network {
 
     /// A port that is free on this address now.
     pub(super) fn free_port(&self, address: &str) -> Result<u16> {
-        let listener = TcpListener::bind((address, 0))
-            .with_context(|| format!("no free port on {address}"))?;
+        let listener =
+            TcpListener::bind((address, 0)).with_context(|| format!("no free port on {address}"))?;
         Ok(listener.local_addr()?.port())
     }
 
@@ -85,10 +85,7 @@ pub(super) fn links() -> Vec<String> {
         return Vec::new();
     }
     let ports = fs::read_dir(bridge.join("brif")).into_iter().flatten().flatten();
-    ports
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .chain([BRIDGE.to_owned()])
-        .collect()
+    ports.map(|entry| entry.file_name().to_string_lossy().into_owned()).chain([BRIDGE.to_owned()]).collect()
 }
 
 /// True where nothing but a default route leads to the network.

@@ -38,6 +38,13 @@ impl ProcessId {
             .is_ok_and(|stat| stat.starttime == self.start && !matches!(stat.state, 'Z' | 'X'))
     }
 
+    /// True also for a dead one that nobody has waited for yet.
+    pub(super) fn exists(self) -> bool {
+        Process::new(self.pid)
+            .and_then(|process| process.stat())
+            .is_ok_and(|stat| stat.starttime == self.start)
+    }
+
     /// Sends a signal and waits until the process has ended. A process that is gone is fine.
     pub(super) fn end(self, signal: Signal, patience: Duration) -> Result<()> {
         let Some(pid) = Pid::from_raw(self.pid) else { return Ok(()) };

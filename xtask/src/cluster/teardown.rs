@@ -18,6 +18,8 @@ use crate::poll;
 
 /// SIGKILL is quick; the kernel needs its time to tear down a container's namespaces.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The machine's init may take its time to wait for ours, and may never do so in a container.
+const REAP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Takes everything down that a cluster of this checkout left. Nothing there is fine.
 pub(super) fn run(layout: &Layout) -> Result<()> {
@@ -27,6 +29,7 @@ pub(super) fn run(layout: &Layout) -> Result<()> {
     kill_all(&state)?;
     if let Some(init) = state.init {
         init.end(Signal::KILL, PATIENCE)?;
+        wait_until_reaped(&[init]);
     }
     cgroups::remove()?;
     network::remove()?;
@@ -38,30 +41,39 @@ pub(super) fn run(layout: &Layout) -> Result<()> {
 /// The guard itself may be who takes the cluster down.
 fn end_guard(state: &State) -> Result<()> {
     match state.guard {
-        Some(guard) if guard.pid().cast_unsigned() != std::process::id() => {
-            guard.end(Signal::KILL, PATIENCE)
-        }
+        Some(guard) if guard.pid().cast_unsigned() != std::process::id() => guard.end(Signal::KILL, PATIENCE),
         _ => Ok(()),
     }
 }
 
 /// Kills all but init until nothing is left: init adopts what loses its parent meanwhile.
 fn kill_all(state: &State) -> Result<()> {
+    let mut killed: Vec<ProcessId> = Vec::new();
     let mut alive = Vec::new();
     let dead = poll::until(PATIENCE, || {
         let _no_cgroup2 = cgroups::kill_subtrees();
-        alive = ours(state).into_iter().filter(|process| process.alive()).collect();
+        alive = ours(state);
+        alive.retain(|process| process.alive());
         for process in &alive {
             let _gone = process.end(Signal::KILL, Duration::ZERO);
-            reap(process.pid());
         }
+        killed.extend(&alive);
         alive.is_empty()
     });
     if !dead {
         let pids: Vec<i32> = alive.iter().map(|process| process.pid()).collect();
         bail!("processes {pids:?} of the cluster survive SIGKILL");
     }
+    wait_until_reaped(&killed);
     Ok(())
+}
+
+/// Init waits for its children; what has another parent stays a zombie until that parent cares.
+fn wait_until_reaped(killed: &[ProcessId]) {
+    poll::until(REAP_PATIENCE, || {
+        killed.iter().for_each(|process| reap(process.pid()));
+        !killed.iter().any(|process| process.exists())
+    });
 }
 
 /// What is in our cgroups, and what descends from init wherever it has moved to.
@@ -92,8 +104,7 @@ fn descendants(ancestor: i32) -> Vec<i32> {
 /// All but the logs and the lock.
 fn remove_files(layout: &Layout) -> Result<()> {
     let data = layout.data();
-    ignore_missing(fs::remove_dir_all(&data))
-        .with_context(|| format!("cannot remove {}", data.display()))?;
+    ignore_missing(fs::remove_dir_all(&data)).with_context(|| format!("cannot remove {}", data.display()))?;
     let sockets = [layout.init_socket(), layout.containerd_socket()];
     let ttrpc = layout.containerd_socket().with_extension("sock.ttrpc");
     for file in sockets.iter().chain([&ttrpc, &layout.state()]) {

@@ -40,9 +40,7 @@ pub(super) fn for_containerd(layout: &Layout) -> Result<()> {
 
 /// Until the API server says that it is ready.
 pub(super) fn for_api_server(layout: &Layout) -> Result<()> {
-    until(layout, "kube-apiserver", || {
-        command::succeeds(kubectl(layout).args(["get", "--raw", "/readyz"]))
-    })
+    until(layout, "kube-apiserver", || command::succeeds(kubectl(layout).args(["get", "--raw", "/readyz"])))
 }
 
 /// Until the node is Ready and takes pods.
@@ -73,8 +71,7 @@ pub(super) fn create_runtime_classes(layout: &Layout) -> Result<()> {
 
 /// Runs a kubectl command with this input; its output.
 pub(super) fn create(kubectl: &mut Command, input: &str) -> Result<String> {
-    let mut child =
-        kubectl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut child = kubectl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     child.stdin.take().context("kubectl has no stdin")?.write_all(input.as_bytes())?;
     let output = child.wait_with_output()?;
     if !output.status.success() {
@@ -91,11 +88,7 @@ fn until(layout: &Layout, what: &str, mut ready: impl FnMut() -> bool) -> Result
     });
     broken?;
     if !done {
-        bail!(
-            "{what} is not ready after {} s: see {}",
-            PATIENCE.as_secs(),
-            layout.logs().display()
-        );
+        bail!("{what} is not ready after {} s: see {}", PATIENCE.as_secs(), layout.logs().display());
     }
     Ok(())
 }

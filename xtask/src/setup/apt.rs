@@ -1,0 +1,97 @@
+//! System packages.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::toolchain;
+use crate::command;
+use crate::progress::Step;
+
+/// A Debian package and why it is needed.
+type Package = (&'static str, &'static str);
+
+const PACKAGES: [Package; 12] = [
+    ("busybox-static", "the test images are made of it"),
+    ("containerd", "the container runtime of the embedded cluster"),
+    ("containernetworking-plugins", "pods get their addresses from them"),
+    ("crun", "the second OCI runtime that the tests run sessions on"),
+    ("etcd-server", "the embedded cluster's store"),
+    ("g++", "bpf-linker links LLVM's C++"),
+    ("iproute2", "makes the embedded cluster's bridge"),
+    ("libpolly-22-dev", "bpf-linker links LLVM 22"),
+    ("libzstd-dev", "LLVM 22 links it"),
+    ("llvm-22-dev", "bpf-linker links LLVM 22"),
+    ("runc", "the OCI runtime that the tests run sessions on"),
+    ("zlib1g-dev", "LLVM 22 links it"),
+];
+
+/// Needed where rustup has no nightly that can compile for the kernel.
+const RUST: [Package; 3] = [
+    ("cargo-web", "builds the eBPF programs with rustc-web"),
+    ("rust-web-src", "core is compiled for the kernel's target"),
+    ("rustc-web", "compiles the eBPF programs (no rustup nightly with rust-src is here)"),
+];
+
+/// Installs the packages that are missing, after saying which and why.
+///
+/// # Errors
+/// When this is no Debian-like machine, we are not root, or apt-get fails.
+pub fn install_missing() -> Result<()> {
+    let mut wanted = PACKAGES.to_vec();
+    if toolchain::rustup_nightly().is_none() {
+        wanted.extend(RUST);
+    }
+    let names: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
+    let installed = installed(&names)?;
+    let missing: Vec<Package> = wanted.into_iter().filter(|(name, _)| !installed.contains(*name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("system packages to install with apt-get:");
+    for (name, why) in &missing {
+        eprintln!("    {name:28} {why}");
+    }
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "installing packages needs root: sudo apt-get install {}",
+        join(&missing)
+    );
+    install(&missing)
+}
+
+fn install(missing: &[Package]) -> Result<()> {
+    let step = Step::begin("apt-get update");
+    command::run_quietly(apt_get().arg("update"), &step)?;
+    step.done();
+    let step = Step::begin(&format!("apt-get install {}", join(missing)));
+    let names = missing.iter().map(|(name, _)| name);
+    command::run_quietly(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(names), &step)?;
+    step.done();
+    Ok(())
+}
+
+fn installed(names: &[&str]) -> Result<BTreeSet<String>> {
+    let output = Command::new("dpkg-query")
+        .args(["--show", "--showformat=${Package} ${db:Status-Status}\n"])
+        .args(names)
+        .output()
+        .with_context(|| {
+            format!("this is no Debian-like machine: install the equivalents of {names:?} yourself")
+        })?;
+    // dpkg-query fails where one is unknown, and still tells of the others.
+    let text = String::from_utf8_lossy(&output.stdout);
+    let done = text.lines().filter_map(|line| line.strip_suffix(" installed"));
+    Ok(done.map(str::to_owned).collect())
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").arg("--quiet");
+    command
+}
+
+fn join(packages: &[Package]) -> String {
+    packages.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
+}
