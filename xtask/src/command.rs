@@ -65,6 +65,15 @@ pub fn cargo() -> Command {
     cargo
 }
 
+/// A program that `setup` has installed into `target/tools`, run on this workspace by our cargo.
+#[must_use]
+pub fn cargo_tool(name: &str) -> Command {
+    let mut tool = Command::new(repo::tools().join("bin").join(name));
+    forget_outer_cargo(&mut tool);
+    tool.current_dir(repo::root());
+    tool
+}
+
 /// Takes away what `cargo run` tells xtask of xtask: build scripts would see it change and run again.
 pub fn forget_outer_cargo(command: &mut Command) {
     const PREFIXES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CFG_"];

@@ -1,9 +1,20 @@
-//! `cargo xtask test`.
+//! `cargo xtask test`: the tiers, each with all that it needs.
+
+use std::fmt;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::progress::heading;
+use crate::{build, cluster, command, interrupt, repo, setup};
+
+mod machine;
+mod traces;
 
 /// A tier of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Tier {
-    /// Pure code: no root needed.
+    /// Pure code: needs no root.
     Unit,
     /// The eBPF programs on the running kernel.
     Kernel,
@@ -13,10 +24,64 @@ pub enum Tier {
     Cluster,
 }
 
-/// Runs the tiers, all where none is named.
+const ALL: [Tier; 4] = [Tier::Unit, Tier::Kernel, Tier::Containers, Tier::Cluster];
+
+/// Runs the tiers, all where none is named; the later ones also after one has failed.
 ///
 /// # Errors
-/// When a tier fails or can't run.
-pub fn run(_tiers: &[Tier]) -> anyhow::Result<()> {
-    anyhow::bail!("being written")
+/// When a tier fails or can't run, or something is left on the machine.
+pub fn run(tiers: &[Tier]) -> Result<()> {
+    let tiers = if tiers.is_empty() { &ALL } else { tiers };
+    setup::run()?;
+    build::run()?;
+    let mut failed = Vec::new();
+    for &tier in tiers {
+        heading(&format!("{tier} tier"));
+        if let Err(error) = run_one(tier) {
+            eprintln!("{tier} tier: {error:#}");
+            failed.push(tier.to_string());
+        }
+        if interrupt::interrupted() {
+            bail!("interrupted");
+        }
+    }
+    if tiers.iter().any(|&tier| tier != Tier::Unit) {
+        heading("what is left on the machine");
+        traces::check()?;
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn run_one(tier: Tier) -> Result<()> {
+    machine::check(tier)?;
+    let result = command::run(&mut cargo_test(tier));
+    // A test binary that was killed leaves its cluster to the guard.
+    cluster::settle()?;
+    result
+}
+
+fn cargo_test(tier: Tier) -> Command {
+    let mut cargo = command::cargo();
+    cargo.env("DEBUGTRAIL_BIN", repo::debugtrail_binary());
+    if tier == Tier::Unit {
+        cargo.args(["test", "--workspace", "--exclude", "debugtrail-tests"]);
+    } else {
+        cargo.args(["test", "--package", "debugtrail-tests", "--test", &tier.to_string()]);
+        cargo.args(["--", "--test-threads=1"]);
+    }
+    cargo
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unit => "unit",
+            Self::Kernel => "kernel",
+            Self::Containers => "containers",
+            Self::Cluster => "cluster",
+        })
+    }
 }

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Cluster, Options, leftovers};
+use super::layout::Layout;
+use super::{Cluster, Options, leftovers, ownership};
 
 /// Starts the cluster and leaves it running.
 ///
@@ -36,12 +37,16 @@ pub fn status() -> Result<()> {
         print_use(&cluster);
         return Ok(());
     }
+    if let Some(pid) = ownership::held_by(&Layout::new())? {
+        println!("process {pid} has the embedded cluster and will take it down itself");
+        return Ok(());
+    }
     let left = leftovers()?;
     if left.is_empty() {
         println!("the embedded cluster is down");
     } else {
-        println!("no kept cluster is up, but there is:\n  {}", left.join("\n  "));
-        println!("another xtask is using it, or was killed: cargo xtask cluster down");
+        println!("the embedded cluster is down, but there is:\n  {}", left.join("\n  "));
+        println!("to clean up: cargo xtask cluster down");
     }
     Ok(())
 }

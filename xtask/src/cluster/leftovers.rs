@@ -7,10 +7,9 @@ use procfs::process::{Process, all_processes};
 
 use super::layout::Layout;
 use super::{cgroups, network};
-use crate::repo;
 
-/// Programs of the machine that are ours only when they were started with our configuration.
-const FOREIGN_PROGRAMS: [&str; 3] = ["containerd", "etcd", "containerd-shim-runc-v2"];
+/// Programs that others may run as well: ours are those that were told a path of the cluster.
+const SHARED_PROGRAMS: [&str; 4] = ["containerd", "containerd-shim-runc-v2", "etcd", "kubernetes"];
 
 /// Lists processes, mounts, cgroups, links and files, each with what it is.
 pub(super) fn list() -> Result<Vec<String>> {
@@ -45,12 +44,15 @@ fn processes(layout: &Layout) -> Result<Vec<String>> {
 
 fn is_ours(process: &Process, layout: &Layout) -> bool {
     let Ok(program) = process.exe() else { return false };
-    if program.starts_with(layout.root()) || program.starts_with(repo::kubernetes_tools()) {
+    if program.starts_with(layout.root()) {
         return true;
     }
-    let foreign = program.file_name().is_some_and(|name| FOREIGN_PROGRAMS.iter().any(|known| name == *known));
-    let root = layout.root().to_string_lossy().into_owned();
-    foreign && process.cmdline().is_ok_and(|words| words.iter().any(|word| word.contains(&root)))
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    // A program that was built anew meanwhile.
+    let name = name.trim_end_matches(" (deleted)");
+    let root = layout.root().to_string_lossy();
+    SHARED_PROGRAMS.contains(&name)
+        && process.cmdline().is_ok_and(|words| words.iter().any(|word| word.contains(&*root)))
 }
 
 fn mounts(layout: &Layout) -> Result<Vec<String>> {

@@ -28,6 +28,12 @@ pub(super) fn take_now(layout: &Layout) -> Result<File> {
     Ok(file)
 }
 
+/// Who has the lock: a pid.
+pub(super) fn held_by(layout: &Layout) -> Result<Option<String>> {
+    let free = !layout.root().exists() || try_lock(&open(layout)?)?;
+    Ok((!free).then(|| holder(layout)))
+}
+
 /// Takes the lock, silently.
 pub(super) fn wait(layout: &Layout) -> Result<File> {
     let file = open(layout)?;
