@@ -8,3 +8,9 @@ mod support;
 
 #[path = "kernel/ends.rs"]
 mod ends;
+
+#[path = "kernel/main_process.rs"]
+mod main_process;
+
+#[path = "kernel/keeping.rs"]
+mod keeping;

@@ -1,13 +1,15 @@
 //! A cgroup made by hand, a main process in it, and a witness to ask.
 
 use std::{
+    ffi::CString,
     fs, io,
+    os::fd::AsRawFd,
     os::unix::{
         fs::MetadataExt,
         process::{CommandExt, ExitStatusExt},
     },
     path::PathBuf,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -18,6 +20,29 @@ use debugtrail::{
     kernel::{Kernel, LoadOptions, Observation, Ring},
     record::WaitStatus,
 };
+
+/// Ends in ways that a shell can't.
+pub const ENDING: &str = env!("CARGO_BIN_EXE_ending");
+
+/// `CLONE_INTO_CGROUP` of include/uapi/linux/sched.h; since 5.7.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// `struct clone_args` of include/uapi/linux/sched.h.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
 
 /// A loaded witness.
 pub struct Witness {
@@ -74,7 +99,70 @@ impl TestCgroup {
         self.spawn(command, true)
     }
 
-    pub fn spawn(&self, mut command: Command, own_mount_namespace: bool) -> Child {
+    /// The same, after the process has entered the cgroup and the namespace and has run `hook` there.
+    pub fn main_after(
+        &self,
+        program: &str,
+        args: &[&str],
+        hook: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Child {
+        let mut command = Command::new(program);
+        command.args(args);
+        let inside = self.dir.display().to_string();
+        self.prepare(&mut command, true);
+        // SAFETY: runs after the entering; this process has a single test thread that forks, and the child only
+        // starts another one.
+        unsafe {
+            command.pre_exec(move || {
+                hook(&inside);
+                Ok(())
+            });
+        }
+        command.stdin(Stdio::piped()).spawn().expect("a process can be started in a cgroup")
+    }
+
+    pub fn spawn(&self, command: Command, own_mount_namespace: bool) -> Child {
+        self.try_spawn(command, own_mount_namespace).expect("a process can be started in a cgroup")
+    }
+
+    pub fn try_spawn(&self, mut command: Command, own_mount_namespace: bool) -> io::Result<Child> {
+        self.prepare(&mut command, own_mount_namespace);
+        command.stdin(Stdio::piped()).spawn()
+    }
+
+    /// Starts a program born in the cgroup by CLONE_INTO_CGROUP, and reaps it; gives its pid.
+    pub fn clone_into(&self, program: &str, args: &[&str]) -> u32 {
+        let dir = fs::File::open(&self.dir).expect("a cgroup can be opened");
+        let program = CString::new(program).expect("no NUL");
+        let args: Vec<CString> = args.iter().map(|arg| CString::new(*arg).expect("no NUL")).collect();
+        let mut argv: Vec<*const libc::c_char> = vec![program.as_ptr()];
+        argv.extend(args.iter().map(|arg| arg.as_ptr()));
+        argv.push(std::ptr::null());
+        let clone = CloneArgs {
+            flags: CLONE_INTO_CGROUP,
+            exit_signal: libc::SIGCHLD as u64,
+            cgroup: dir.as_raw_fd() as u64,
+            ..CloneArgs::default()
+        };
+        // SAFETY: like fork; the child only makes system calls on memory prepared before.
+        unsafe {
+            let pid = libc::syscall(libc::SYS_clone3, &raw const clone, size_of::<CloneArgs>());
+            match pid {
+                0 => {
+                    libc::unshare(libc::CLONE_NEWNS);
+                    libc::execv(program.as_ptr(), argv.as_ptr());
+                    libc::_exit(127)
+                }
+                -1 => panic!("clone3: {}", io::Error::last_os_error()),
+                pid => {
+                    libc::waitpid(pid as i32, std::ptr::null_mut(), 0);
+                    pid as u32
+                }
+            }
+        }
+    }
+
+    fn prepare(&self, command: &mut Command, own_mount_namespace: bool) {
         let procs = self.dir.join("cgroup.procs");
         // SAFETY: between fork and exec only system calls are made, none of which allocates or locks.
         unsafe {
@@ -85,7 +173,6 @@ impl TestCgroup {
                 fs::write(&procs, "0")
             });
         }
-        command.spawn().expect("a process can be started in a cgroup")
     }
 
     pub fn remove(&self) {

@@ -37,6 +37,24 @@ pub fn candidates() -> Result<Vec<Observation>, MapError> {
     Ok(cgroups()?.into_iter().filter(|seen| !tracked.contains(&seen.cgroup.0)).collect())
 }
 
+/// Names of our programs that the kernel still holds, also those of debugtrails that are gone.
+///
+/// # Errors
+///
+/// Not allowed to list BPF programs.
+pub fn programs() -> Result<Vec<String>, aya::programs::ProgramError> {
+    let mut ours = Vec::new();
+    for info in aya::programs::loaded_programs() {
+        let info = info?;
+        // The kernel keeps 15 bytes of a name.
+        let name = info.name_as_str().unwrap_or_default().to_owned();
+        if super::load::names().any(|known| known.get(..15).unwrap_or(known) == name) {
+            ours.push(name);
+        }
+    }
+    Ok(ours)
+}
+
 fn tables(name: &str) -> Result<Vec<MapData>, MapError> {
     let mut tables = Vec::new();
     for info in loaded_maps() {

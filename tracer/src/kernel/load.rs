@@ -30,6 +30,11 @@ const HOOKS: [&str; 8] = [
 /// The program that goes over all tasks once.
 pub(super) const SCAN: &str = "scan_tasks";
 
+/// Names of all programs.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    HOOKS.into_iter().chain([SCAN])
+}
+
 /// Aligned as the ELF reader wants it.
 #[repr(C, align(8))]
 struct Aligned<B: ?Sized>(B);

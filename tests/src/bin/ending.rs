@@ -1,0 +1,98 @@
+//! Ends in the way its first argument names. What a shell can't do: threads, and system calls of their own.
+
+use std::{thread, time::Duration};
+
+const A_WHILE: Duration = Duration::from_millis(100);
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let way = args.next().unwrap_or_default();
+    match way.as_str() {
+        // The group ends from a thread that is not its leader.
+        "thread-exits-group" => {
+            thread::spawn(|| {
+                thread::sleep(A_WHILE);
+                exit_group(7)
+            });
+            wait_for_ever()
+        }
+        // The leader is a zombie while a thread lives on; then the thread ends the group.
+        "zombie-leader" => {
+            thread::spawn(|| {
+                thread::sleep(A_WHILE);
+                exit_group(3)
+            });
+            exit_thread(5)
+        }
+        // Nobody calls exit_group: leader first, last thread later. Kernels differ in whose code counts.
+        "threads-exit-one-by-one" => {
+            thread::spawn(|| {
+                thread::sleep(A_WHILE);
+                exit_thread(7)
+            });
+            exit_thread(5)
+        }
+        // Exec from a thread takes over the leader's pid; all other threads go.
+        "thread-execs" => {
+            thread::spawn(|| {
+                let error = std::os::unix::process::CommandExt::exec(
+                    std::process::Command::new("/bin/sh").args(["-c", "sleep 0.1; exit 9"]),
+                );
+                panic!("exec: {error}");
+            });
+            wait_for_ever()
+        }
+        // Many threads race to end the group, each with another code.
+        "threads-race" => {
+            let barrier: &'static std::sync::Barrier = Box::leak(Box::new(std::sync::Barrier::new(16)));
+            for code in 1..=16 {
+                thread::spawn(move || {
+                    barrier.wait();
+                    exit_group(code)
+                });
+            }
+            wait_for_ever()
+        }
+        // That many children, one after another, each ending with 0; then 42.
+        "fork-storm" => {
+            let children: u32 = args.next().and_then(|n| n.parse().ok()).expect("how many children");
+            for _ in 0..children {
+                fork_and_reap();
+            }
+            exit_group(42)
+        }
+        other => panic!("no such way to end: {other:?}"),
+    }
+}
+
+fn fork_and_reap() {
+    // SAFETY: this process has one thread, so the child may do anything; it only ends. The parent waits for
+    // exactly that child.
+    unsafe {
+        match libc::fork() {
+            0 => libc::_exit(0),
+            -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+            child => {
+                libc::waitpid(child, std::ptr::null_mut(), 0);
+            }
+        }
+    }
+}
+
+fn wait_for_ever() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+fn exit_group(code: i32) -> ! {
+    // SAFETY: ends the process; nothing of it is used afterwards.
+    unsafe { libc::_exit(code) }
+}
+
+/// The bare system call: libc's `exit` ends the whole group.
+fn exit_thread(code: i32) -> ! {
+    // SAFETY: ends this thread alone; the others use nothing of its stack.
+    unsafe { libc::syscall(libc::SYS_exit, code) };
+    unreachable!("SYS_exit does not return")
+}

@@ -1,0 +1,114 @@
+//! What is kept, what is lost, and that both add up.
+
+use debugtrail::kernel::{Event, LoadOptions, Running, RunningMain, event, inspect};
+use debugtrail_common::loss::Loss;
+
+use crate::support::{ENDING, TestCgroup, Witness, now, wait};
+
+const CHILDREN: u64 = 3000;
+
+/// Ends of members that the ring holds.
+fn members_in_ring(witness: &mut Witness) -> u64 {
+    let mut members = 0;
+    while let Some(bytes) = witness.ring.next() {
+        members += u64::from(matches!(event::parse(&bytes), Some(Event::MemberEnded(_))));
+    }
+    members
+}
+
+fn storm(mut witness: Witness) -> (u64, u64) {
+    let cgroup = TestCgroup::new("storm");
+    witness.kernel.track(cgroup.id, cgroup.id).expect("a cgroup can be tracked");
+    let mut main = cgroup.main(ENDING, &["fork-storm", &CHILDREN.to_string()]);
+    let status = wait(&mut main);
+    let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
+    assert_eq!(seen.end.map(|end| end.status), Some(status));
+    assert_eq!(status.0, 42 << 8);
+    let lost = witness.kernel.loss().expect("loss can be read")[&Loss::Member];
+    (members_in_ring(&mut witness), lost)
+}
+
+#[test]
+fn a_full_ring_loses_members_and_counts_them_but_no_end() {
+    let (kept, lost) = storm(Witness::with(LoadOptions { ring_bytes: Some(4096) }));
+    assert!(lost > 0, "a ring of one page holds {kept} ends: the storm must overflow it");
+    assert_eq!(kept + lost, CHILDREN);
+}
+
+#[test]
+fn the_default_ring_keeps_every_member() {
+    let (kept, lost) = storm(Witness::new());
+    assert_eq!((kept, lost), (CHILDREN, 0));
+}
+
+#[test]
+fn a_cgroup_that_nothing_entered_leaves_nothing() {
+    let witness = Witness::new();
+    let cgroup = TestCgroup::new("empty");
+    assert!(witness.kernel.observation(cgroup.id).expect("readable").is_some());
+    cgroup.remove();
+    assert_eq!(witness.kernel.observation(cgroup.id).expect("readable"), None);
+}
+
+#[test]
+fn a_forgotten_cgroup_leaves_nothing_and_its_main_process_is_not_heard() {
+    let mut witness = Witness::new();
+    let cgroup = TestCgroup::new("forgotten");
+    let mut main = cgroup.main("/bin/sh", &["-c", "read line"]);
+    witness.await_entry(cgroup.id, |seen| seen.main.is_some());
+    witness.kernel.forget(cgroup.id).expect("a cgroup can be forgotten");
+    drop(main.stdin.take());
+    wait(&mut main);
+    assert_eq!(witness.kernel.observation(cgroup.id).expect("readable"), None);
+    assert!(!inspect::cgroups().expect("maps can be listed").iter().any(|seen| seen.cgroup == cgroup.id));
+}
+
+#[test]
+fn what_already_runs_is_taken_in_with_its_end() {
+    let cgroup = TestCgroup::new("running");
+    let mut main = cgroup.main("/bin/sh", &["-c", "read line; exit 12"]);
+    let mut witness = Witness::new();
+    let running = Running {
+        cgroup: cgroup.id,
+        path: "/found/running".into(),
+        main: RunningMain::Is(debugtrail::ids::Pid(main.id())),
+    };
+    witness.kernel.take_in(&[running], now()).expect("what runs can be taken in");
+    let seen = witness.await_entry(cgroup.id, |seen| seen.main.is_some());
+    let found = seen.main.expect("a main process");
+    assert_eq!((found.pid.0, found.execed, found.comm.as_str()), (main.id(), None, "sh"));
+    assert!(seen.found_running && seen.path == "/found/running");
+    drop(main.stdin.take());
+    let status = wait(&mut main);
+    let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
+    assert_eq!(seen.end.map(|end| end.status), Some(status));
+    assert_eq!(status.0, 12 << 8);
+}
+
+#[test]
+fn what_the_kernel_saw_made_is_not_overwritten_by_the_scan() {
+    let mut witness = Witness::new();
+    let cgroup = TestCgroup::new("both");
+    let mut main = cgroup.main("/bin/sh", &["-c", "read line"]);
+    let before = witness.await_entry(cgroup.id, |seen| seen.main.is_some());
+    let running = Running { cgroup: cgroup.id, path: "/other".into(), main: RunningMain::Unknown };
+    witness.kernel.take_in(&[running], now()).expect("what runs can be taken in");
+    assert_eq!(witness.kernel.observation(cgroup.id).expect("readable"), Some(before));
+    drop(main.stdin.take());
+    wait(&mut main);
+}
+
+#[test]
+fn a_witness_that_goes_leaves_no_program_and_no_map() {
+    let cgroup = TestCgroup::new("after");
+    let witness = Witness::new();
+    assert!(witness.kernel.observation(cgroup.id).is_ok());
+    drop(witness);
+    let left = || inspect::programs().expect("programs can be listed");
+    // The kernel frees programs after an RCU period.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !left().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "still loaded: {:?}", left());
+        std::thread::yield_now();
+    }
+}
