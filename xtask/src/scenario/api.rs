@@ -63,15 +63,18 @@ impl ApiView {
             lines.push("Pod object gone; last seen:".to_owned());
         }
         let reason = self.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        lines.push(format!("state: {}{reason}", if self.state.is_empty() { "none" } else { &self.state }));
+        lines.push(format!("state     {}{reason}", if self.state.is_empty() { "none" } else { &self.state }));
         if let Some(end) = &self.end {
-            let place = if self.hidden { "lastState: " } else { "" };
-            let signal = end.signal.map_or("not set".to_owned(), |signal| signal.to_string());
-            lines.push(format!("{place}exitCode: {}", end.exit_code));
-            lines.push(format!("{place}signal: {signal}"));
-            if let (Some(from), Some(to)) = (end.started_at, end.finished_at) {
-                lines.push(format!("{place}{from} to {to}"));
+            if self.hidden {
+                lines.push("and in lastState:".to_owned());
             }
+            lines.push(format!("exitCode  {}", end.exit_code));
+            lines.push(format!(
+                "signal    {}",
+                end.signal.map_or("not set".to_owned(), |signal| signal.to_string())
+            ));
+            lines.extend(end.started_at.map(|time| format!("started   {time}")));
+            lines.extend(end.finished_at.map(|time| format!("finished  {time}")));
         }
         lines
     }
@@ -119,6 +122,7 @@ fn code_differs(end: &ApiEnd, record: &Value) -> Option<String> {
             Some(format!("says {said}, but nothing ever ran that could exit"))
         }
         Some(signal) if end.signal == Some(signal) => None,
+        Some(_) if end.reason == "OOMKilled" && record["exit_class"] == "OOM" => None,
         Some(_) => Some(format!("says {said} without a signal: `exit {said}` would look the same")),
         None if code == Some(said) && said > 128 => {
             Some(format!("{said} looks like signal {}, but it was an exit", said - 128))

@@ -92,6 +92,7 @@ impl<T: Send + 'static> Feed<T> {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if state.ended || left.is_zero() {
+                interrupt::wait_if_interrupted();
                 let why = if state.ended { "ended" } else { "is still silent" };
                 let said = state.stderr.join("\n");
                 bail!("waited for {what}, but {} {why} after {} items\n{said}", self.name, state.items.len());
@@ -140,6 +141,8 @@ impl<T: Send + 'static> Feed<T> {
 
 impl<T> Drop for Feed<T> {
     fn drop(&mut self) {
+        // On Ctrl-C one thread undoes everything in order; this one would be in its way.
+        interrupt::wait_if_interrupted();
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.child.kill();
             let _ = self.child.wait();

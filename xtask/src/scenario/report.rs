@@ -1,6 +1,6 @@
 //! A scenario's outcome for a person: truth, API and record side by side. Pure.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::Value;
 
 use super::run::{Outcome, Session};
@@ -8,6 +8,8 @@ use super::runtime::Task;
 
 /// Widest table that still reads well.
 const WIDTH: u16 = 118;
+/// So that times need not be wrapped.
+const TRUTH_WIDTH: u16 = 26;
 
 /// The whole report, lines of text.
 #[must_use]
@@ -18,6 +20,9 @@ pub fn text(outcome: &Outcome) -> String {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH);
     table.set_header(["session", "truth", "API", "record"]);
+    if let Some(truth) = table.column_mut(1) {
+        truth.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(TRUTH_WIDTH)));
+    }
     for session in &outcome.sessions {
         table.add_row([
             session.container.clone(),
@@ -50,22 +55,19 @@ fn task(task: &Task) -> String {
 }
 
 fn record(record: &Value) -> String {
-    const SHOWN: [&str; 8] = [
-        "exit_class",
-        "exit_code",
-        "signal_name",
-        "started_at",
-        "finished_at",
-        "duration_seconds",
-        "target_container",
-        "evidence",
+    const SHOWN: [(&str, &str); 7] = [
+        ("class", "exit_class"),
+        ("code", "exit_code"),
+        ("signal", "signal_name"),
+        ("started", "started_at"),
+        ("finished", "finished_at"),
+        ("seconds", "duration_seconds"),
+        ("kernel", "/evidence/kernel"),
     ];
-    let line = |key: &&str| match &record[*key] {
-        Value::String(word) => format!("{key}: {word}"),
-        Value::Object(evidence) => {
-            format!("{key}: kernel {}", evidence.get("kernel").unwrap_or(&Value::Null))
-        }
-        value => format!("{key}: {value}"),
+    let line = |(name, field): (&str, &str)| {
+        let value = if field.starts_with('/') { record.pointer(field) } else { record.get(field) };
+        let value = value.unwrap_or(&Value::Null);
+        format!("{name:<9} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     };
-    SHOWN.iter().map(line).collect::<Vec<_>>().join("\n")
+    SHOWN.map(line).join("\n")
 }

@@ -121,16 +121,16 @@ fn identity(access: &Access, pod: &Pod) -> Value {
 }
 
 fn sessions(scenario: &Scenario, pod: &Pod, tasks: Option<&Tasks>, records: &[Value]) -> Vec<Session> {
-    let tasks = tasks.map(Tasks::so_far).unwrap_or_default();
     let session = |(container, truth): (&String, &String)| {
         let ends =
             |record: &&Value| record["type"] == "session_ended" && record["container_name"] == **container;
         let record = records.iter().find(ends).cloned();
         let id = record.as_ref().and_then(|record| record["session_id"].as_str());
+        let task = id.zip(tasks).and_then(|(id, tasks)| tasks.last_word(id, PATIENCE));
         Session {
             container: container.clone(),
             truth: truth.clone(),
-            task: id.and_then(|id| tasks.get(id)).cloned(),
+            task,
             api: pod.api_view(container),
             record,
         }

@@ -52,6 +52,14 @@ impl Tasks {
         })
     }
 
+    /// What it has to say of a container in the end, if it ever started it.
+    #[must_use]
+    pub fn last_word(&self, container_id: &str, timeout: Duration) -> Option<Task> {
+        let so_far = self.so_far().remove(container_id)?;
+        // The kernel's word may be faster than containerd's.
+        Some(self.wait_for_exit(container_id, timeout).unwrap_or(so_far))
+    }
+
     /// All that was said so far, by container id.
     #[must_use]
     pub fn so_far(&self) -> BTreeMap<String, Task> {
