@@ -4,6 +4,8 @@
 mod container;
 mod naming;
 pub mod report;
+#[cfg(test)]
+mod samples;
 mod tracker;
 
 pub use container::Container;

@@ -28,6 +28,8 @@ pub struct Container {
     pub lost_events: u64,
     pub(super) reported_start: bool,
     pub(super) reported_end: bool,
+    /// The kernel was told that it need not keep anything of it.
+    released: bool,
     /// Its own cgroup and those below it.
     cgroups: BTreeMap<CgroupId, Seen>,
 }
@@ -63,6 +65,7 @@ impl Container {
             lost_events: 0,
             reported_start: false,
             reported_end: false,
+            released: false,
             cgroups: BTreeMap::new(),
         }
     }
@@ -156,6 +159,11 @@ impl Container {
     /// Whether it has ended and gone, so that the kernel has nothing more to say of it.
     pub(super) fn is_over(&self) -> bool {
         self.ended().is_some() && self.removed()
+    }
+
+    /// The cgroups that the kernel need not keep any more; each is named once.
+    pub(super) fn release(&mut self) -> Vec<CgroupId> {
+        if std::mem::replace(&mut self.released, true) { Vec::new() } else { self.cgroups().collect() }
     }
 
     fn found_running(&self) -> bool {

@@ -151,3 +151,6 @@ fn scheme(question: Question<'_>, status: Option<&ContainerStatus>) -> Option<St
         ContainerId::parse_url(url).map(|(scheme, _)| scheme.to_owned())
     })
 }
+
+#[cfg(test)]
+mod tests;

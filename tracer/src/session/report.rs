@@ -117,3 +117,6 @@ fn main_process(container: &Container, main: &MainSeen) -> MainProcess {
         argv: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

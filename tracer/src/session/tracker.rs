@@ -171,8 +171,8 @@ impl Tracker {
     /// What an undecided container needs: nothing, but the kernel need not keep what can't change any more.
     fn wait(&mut self, id: &ContainerId) -> Vec<Action> {
         let mut actions = Vec::new();
-        if let Some(container) = self.containers.get(id).filter(|container| container.is_over()) {
-            for cgroup in container.cgroups() {
+        if let Some(container) = self.containers.get_mut(id).filter(|container| container.is_over()) {
+            for cgroup in container.release() {
                 self.by_cgroup.remove(&cgroup);
                 actions.push(Action::Forget(cgroup));
             }
@@ -217,3 +217,6 @@ fn reports(container: &mut Container) -> Vec<Action> {
     }
     reports
 }
+
+#[cfg(test)]
+mod tests;

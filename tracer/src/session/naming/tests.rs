@@ -1,0 +1,167 @@
+use proptest::prelude::*;
+
+use super::super::samples::{container_meta, id, pod, pod_before, pod_ref, sandbox, seconds, synced};
+use super::*;
+use crate::pods::{ContainerFacts, DebugPod};
+
+const EVERYTHING: Policy = Policy { all_containers: true };
+
+/// Asks at second `now` about a container first seen at second 10.
+fn ask(meta: Option<&ContainerMeta>, index: &PodIndex, now: u64) -> Verdict {
+    ask_by(meta, index, Policy::default(), now)
+}
+
+fn ask_by(meta: Option<&ContainerMeta>, index: &PodIndex, policy: Policy, now: u64) -> Verdict {
+    let (id, pod) = (id(), pod_ref());
+    let question = Question { id: &id, pod: &pod, runtime: meta, first_seen: seconds(10) };
+    decide(question, index, policy, seconds(now))
+}
+
+fn named(name: &str) -> ContainerMeta {
+    container_meta(name)
+}
+
+fn with_status(mut pod: PodFacts, name: &str) -> PodFacts {
+    pod.statuses.push(ContainerStatus {
+        name: name.into(),
+        container_id: Some(id().url("containerd")),
+        image_id: None,
+        state: None,
+        last_state: None,
+    });
+    pod
+}
+
+#[test]
+fn a_name_among_the_ephemeral_containers_is_a_session() {
+    let verdict = ask(Some(&named("dbg")), &synced([pod()]), 10);
+    let expected = Naming {
+        namespace: Some("default".into()),
+        pod_name: Some("web".into()),
+        pod_uid: Some(pod().uid),
+        container_name: Some("dbg".into()),
+        scheme: Some("containerd".into()),
+        image: Some("busybox:1".into()),
+        target: Some("app".into()),
+        kind: Some(SessionKind::Ephemeral),
+        kind_by: Some(KindBy::Declared),
+        named_by: Some(NamedBy::Runtime),
+    };
+    assert_eq!(verdict, Verdict::Session(expected));
+}
+
+#[test]
+fn a_pause_container_needs_no_index() {
+    let sandbox = sandbox().map(|facts| facts.meta);
+    assert_eq!(ask(sandbox.as_ref(), &PodIndex::new(), 10), Verdict::Other);
+    assert_eq!(ask_by(sandbox.as_ref(), &synced([pod()]), EVERYTHING, 10), Verdict::Other);
+}
+
+#[test]
+fn ordinary_and_init_containers_are_forgotten_unless_all_are_wanted() {
+    for name in ["app", "init"] {
+        assert_eq!(ask(Some(&named(name)), &synced([pod()]), 10), Verdict::Other, "{name}");
+        let Verdict::Session(naming) = ask_by(Some(&named(name)), &synced([pod()]), EVERYTHING, 10) else {
+            panic!("{name} is to be recorded");
+        };
+        assert_eq!((naming.kind, naming.target), (Some(SessionKind::Container), None));
+    }
+}
+
+#[test]
+fn a_container_of_a_debug_pod_is_a_session() {
+    let debug = Some(DebugPod { kind: SessionKind::NodeDebug, by: KindBy::Inferred });
+    let verdict = ask(Some(&named("app")), &synced([PodFacts { debug, ..pod_before() }]), 10);
+    let Verdict::Session(naming) = verdict else { panic!("{verdict:?}") };
+    assert_eq!((naming.kind, naming.kind_by), (Some(SessionKind::NodeDebug), Some(KindBy::Inferred)));
+}
+
+#[test]
+fn where_the_runtime_is_silent_a_status_names_it() {
+    let Verdict::Session(naming) = ask(None, &synced([with_status(pod(), "dbg")]), 10) else {
+        panic!("the status has its id");
+    };
+    assert_eq!(naming.container_name.as_deref(), Some("dbg"));
+    assert_eq!(naming.named_by, Some(NamedBy::Api));
+    assert_eq!(naming.scheme.as_deref(), Some("containerd"));
+    assert_eq!(ask(None, &synced([with_status(pod(), "app")]), 10), Verdict::Other);
+}
+
+#[test]
+fn a_spec_that_lacks_the_name_is_awaited_then_unresolved() {
+    let index = synced([pod_before()]);
+    assert_eq!(ask(Some(&named("dbg")), &index, 10), Verdict::Undecided);
+    assert_eq!(ask(Some(&named("dbg")), &index, 19), Verdict::Undecided);
+    let Verdict::Unresolved(naming) = ask(Some(&named("dbg")), &index, 20) else {
+        panic!("ten seconds are over");
+    };
+    assert_eq!(naming.container_name.as_deref(), Some("dbg"));
+    assert_eq!((naming.kind, naming.kind_by), (None, None));
+}
+
+#[test]
+fn never_by_elimination() {
+    // One ephemeral container without a status, one container without a name: it may still be another's.
+    assert_eq!(ask(None, &synced([with_status(pod(), "app")]), 10), Verdict::Other);
+    assert_eq!(ask(None, &synced([pod()]), 10), Verdict::Undecided);
+}
+
+#[test]
+fn without_a_synced_index_it_waits_for_ever() {
+    let mut index = synced([]);
+    index.lost();
+    for index in [PodIndex::new(), index] {
+        assert_eq!(ask(None, &index, 1_000_000), Verdict::Undecided);
+        assert_eq!(ask(Some(&named("dbg")), &index, 1_000_000), Verdict::Undecided);
+    }
+}
+
+#[test]
+fn the_time_to_speak_begins_when_the_index_is_synced() {
+    let mut index = PodIndex::new();
+    index.observe(crate::pods::PodEvent::RelistStarted, seconds(100));
+    index.observe(crate::pods::PodEvent::RelistDone, seconds(100));
+    assert_eq!(ask(None, &index, 109), Verdict::Undecided);
+    assert!(matches!(ask(None, &index, 110), Verdict::Unresolved(_)));
+}
+
+#[test]
+fn an_index_that_lost_the_api_still_knows_what_it_knew() {
+    let mut index = synced([pod()]);
+    index.lost();
+    assert!(matches!(ask(Some(&named("dbg")), &index, 10), Verdict::Session(_)));
+    assert_eq!(ask(Some(&named("app")), &index, 10), Verdict::Other);
+}
+
+#[test]
+fn a_deleted_pod_still_names_its_session() {
+    let mut index = synced([pod()]);
+    index.delete(&pod().uid, seconds(15));
+    assert!(matches!(ask(Some(&named("dbg")), &index, 20), Verdict::Session(_)));
+}
+
+proptest! {
+    /// Whatever the pod's spec is: a name is a session exactly if the spec has it among the ephemeral ones.
+    #[test]
+    fn only_the_spec_makes_a_session(
+        names in prop::collection::hash_set("[a-c]{1,2}", 0..6),
+        split in 0usize..6,
+        asked in "[a-c]{1,2}",
+    ) {
+        let names: Vec<String> = names.into_iter().collect();
+        let (ephemeral, ordinary) = names.split_at(split.min(names.len()));
+        let facts = PodFacts {
+            ephemeral_containers: ephemeral
+                .iter()
+                .map(|name| crate::pods::EphemeralFacts { name: name.clone(), image: None, target: None })
+                .collect(),
+            containers: ordinary.iter().map(|name| ContainerFacts { name: name.clone(), image: None }).collect(),
+            init_containers: Vec::new(),
+            ..pod()
+        };
+        let verdict = ask(Some(&named(&asked)), &synced([facts]), 10);
+        prop_assert_eq!(matches!(verdict, Verdict::Session(_)), ephemeral.contains(&asked));
+        prop_assert_eq!(verdict == Verdict::Other, ordinary.contains(&asked));
+        prop_assert_eq!(verdict == Verdict::Undecided, !names.contains(&asked));
+    }
+}

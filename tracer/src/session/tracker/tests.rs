@@ -1,0 +1,241 @@
+use proptest::prelude::*;
+
+use super::super::samples::{
+    CGROUP, ended, id, made, place, pod, pod_before, pod_ref, removed, running, runtime, sandbox, seconds,
+    synced,
+};
+use super::*;
+use crate::ids::PodRef;
+use crate::kernel::EndSeen;
+use crate::pods::PodEvent;
+
+/// What actions come down to.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Forget(u64),
+    Track(u64, u64),
+    Started,
+    Ended,
+    GaveUp,
+}
+
+fn said(actions: &[Action]) -> Vec<Said> {
+    let say = |action: &Action| match action {
+        Action::Forget(cgroup) => Said::Forget(cgroup.0),
+        Action::Track { cgroup, root } => Said::Track(cgroup.0, root.0),
+        Action::Started(_) => Said::Started,
+        Action::Ended(_) => Said::Ended,
+        Action::GaveUp(_) => Said::GaveUp,
+    };
+    actions.iter().map(say).collect()
+}
+
+fn tell(
+    tracker: &mut Tracker,
+    seen: Observation,
+    facts: Option<RuntimeFacts>,
+    index: &PodIndex,
+) -> Vec<Said> {
+    said(&tracker.observe(seen, &place(), None, facts, index, seconds(12)))
+}
+
+#[test]
+fn a_session_is_tracked_started_ended_and_forgotten() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    assert_eq!(tell(&mut tracker, made(), runtime("dbg"), &index), [Said::Track(77, 77)]);
+    assert_eq!(tell(&mut tracker, running(), None, &index), [Said::Started]);
+    assert_eq!(tracker.live().count(), 1);
+    assert_eq!(tell(&mut tracker, ended(), None, &index), [Said::Ended]);
+    assert_eq!(tracker.live().count(), 0);
+    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Forget(77)]);
+    assert_eq!(tracker.cgroups().count(), 0);
+}
+
+#[test]
+fn a_session_that_is_over_at_once_says_all_in_order() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    assert_eq!(
+        tell(&mut tracker, removed(ended()), runtime("dbg"), &index),
+        [Said::Track(77, 77), Said::Started, Said::Ended, Said::Forget(77)]
+    );
+}
+
+#[test]
+fn ordinary_init_and_pause_containers_are_forgotten_at_once() {
+    let index = synced([pod()]);
+    for facts in [runtime("app"), runtime("init"), sandbox()] {
+        let mut tracker = Tracker::default();
+        assert_eq!(tell(&mut tracker, made(), facts, &index), [Said::Forget(77)]);
+        assert_eq!(tracker.cgroups().count(), 0);
+    }
+}
+
+#[test]
+fn what_is_no_container_is_forgotten_at_once() {
+    let mut tracker = Tracker::default();
+    let actions = tracker.observe(
+        made(),
+        &Place::of("/system.slice/ssh.service"),
+        None,
+        None,
+        &synced([]),
+        seconds(12),
+    );
+    assert_eq!(said(&actions), [Said::Forget(77)]);
+}
+
+#[test]
+fn an_end_seen_before_the_name_is_told_when_the_name_comes() {
+    let mut tracker = Tracker::default();
+    let mut index = synced([pod_before()]);
+    // The kernel need not keep it: nothing more can happen there.
+    assert_eq!(tell(&mut tracker, removed(ended()), runtime("dbg"), &index), [Said::Forget(77)]);
+    assert_eq!(tracker.undecided_ends().count(), 1);
+    index.observe(PodEvent::Applied(Box::new(pod())), seconds(13));
+    assert_eq!(
+        said(&tracker.review(&index, seconds(13))),
+        [Said::Track(77, 77), Said::Started, Said::Ended, Said::Forget(77)]
+    );
+    assert_eq!(tracker.undecided_ends().count(), 0);
+}
+
+#[test]
+fn with_the_api_down_a_crash_looping_container_says_nothing_and_a_declared_session_ends_once() {
+    let mut index = PodIndex::new();
+    for (facts, reports) in [(runtime("app"), 0), (runtime("dbg"), 1)] {
+        let mut tracker = Tracker::default();
+        tell(&mut tracker, removed(ended()), facts, &index);
+        assert_eq!(said(&tracker.review(&index, seconds(86_400))), []);
+        index = synced([pod()]);
+        let all = said(&tracker.review(&index, seconds(86_401)));
+        assert_eq!(all.iter().filter(|said| **said == Said::Ended).count(), reports);
+        assert_eq!(said(&tracker.review(&index, seconds(86_402))), []);
+        index.lost();
+        index = PodIndex::new();
+    }
+}
+
+#[test]
+fn an_unresolved_container_is_recorded_without_a_kind() {
+    let mut tracker = Tracker::default();
+    let index = synced([]);
+    tell(&mut tracker, removed(ended()), None, &index);
+    let actions = tracker.review(&index, seconds(30));
+    let Some(Action::Ended(container)) = actions.iter().find(|action| matches!(action, Action::Ended(_)))
+    else {
+        panic!("{actions:?}");
+    };
+    let naming = container.naming().expect("what is known of its name");
+    assert_eq!((naming.kind, naming.container_name.as_deref()), (None, None));
+    assert_eq!(naming.pod_uid, Some(pod().uid));
+}
+
+#[test]
+fn a_container_that_never_ran_its_main_process_ends_as_a_start_error() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    tell(&mut tracker, made(), runtime("dbg"), &index);
+    assert_eq!(tell(&mut tracker, removed(made()), None, &index), [Said::Ended, Said::Forget(77)]);
+    assert_eq!(tracker.cgroups().count(), 0);
+}
+
+#[test]
+fn a_cgroup_that_nothing_entered_vanishes_from_the_kernel_and_ends_as_a_start_error() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    tell(&mut tracker, made(), runtime("dbg"), &index);
+    assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(13))), [Said::Ended, Said::Forget(77)]);
+    assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(14))), []);
+}
+
+#[test]
+fn a_session_found_running_tells_no_start() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    let found = |mut seen: Observation| {
+        seen.found_running = true;
+        seen.main.as_mut().expect("a main process").execed = None;
+        seen
+    };
+    assert_eq!(tell(&mut tracker, found(running()), runtime("dbg"), &index), [Said::Track(77, 77)]);
+    assert_eq!(tell(&mut tracker, found(ended()), None, &index), [Said::Ended]);
+}
+
+#[test]
+fn a_cgroup_below_belongs_to_the_session_and_may_hold_its_main_process() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    tell(&mut tracker, made(), runtime("dbg"), &index);
+    let path = format!("{}/container", made().path);
+    let below = Observation { cgroup: CgroupId(78), path: path.clone(), ..running() };
+    let actions = tracker.observe(below, &Place::of(&path), None, None, &index, seconds(12));
+    assert_eq!(said(&actions), [Said::Track(78, 77), Said::Started]);
+}
+
+#[test]
+fn the_runtime_is_asked_until_it_has_told_the_init_pid() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    assert_eq!(tracker.asks_runtime(&made(), &place()), Some(&id()));
+    let early = runtime("dbg").map(|facts| RuntimeFacts { init_pid: None, ..facts });
+    tell(&mut tracker, made(), early, &index);
+    assert_eq!(tracker.asks_runtime(&made(), &place()), None);
+    assert_eq!(tracker.asks_runtime(&running(), &place()), Some(&id()));
+    tell(&mut tracker, running(), runtime("dbg"), &index);
+    assert_eq!(tracker.asks_runtime(&running(), &place()), None);
+    assert_eq!(tracker.asks_runtime(&made(), &Place::Pod { pod: pod_ref() }), None);
+}
+
+#[test]
+fn a_loss_is_noted_in_every_session_that_has_not_ended() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    tell(&mut tracker, running(), runtime("dbg"), &index);
+    tracker.lost(3);
+    let actions = tracker.observe(ended(), &place(), None, None, &index, seconds(22));
+    let [Action::Ended(container)] = actions.as_slice() else { panic!("{actions:?}") };
+    assert_eq!(container.lost_events, 3);
+}
+
+#[test]
+fn past_the_limit_the_oldest_undecided_is_given_up() {
+    let (mut tracker, index) = (Tracker::default(), PodIndex::new());
+    let mut gave_up = 0;
+    for n in 0..=KEPT_UNDECIDED as u64 {
+        let container = ContainerId::parse(&format!("{n:064x}")).expect("64 hex digits");
+        let place = Place::Container { pod: PodRef::new("p"), container_id: container, inner: false };
+        let seen = Observation { cgroup: CgroupId(n), ..removed(ended()) };
+        let actions = tracker.observe(seen, &place, None, None, &index, seconds(n));
+        gave_up += said(&actions).iter().filter(|said| **said == Said::GaveUp).count();
+    }
+    assert_eq!(gave_up, 1);
+    assert_eq!(tracker.undecided_ends().map(|container| container.first_seen).min(), Some(seconds(1)));
+}
+
+proptest! {
+    /// However the kernel's words, the runtime's and the API's interleave, a session starts once, ends once, in
+    /// this order, and leaves nothing.
+    #[test]
+    fn one_start_one_end_whatever_the_order(
+        steps in prop::collection::vec(0usize..3, 0..12),
+        named_at in 0usize..12,
+        listed_at in 0usize..12,
+        status in 0i32..256,
+    ) {
+        let mut tracker = Tracker::default();
+        let mut index = synced([pod_before()]);
+        let mut all = Vec::new();
+        let end = EndSeen { at: seconds(21), late: false, status: crate::record::WaitStatus(status << 8), oom_victim: false };
+        let stages = [made(), running(), Observation { end: Some(end), ..running() }];
+        let mut stage = 0;
+        for (n, step) in steps.iter().enumerate() {
+            if n == listed_at {
+                index.observe(PodEvent::Applied(Box::new(pod())), seconds(12));
+                all.extend(said(&tracker.review(&index, seconds(12))));
+            }
+            stage = stage.max(*step);
+            let facts = if n >= named_at { runtime("dbg") } else { None };
+            all.extend(tell(&mut tracker, stages[stage].clone(), facts, &index));
+        }
+        index.observe(PodEvent::Applied(Box::new(pod())), seconds(12));
+        all.extend(tell(&mut tracker, removed(stages[2].clone()), runtime("dbg"), &index));
+        all.extend(said(&tracker.review(&index, seconds(12))));
+        let reports: Vec<_> = all.into_iter().filter(|said| matches!(said, Said::Started | Said::Ended)).collect();
+        prop_assert_eq!(reports, [Said::Started, Said::Ended]);
+        prop_assert_eq!(tracker.cgroups().count(), 0);
+    }
+}
