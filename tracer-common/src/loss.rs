@@ -18,6 +18,5 @@ pub enum Loss {
 
 impl Loss {
     /// Every kind, in the order of the map's indices.
-    pub const ALL: [Self; 5] =
-        [Self::Wakeup, Self::Member, Self::Cgroup, Self::Main, Self::Membership];
+    pub const ALL: [Self; 5] = [Self::Wakeup, Self::Member, Self::Cgroup, Self::Main, Self::Membership];
 }

@@ -16,7 +16,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-pub use recorder::{Format, NodeFacts, Recorder};
+pub use recorder::{Format, NodeFacts, Recorder, Style};
 
 use crate::cgroup::{Hierarchy, Place};
 use crate::clock::{ClockWatch, boot_now};

@@ -4,6 +4,7 @@
 //! known is null, never left out and never guessed.
 
 mod agent;
+pub mod convention;
 mod evidence;
 pub mod exit;
 mod gap;
@@ -13,6 +14,7 @@ pub mod signal;
 pub mod table;
 
 pub use agent::{AgentIdentity, AgentRecord, ClockStepRecord, StopReason};
+pub use convention::{Convention, ConventionError};
 pub use evidence::{ApiEvidence, Evidence, KernelEvidence, KindBy, NamedBy, RuntimeEvidence};
 pub use exit::{Exit, ExitClass, WaitStatus};
 pub use gap::{GapReason, GapRecord};

@@ -1,6 +1,9 @@
 //! `debugtrail trace`: this node, in the foreground.
 
-use std::{future::Future, path::PathBuf};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use clap::Args;
@@ -12,9 +15,9 @@ use tokio::{
 use crate::cgroup::Hierarchy;
 use crate::clock::{self, ClockWatch};
 use crate::kernel::{Kernel, LoadOptions};
-use crate::pipeline::{Format, Inputs, NodeFacts, Pipeline, Recorder};
+use crate::pipeline::{Format, Inputs, NodeFacts, Pipeline, Recorder, Style};
 use crate::pods::{connect, watch};
-use crate::record::StopReason;
+use crate::record::{Convention, StopReason};
 use crate::session::Policy;
 use crate::sinks::stdout::Stdout;
 
@@ -39,6 +42,9 @@ pub struct Trace {
     /// Name of this node in the cluster [default: the node whose boot id is this machine's]
     #[arg(long, env = "NODE_NAME")]
     node: Option<String>,
+    /// What your exit codes mean: lines of `CODE NAME [info|warning|error]`
+    #[arg(long, value_name = "FILE")]
+    exit_codes: Option<PathBuf>,
 }
 
 pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
@@ -52,6 +58,7 @@ pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
 async fn witness(trace: Trace) -> anyhow::Result<()> {
     // First, so that an early signal is not the default's sudden death.
     let stop = stop_signal()?;
+    let convention = trace.exit_codes.as_deref().map(read_convention).transpose()?.unwrap_or_default();
     let boot_id = clock::boot_id()?;
     let client = connect::client(trace.kubeconfig.as_deref()).await?;
     let node_name = connect::node_name(&client, trace.node.as_deref(), &boot_id).await?;
@@ -65,7 +72,8 @@ async fn witness(trace: Trace) -> anyhow::Result<()> {
         kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
     };
     let out = Stdout::start().context("can't start the thread that writes to stdout")?;
-    let recorder = Recorder::new(node, trace.output, trace.namespace, out);
+    let style = Style { format: trace.output, namespace: trace.namespace, convention };
+    let recorder = Recorder::new(node, style, out);
     let policy = Policy { all_containers: trace.all_containers };
     let pipeline = Pipeline::new(kernel, &hierarchy, policy, recorder)?;
 
@@ -75,6 +83,12 @@ async fn witness(trace: Trace) -> anyhow::Result<()> {
     let result = pipeline.run(Inputs { ring, logger, pods, clock }, stop).await;
     watching.abort();
     result.map(|_| ())
+}
+
+fn read_convention(path: &Path) -> anyhow::Result<Convention> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("can't read the exit codes in {}; check --exit-codes", path.display()))?;
+    Convention::parse(&text).with_context(|| format!("{} is no exit-code convention", path.display()))
 }
 
 /// Resolves at SIGINT or SIGTERM.

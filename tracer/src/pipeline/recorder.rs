@@ -9,8 +9,8 @@ use crate::clock::{self, ClockState, OffsetHistory, OffsetSample, boot_now};
 use crate::ids::{BootId, BootNanos, Pid};
 use crate::pods::PodIndex;
 use crate::record::{
-    AgentIdentity, AgentRecord, ClockStepRecord, GapReason, GapRecord, Record, SessionId, SessionRecord,
-    StopReason, table,
+    AgentIdentity, AgentRecord, ClockStepRecord, Convention, GapReason, GapRecord, Record, SessionId,
+    SessionRecord, StopReason, table,
 };
 use crate::session::{Container, report::Context};
 use crate::sinks::stdout::{Sent, Stdout};
@@ -35,11 +35,21 @@ pub struct NodeFacts {
     pub kernel_release: String,
 }
 
+/// Which records are written, and how.
+#[derive(Clone, Debug)]
+pub struct Style {
+    /// As what.
+    pub format: Format,
+    /// Only sessions of this namespace.
+    pub namespace: Option<String>,
+    /// What the team's exit codes mean.
+    pub convention: Convention,
+}
+
 /// Writes records.
 pub struct Recorder {
     node: NodeFacts,
-    format: Format,
-    namespace: Option<String>,
+    style: Style,
     history: OffsetHistory,
     sequence: u64,
     out: Stdout,
@@ -48,14 +58,14 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder of all namespaces, or of one.
+    /// A recorder that writes to `out`.
     #[must_use]
-    pub fn new(node: NodeFacts, format: Format, namespace: Option<String>, out: Stdout) -> Self {
-        if format == Format::Table {
+    pub fn new(node: NodeFacts, style: Style, out: Stdout) -> Self {
+        if style.format == Format::Table {
             out.send(table::header());
         }
         let history = OffsetHistory::new(clock::sample());
-        Self { node, format, namespace, history, sequence: 0, out, unwritten: None }
+        Self { node, style, history, sequence: 0, out, unwritten: None }
     }
 
     /// Told when nothing can be written any more.
@@ -81,7 +91,8 @@ impl Recorder {
     pub(super) fn session(&mut self, make: impl FnOnce(Context<'_>) -> SessionRecord, index: &PodIndex) {
         let clock = self.clock();
         let node_name = self.node.node_name.as_deref();
-        let record = make(Context { index, history: &self.history, clock: &clock, node_name });
+        let convention = &self.style.convention;
+        let record = make(Context { index, history: &self.history, clock: &clock, convention, node_name });
         self.write(&Record::Session(Box::new(record)));
     }
 
@@ -121,9 +132,8 @@ impl Recorder {
     }
 
     fn write(&mut self, record: &Record) {
-        if self.namespace.is_some()
-            && record.namespace().is_some_and(|of| Some(of) != self.namespace.as_deref())
-        {
+        let elsewhere = |wanted: &String| record.namespace().is_some_and(|of| of != wanted);
+        if self.style.namespace.as_ref().is_some_and(elsewhere) {
             return;
         }
         let Some(line) = self.line(record) else { return };
@@ -140,7 +150,7 @@ impl Recorder {
     }
 
     fn line(&self, record: &Record) -> Option<String> {
-        match self.format {
+        match self.style.format {
             Format::Table => Some(table::row(record)),
             Format::Json => record
                 .to_json_line()

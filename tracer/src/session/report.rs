@@ -7,8 +7,8 @@ use crate::ids::BootNanos;
 use crate::kernel::{EndSeen, MainSeen};
 use crate::pods::{ContainerStatus, PodIndex};
 use crate::record::{
-    ApiEvidence, Evidence, Exit, Identity, KernelEvidence, MainProcess, RuntimeEvidence, SessionId,
-    SessionRecord,
+    ApiEvidence, Convention, Evidence, Exit, Identity, KernelEvidence, MainProcess, RuntimeEvidence,
+    SessionId, SessionRecord,
 };
 
 /// What a record needs besides the container.
@@ -20,6 +20,8 @@ pub struct Context<'a> {
     pub history: &'a OffsetHistory,
     /// The clock's state now.
     pub clock: &'a ClockState,
+    /// What the team's exit codes mean.
+    pub convention: &'a Convention,
     /// The node.
     pub node_name: Option<&'a str>,
 }
@@ -51,6 +53,7 @@ pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
     let session = SessionId::of_container(&container.id);
     SessionRecord {
         identity: identity(container, context),
+        exit_meaning: context.convention.meaning(&exit),
         times,
         main: container.main().map(|main| main_process(container, main)),
         ..SessionRecord::ended(session, exit, evidence, context.clock.clone())

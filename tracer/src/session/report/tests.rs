@@ -26,7 +26,14 @@ fn record(seen: Observation, pod: PodFacts) -> Value {
     });
     let history = OffsetHistory::new(OffsetSample { boot: seconds(0), offset_ns: BOOTED });
     let clock = ClockState { boot_id: BootId::new("b0"), synchronized: Some(true), max_error_us: Some(1200) };
-    let context = Context { index: &index, history: &history, clock: &clock, node_name: Some("node1") };
+    let convention = Convention::parse("42 connection-pool-exhausted warning").expect("a convention");
+    let context = Context {
+        index: &index,
+        history: &history,
+        clock: &clock,
+        convention: &convention,
+        node_name: Some("node1"),
+    };
     serde_json::to_value(ended(report.expect("an end"), context)).expect("a record is JSON")
 }
 
@@ -46,7 +53,8 @@ fn an_exit_code_with_all_that_is_known() {
         "container_id": format!("containerd://{}", id()), "target_container": "app", "image": "busybox:1",
         "image_id": null, "node_name": "node1", "session_kind": "ephemeral",
         "exit_code": 42, "signal": null, "signal_name": null, "core_dumped": false, "container_exit_code": 42,
-        "exit_class": "ERROR", "exit_meaning": null, "killed_by": null, "cause": null,
+        "exit_class": "ERROR", "exit_meaning": {"name": "connection-pool-exhausted", "severity": "warning"},
+        "killed_by": null, "cause": null,
         "started_at": "2026-11-23T15:26:11.000000000Z", "finished_at": "2026-11-23T15:26:21.000000000Z",
         "duration_ns": "10000000000", "duration_seconds": 10.0,
         "started_boot_ns": "11000000000", "finished_boot_ns": "21000000000",
