@@ -14,6 +14,9 @@ use crate::ids::BootId;
 /// A server that does not take a connection within this is out of reach.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A server that sends nothing for this long is out of reach: longer than a quiet watch lasts.
+const READ_TIMEOUT: Duration = Duration::from_secs(90);
+
 /// Why there is no client or no node name.
 #[derive(Debug, Error)]
 pub enum ConnectError {
@@ -33,14 +36,25 @@ pub enum ConnectError {
     /// The configuration makes no client.
     #[error("cannot make a client of the API server: {0}; check the kubeconfig's certificates")]
     Client(String),
-    /// The API server does not answer or refuses.
-    #[error("cannot ask the API server for {what}: {why}")]
+    /// The API server does not answer.
+    #[error("cannot reach the API server: {0}; check that it runs and that the kubeconfig is current")]
+    Unreachable(String),
+    /// The API server refuses.
+    #[error(
+        "the API server refuses to show {what}: {why}; the role needs get and list on nodes, and list and watch on pods"
+    )]
     Refused {
         /// What was asked for.
         what: String,
         /// The answer.
         why: String,
     },
+    /// The node told is not one of the cluster's.
+    #[error("the cluster has no node {0}; check --node (or NODE_NAME) against `kubectl get nodes`")]
+    NoSuchNode(String),
+    /// More than one node is this machine.
+    #[error("nodes {0} all run on this machine; say which one with --node NAME")]
+    Several(String),
     /// No node of the cluster is this machine.
     #[error(
         "no node of the cluster has this machine's boot id {0}: the kubeconfig is of another cluster, or give --node NAME"
@@ -70,6 +84,7 @@ pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
         None => Config::infer().await.map_err(|error| ConnectError::NoConfig(error.to_string()))?,
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
     Client::try_from(config).map_err(|error| ConnectError::Client(error.to_string()))
 }
 
@@ -99,9 +114,23 @@ pub async fn node_name(
     }
 }
 
+/// With the API server away the name is believed: an agent must start then, too.
 async fn check(client: &Client, name: String, ours: &BootId) -> Result<String, ConnectError> {
-    let node = Api::<Node>::all(client.clone()).get(&name).await;
-    let node = node.map_err(|error| refused(format!("node {name}"), &error))?;
+    let node = match Api::<Node>::all(client.clone()).get(&name).await {
+        Ok(node) => node,
+        Err(kube::Error::Api(status)) if status.code == 404 => return Err(ConnectError::NoSuchNode(name)),
+        Err(error) => {
+            return match refused(&format!("node {name}"), &error) {
+                ConnectError::Unreachable(why) => {
+                    tracing::warn!(
+                        "cannot check that this is node {name}: no answer from the API server ({why})"
+                    );
+                    Ok(name)
+                }
+                other => Err(other),
+            };
+        }
+    };
     match boot_id(&node) {
         Some(theirs) if theirs != ours.as_str() => {
             Err(ConnectError::OtherMachine { node: name, theirs: theirs.into(), ours: ours.clone() })
@@ -113,9 +142,23 @@ async fn check(client: &Client, name: String, ours: &BootId) -> Result<String, C
 async fn find(client: &Client, ours: &BootId) -> Result<String, ConnectError> {
     let cached = ListParams::default().match_any();
     let nodes = Api::<Node>::all(client.clone()).list(&cached).await;
-    let nodes = nodes.map_err(|error| refused("its nodes (or give --node NAME)".into(), &error))?;
-    let here = nodes.items.into_iter().find(|node| boot_id(node) == Some(ours.as_str()));
-    here.and_then(|node| node.metadata.name).ok_or_else(|| ConnectError::NotANode(ours.clone()))
+    let nodes = nodes.map_err(|error| refused("its nodes", &error))?;
+    let here: Vec<String> = nodes
+        .items
+        .into_iter()
+        .filter(|node| boot_id(node) == Some(ours.as_str()))
+        .filter_map(|node| node.metadata.name)
+        .collect();
+    only(here, ours)
+}
+
+/// The nodes of a kind cluster are containers on one machine and share its boot id.
+fn only(mut here: Vec<String>, ours: &BootId) -> Result<String, ConnectError> {
+    match here.len() {
+        0 => Err(ConnectError::NotANode(ours.clone())),
+        1 => Ok(here.remove(0)),
+        _ => Err(ConnectError::Several(here.join(", "))),
+    }
 }
 
 /// What the kubelet reported; `None` before its first report.
@@ -124,10 +167,59 @@ fn boot_id(node: &Node) -> Option<&str> {
     Some(info.boot_id.as_str()).filter(|id| !id.is_empty())
 }
 
-fn refused(what: String, error: &kube::Error) -> ConnectError {
-    let why = match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => super::watch::one_line(other),
-    };
-    ConnectError::Refused { what, why }
+fn refused(what: &str, error: &kube::Error) -> ConnectError {
+    match error {
+        kube::Error::Api(status) => ConnectError::Refused { what: what.into(), why: status.message.clone() },
+        other => ConnectError::Unreachable(root_cause(other)),
+    }
+}
+
+/// The innermost cause in one line: that says what happened; what is around it says where in the client.
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string().replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ours() -> BootId {
+        BootId::new("2ea0954e")
+    }
+
+    #[test]
+    fn exactly_one_node_can_be_this_machine() {
+        assert_eq!(only(vec!["node1".into()], &ours()).unwrap(), "node1");
+        let none = only(Vec::new(), &ours()).unwrap_err().to_string();
+        assert!(none.contains("2ea0954e") && none.contains("--node NAME"), "{none}");
+        let several = only(vec!["a".into(), "b".into()], &ours()).unwrap_err().to_string();
+        assert_eq!(several, "nodes a, b all run on this machine; say which one with --node NAME");
+    }
+
+    #[test]
+    fn a_node_without_a_report_has_no_boot_id() {
+        let node =
+            |status| serde_json::from_value::<Node>(json!({ "metadata": {}, "status": status })).unwrap();
+        assert_eq!(boot_id(&node(json!({}))), None);
+    }
+
+    #[test]
+    fn the_innermost_cause_is_told() {
+        let refused = std::io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let error = kube::Error::Service(Box::new(kube::Error::ReadEvents(refused)));
+        assert_eq!(root_cause(&error), "Connection refused (os error 111)");
+    }
+
+    #[tokio::test]
+    async fn a_kubeconfig_that_is_none_says_so_in_one_line() {
+        let error = client(Some(Path::new("/nonexistent/kubeconfig"))).await.err().unwrap().to_string();
+        assert!(error.starts_with("cannot use kubeconfig /nonexistent/kubeconfig: "), "{error}");
+        assert!(error.ends_with("; check --kubeconfig") && !error.contains('\n'), "{error}");
+    }
 }

@@ -136,8 +136,9 @@ impl PodIndex {
     /// The API is out of reach: what is known stays, but no longer says what is not.
     pub fn lost(&mut self) {
         self.listed = None;
-        self.synced_since = None;
-        self.generation += 1;
+        if self.synced_since.take().is_some() {
+            self.generation += 1;
+        }
     }
 
     /// Whether the index knows every pod of the node, so that a pod it lacks does not exist.

@@ -12,6 +12,7 @@ use kube::{Api, Client};
 use tokio::sync::mpsc::Sender;
 
 use super::PodFacts;
+use super::connect::root_cause;
 
 /// What the watch says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +90,7 @@ async fn pass_on(
         };
         let event = match next {
             Some(Ok(event)) => event,
-            Some(Err(error)) => return Ended::Failed(one_line(&error)),
+            Some(Err(error)) => return Ended::Failed(root_cause(&error)),
             None => return Ended::Failed("the watch ended".into()),
         };
         let listed = matches!(event, Event::InitDone);
@@ -140,20 +141,6 @@ impl Reach {
         }
         *self = Self::Up;
     }
-}
-
-/// The error and its causes in one line, none said twice.
-pub(super) fn one_line(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        cause = error.source();
-    }
-    line.replace('\n', " ")
 }
 
 #[cfg(test)]
