@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node;
 use kube::api::ListParams;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 use thiserror::Error;
 
@@ -20,8 +20,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(90);
 /// Why there is no client or no node name.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// `--kubeconfig` names a file that is no kubeconfig.
-    #[error("cannot use kubeconfig {path}: {why}; check --kubeconfig")]
+    /// `--kubeconfig` or `KUBECONFIG` names a file that is no kubeconfig.
+    #[error("cannot use kubeconfig {path}: {why}; check --kubeconfig or $KUBECONFIG")]
     Kubeconfig {
         /// The file.
         path: PathBuf,
@@ -29,9 +29,7 @@ pub enum ConnectError {
         why: String,
     },
     /// Nothing says where the API server is.
-    #[error(
-        "no way to the API server ({0}); give --kubeconfig FILE, or run in the cluster with a service account"
-    )]
+    #[error("no kubeconfig and no service account ({0}); give --kubeconfig FILE, or run in the cluster")]
     NoConfig(String),
     /// The configuration makes no client.
     #[error("cannot make a client of the API server: {0}; check the kubeconfig's certificates")]
@@ -74,27 +72,40 @@ pub enum ConnectError {
     },
 }
 
-/// A client by `kubeconfig` if given, else `KUBECONFIG`, `~/.kube/config` or the pod's service account.
+/// A client by `kubeconfig` if given, else by `KUBECONFIG`, the pod's service account, or `~/.kube/config`.
 ///
 /// # Errors
 /// Where none of them is there or usable; no request is made yet.
 pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
-    let mut config = match kubeconfig {
-        Some(path) => from_file(path).await?,
-        None => Config::infer().await.map_err(|error| ConnectError::NoConfig(error.to_string()))?,
+    let from_env = std::env::var_os("KUBECONFIG").filter(|paths| !paths.is_empty()).map(PathBuf::from);
+    let mut config = match (kubeconfig, from_env) {
+        (Some(path), _) => from_file(path, Kubeconfig::read_from(path)).await?,
+        (None, Some(paths)) => from_file(&paths, Kubeconfig::read()).await?,
+        (None, None) => from_surroundings().await?,
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
-    Client::try_from(config).map_err(|error| ConnectError::Client(error.to_string()))
+    config.reset_reader_on_write = true;
+    Client::try_from(config).map_err(|error| ConnectError::Client(root_cause(&error)))
 }
 
-async fn from_file(path: &Path) -> Result<Config, ConnectError> {
-    let wrong = |error: kube::config::KubeconfigError| ConnectError::Kubeconfig {
-        path: path.to_owned(),
-        why: error.to_string(),
-    };
-    let kubeconfig = Kubeconfig::read_from(path).map_err(wrong)?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(wrong)
+async fn from_file(
+    path: &Path,
+    kubeconfig: Result<Kubeconfig, KubeconfigError>,
+) -> Result<Config, ConnectError> {
+    let wrong =
+        |error: KubeconfigError| ConnectError::Kubeconfig { path: path.to_owned(), why: root_cause(&error) };
+    Config::from_custom_kubeconfig(kubeconfig.map_err(wrong)?, &KubeConfigOptions::default())
+        .await
+        .map_err(wrong)
+}
+
+async fn from_surroundings() -> Result<Config, ConnectError> {
+    if let Ok(config) = Config::incluster() {
+        return Ok(config);
+    }
+    let from_home = Config::from_kubeconfig(&KubeConfigOptions::default()).await;
+    from_home.map_err(|error| ConnectError::NoConfig(root_cause(&error)))
 }
 
 /// This node's name in the cluster: `told` (by `--node`), else the environment's `NODE_NAME`, else that of the node
@@ -174,13 +185,13 @@ fn refused(what: &str, error: &kube::Error) -> ConnectError {
     }
 }
 
-/// The innermost cause in one line: that says what happened; what is around it says where in the client.
+/// The first line of the innermost cause: that says what happened; what is around it says where in the client.
 pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(cause) = error.source() {
         error = cause;
     }
-    error.to_string().replace('\n', " ")
+    error.to_string().lines().next().unwrap_or("no reason given").to_owned()
 }
 
 #[cfg(test)]
@@ -220,6 +231,6 @@ mod tests {
     async fn a_kubeconfig_that_is_none_says_so_in_one_line() {
         let error = client(Some(Path::new("/nonexistent/kubeconfig"))).await.err().unwrap().to_string();
         assert!(error.starts_with("cannot use kubeconfig /nonexistent/kubeconfig: "), "{error}");
-        assert!(error.ends_with("; check --kubeconfig") && !error.contains('\n'), "{error}");
+        assert!(error.ends_with("; check --kubeconfig or $KUBECONFIG") && !error.contains('\n'), "{error}");
     }
 }
