@@ -105,7 +105,7 @@ impl Cluster {
     /// The cgroup above `kubepods`, in every hierarchy, with the leading slash.
     #[must_use]
     pub fn cgroup_root(&self) -> String {
-        format!("/{}", layout::CGROUP)
+        format!("/{}", layout::cgroup())
     }
 
     /// containerd's socket, as a path (no `unix://`).

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use procfs::process::Process;
 
-use super::layout::CGROUP;
+use super::layout::cgroup;
 use crate::poll;
 
 /// Holds init, which must survive until everything else is dead.
@@ -110,7 +110,7 @@ fn roots() -> Result<Vec<PathBuf>> {
     let mut roots = Vec::new();
     for mount in mounts {
         if matches!(mount.fs_type.as_str(), "cgroup" | "cgroup2") && devices.insert(mount.majmin) {
-            roots.push(mount.mount_point.join(CGROUP));
+            roots.push(mount.mount_point.join(cgroup()));
         }
     }
     Ok(roots)
@@ -127,7 +127,7 @@ fn unified() -> Result<PathBuf> {
     mounts
         .into_iter()
         .find(|mount| mount.fs_type == "cgroup2")
-        .map(|mount| mount.mount_point.join(CGROUP))
+        .map(|mount| mount.mount_point.join(cgroup()))
         .context("no cgroup2 is mounted: mount -t cgroup2 none /sys/fs/cgroup/unified")
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::Result;
 use serde_json::json;
 
-use super::layout::{CGROUP, Layout, NODE_NAME};
+use super::layout::{Layout, NODE_NAME, cgroup};
 use super::network::Network;
 use crate::repo;
 
@@ -132,7 +132,7 @@ fn kubelet_config(layout: &Layout, ports: &Ports, network: &Network) -> Result<V
             "x509": {"clientCAFile": layout.config("ca.crt")}},
         "authorization": {"mode": "AlwaysAllow"},
         "containerRuntimeEndpoint": socket, "imageServiceEndpoint": socket,
-        "cgroupDriver": "cgroupfs", "cgroupRoot": format!("/{CGROUP}"),
+        "cgroupDriver": "cgroupfs", "cgroupRoot": format!("/{}", cgroup()),
         "failSwapOn": false, "failCgroupV1": false, "enforceNodeAllocatable": [],
         "localStorageCapacityIsolation": false, "makeIPTablesUtilChains": false,
         "oomScoreAdj": 0,

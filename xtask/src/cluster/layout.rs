@@ -10,10 +10,24 @@ use crate::repo;
 pub(super) const NODE_NAME: &str = "debugtrail-node";
 /// The cgroup, in every hierarchy, below which all of the cluster's processes live. The kubelet
 /// makes its `kubepods` in it, so that a real node's `/kubepods` is never touched.
-pub(super) const CGROUP: &str = "debugtrail";
-/// The bridge that connects the pods.
-pub(super) const BRIDGE: &str = "debugtrail0";
-const _: () = assert!(BRIDGE.len() <= 15, "the kernel takes no longer name");
+pub(super) fn cgroup() -> String {
+    format!("debugtrail-{:08x}", tag(env!("CARGO_MANIFEST_DIR")))
+}
+
+/// The bridge that connects the pods. At most 15 bytes, as the kernel has it.
+pub(super) fn bridge() -> String {
+    format!("dtrail-{:08x}", tag(env!("CARGO_MANIFEST_DIR")))
+}
+
+/// Tells this checkout's cgroup and bridge from another's (FNV-1a): both may have a cluster.
+const fn tag(path: &str) -> u32 {
+    let (bytes, mut hash, mut next) = (path.as_bytes(), 0x811c_9dc5_u32, 0);
+    while next < bytes.len() {
+        hash = (hash ^ bytes[next] as u32).wrapping_mul(0x0100_0193);
+        next += 1;
+    }
+    hash
+}
 
 /// The longest path that `connect(2)` takes, less the longest suffix we add (`containerd.sock.ttrpc`).
 const LONGEST_FOLDER: usize = 107 - "/containerd.sock.ttrpc".len();
@@ -132,5 +146,17 @@ impl Layout {
             bind("log-pods", "/var/log/pods"),
             bind("log-containers", "/var/log/containers"),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkouts_have_names_of_their_own() {
+        assert_eq!(tag(""), 0x811c_9dc5, "the offset basis of FNV-1a");
+        assert_eq!(tag("a"), 0xe40c_292c);
+        assert!(bridge().len() <= 15);
     }
 }

@@ -1,11 +1,13 @@
 //! The mount namespace: folders of `target/cluster` over the machine's, so that nothing that
 //! containerd, the CNI plugins and the kubelet mount or write reaches the machine.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use procfs::process::all_processes;
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 
 use super::cgroups;
@@ -37,9 +39,20 @@ pub(super) fn make_mount_points(layout: &Layout) -> Result<Vec<PathBuf>> {
 
 /// Removes what [`make_mount_points`] made, unless somebody else has begun to use it.
 pub(super) fn remove_mount_points(made: &[PathBuf]) {
-    for folder in made.iter().rev() {
-        let _in_use = fs::remove_dir(folder);
+    if made.is_empty() {
+        return;
     }
+    // To remove a folder takes away what is mounted on it in another namespace, too.
+    let used = mount_points_everywhere();
+    for folder in made.iter().rev().filter(|folder| !used.contains(*folder)) {
+        let _not_empty = fs::remove_dir(folder);
+    }
+}
+
+fn mount_points_everywhere() -> BTreeSet<PathBuf> {
+    let tables = all_processes().into_iter().flatten().flatten();
+    let mounts = tables.filter_map(|process| process.mountinfo().ok()).flatten();
+    mounts.map(|mount| mount.mount_point).collect()
 }
 
 /// Sets the namespace up; run by init, inside it.

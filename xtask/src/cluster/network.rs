@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::layout::{BRIDGE, Layout};
+use super::layout::{Layout, bridge};
 use crate::command;
 
 /// Prefixes of /24 networks to choose from; the first that the machine does not route is taken.
@@ -30,9 +30,9 @@ impl Network {
             .with_context(|| format!("all of {PREFIXES:?} are in use here: free one of them"))?;
         let network = Self { prefix };
         let address = format!("{}/24", network.address());
-        command::output(ip().args(["link", "add", BRIDGE, "type", "bridge"]))?;
-        command::output(ip().args(["address", "add", &address, "dev", BRIDGE]))?;
-        command::output(ip().args(["link", "set", BRIDGE, "up"]))?;
+        command::output(ip().args(["link", "add", &bridge(), "type", "bridge"]))?;
+        command::output(ip().args(["address", "add", &address, "dev", &bridge()]))?;
+        command::output(ip().args(["link", "set", &bridge(), "up"]))?;
         Ok(network)
     }
 
@@ -52,7 +52,7 @@ impl Network {
     pub(super) fn write_config(&self, layout: &Layout) -> Result<()> {
         let config = json!({
             "cniVersion": "0.4.0", "name": "debugtrail", "plugins": [{
-                "type": "bridge", "bridge": BRIDGE, "isGateway": false, "ipMasq": false,
+                "type": "bridge", "bridge": bridge(), "isGateway": false, "ipMasq": false,
                 "ipam": {"type": "host-local", "ranges": [[{
                     "subnet": format!("{}.0/24", self.prefix),
                     "rangeStart": format!("{}.10", self.prefix),
@@ -80,12 +80,12 @@ pub(super) fn remove() -> Result<()> {
 
 /// Our links that exist: the pods' ends first, then the bridge.
 pub(super) fn links() -> Vec<String> {
-    let bridge = Path::new("/sys/class/net").join(BRIDGE);
-    if !bridge.exists() {
+    let folder = Path::new("/sys/class/net").join(bridge());
+    if !folder.exists() {
         return Vec::new();
     }
-    let ports = fs::read_dir(bridge.join("brif")).into_iter().flatten().flatten();
-    ports.map(|entry| entry.file_name().to_string_lossy().into_owned()).chain([BRIDGE.to_owned()]).collect()
+    let ports = fs::read_dir(folder.join("brif")).into_iter().flatten().flatten();
+    ports.map(|entry| entry.file_name().to_string_lossy().into_owned()).chain([bridge()]).collect()
 }
 
 /// True where nothing but a default route leads to the network.

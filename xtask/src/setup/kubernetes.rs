@@ -43,8 +43,8 @@ pub fn build() -> Result<()> {
 
 /// What the binary depends on.
 fn stamp(source: &Path) -> Result<String> {
-    let files = ["main.go", "go.mod", "go.sum"].map(|name| source.join(name));
-    let sums = command::output(Command::new("sha256sum").arg("--").args(files))?;
+    let mut sums = Command::new("sha256sum");
+    let sums = command::output(sums.current_dir(source).args(["main.go", "go.mod", "go.sum"]))?;
     Ok(format!("{VERSION}\n{sums}"))
 }
 
