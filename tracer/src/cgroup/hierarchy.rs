@@ -52,7 +52,7 @@ impl Hierarchy {
         let mount = mounts
             .into_iter()
             .filter(|mount| mount.fs_type == "cgroup2")
-            .min_by_key(|mount| (mount.root.len(), mount.mount_point.as_os_str().len()))
+            .min_by_key(|mount| (narrowness(&mount.root), mount.mount_point.as_os_str().len()))
             .ok_or(HierarchyError::NotMounted)?;
         Ok(Self::at(mount.mount_point))
     }
@@ -107,6 +107,17 @@ impl Hierarchy {
     }
 }
 
+/// How little of the hierarchy a mount with this root shows. From inside a cgroup namespace, what is further out
+/// reads `/../..`: the more steps out the better, then the fewer steps in.
+fn narrowness(root: &str) -> isize {
+    let step = |name: &str| match name {
+        "" => 0,
+        ".." => -1,
+        _ => 1,
+    };
+    root.split('/').map(step).sum()
+}
+
 fn children(directory: &Path, path: &str) -> io::Result<Vec<Cgroup>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -141,6 +152,14 @@ mod tests {
     fn pids_are_one_a_line() {
         assert_eq!(pids_in("1\n26623\n0\n"), [Pid(1), Pid(26623)]);
         assert_eq!(pids_in(""), []);
+    }
+
+    #[test]
+    fn the_widest_mount_is_the_least_narrow() {
+        assert!(narrowness("/") < narrowness("/kubepods.slice"));
+        // The host's, mounted into a container that has a cgroup namespace of its own.
+        assert!(narrowness("/../../..") < narrowness("/"));
+        assert!(narrowness("/../../..") < narrowness("/../../../kubepods.slice"));
     }
 
     #[test]
