@@ -1,0 +1,11 @@
+//! The containers tier: the programs and the naming against a real containerd and runc, without Kubernetes.
+
+#[path = "containers/containerd.rs"]
+mod containerd;
+#[path = "containers/watcher.rs"]
+mod watcher;
+
+#[path = "containers/naming.rs"]
+mod naming;
+#[path = "containers/processes.rs"]
+mod processes;

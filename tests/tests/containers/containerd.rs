@@ -1,0 +1,221 @@
+//! A containerd of the test's own: its state in a temporary folder, its containers in cgroups of their own, and
+//! nothing of it left at the end.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use debugtrail::ids::ContainerId;
+use tempfile::TempDir;
+
+/// What a kubelet calls a pod's cgroup.
+pub const POD_UID: &str = "0f9e8d7c-6b5a-4948-8372-615049382716";
+const APPLETS: [&str; 5] = ["dd", "kill", "sh", "sleep", "true"];
+
+/// In which mount namespace containerd runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mounts {
+    Shared,
+    /// Its own, with its state on a file system that nobody else sees.
+    Private,
+}
+
+pub struct Containerd {
+    process: Child,
+    folder: TempDir,
+    /// Of containers, whose processes must be gone before the folder is.
+    parent: String,
+}
+
+impl Containerd {
+    pub fn start(mounts: Mounts) -> Self {
+        let folder = tempfile::Builder::new().prefix("dt-").tempdir_in("/tmp").expect("a temporary folder");
+        rootfs(&folder.path().join("rootfs"));
+        for name in ["state", "root"] {
+            fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
+        let config = folder.path().join("config.toml");
+        fs::write(&config, config_of(folder.path())).expect("the configuration");
+        let log = fs::File::create(folder.path().join("log")).expect("the log");
+        let mut command = match mounts {
+            Mounts::Shared => Command::new("containerd"),
+            Mounts::Private => in_private_namespace(&folder.path().join("state")),
+        };
+        let process = command
+            .args(["--config".as_ref(), config.as_os_str()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the containers tier needs containerd");
+        let parent = format!("/debugtrail-test-{}/kubepods/besteffort/pod{POD_UID}", std::process::id());
+        let containerd = Self { process, folder, parent };
+        containerd.await_ready();
+        containerd
+    }
+
+    /// Runs a container to its end; gives its id and the code that containerd reports.
+    pub fn run(&self, name: &str, options: &[&str], command: &[&str]) -> (ContainerId, Option<i32>) {
+        let id = new_id();
+        let output = self.ctr_run(&id, name, options, command).output().expect("ctr");
+        (id, output.status.code())
+    }
+
+    /// Starts a container; its end is awaited with [`Started::end`].
+    pub fn start_container(&self, name: &str, command: &[&str]) -> Started {
+        let id = new_id();
+        let ctr = self.ctr_run(&id, name, &[], command).spawn().expect("ctr");
+        Started { id, ctr }
+    }
+
+    /// Runs a command in a running container.
+    pub fn exec(&self, id: &ContainerId, command: &[&str]) -> Output {
+        let mut ctr = self.ctr();
+        ctr.args(["task", "exec", "--exec-id", "e", id.as_str()]).args(command);
+        ctr.stdin(Stdio::null()).output().expect("ctr")
+    }
+
+    fn ctr_run(&self, id: &ContainerId, name: &str, options: &[&str], command: &[&str]) -> Command {
+        let mut ctr = self.ctr();
+        ctr.args([
+            "run",
+            "--rm",
+            "--rootfs",
+            "--env",
+            "PATH=/bin",
+            "--cgroup",
+            &format!("{}/{id}", self.parent),
+        ]);
+        for (key, value) in [
+            ("container-type", "container"),
+            ("container-name", name),
+            ("sandbox-name", "web"),
+            ("sandbox-namespace", "default"),
+            ("sandbox-uid", POD_UID),
+        ] {
+            ctr.args(["--annotation", &format!("io.kubernetes.cri.{key}={value}")]);
+        }
+        ctr.args(options).arg(self.folder.path().join("rootfs")).arg(id.as_str()).args(command);
+        ctr.stdin(Stdio::null()).stdout(Stdio::null());
+        ctr
+    }
+
+    fn ctr(&self) -> Command {
+        let mut ctr = Command::new("ctr");
+        ctr.arg("--address").arg(self.folder.path().join("sock")).args(["--namespace", "k8s.io"]);
+        ctr
+    }
+
+    fn await_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let ready = || self.ctr().arg("version").output().is_ok_and(|output| output.status.success());
+        while !ready() {
+            let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "containerd does not answer: {}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A container that was started.
+pub struct Started {
+    pub id: ContainerId,
+    ctr: Child,
+}
+
+impl Started {
+    /// The code that containerd reports at its end.
+    pub fn end(mut self) -> Option<i32> {
+        self.ctr.wait().expect("ctr can be waited for").code()
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        // A test that failed may have left a container; its shim goes with its process.
+        for pid in pids_below(&self.parent) {
+            // SAFETY: a plain system call, on a process of a container that this test made.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+        // SAFETY: as above, on a child that has not been waited for.
+        unsafe { libc::kill(self.process.id() as i32, libc::SIGTERM) };
+        let _ = self.process.wait();
+        remove_cgroups(&self.parent);
+    }
+}
+
+fn config_of(folder: &Path) -> String {
+    let at = |name: &str| folder.join(name).display().to_string();
+    format!(
+        "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {:?}\n",
+        at("root"),
+        at("state"),
+        at("sock")
+    )
+}
+
+/// `unshare --mount` and a file system over the state folder, then containerd in the same process.
+fn in_private_namespace(state: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+    command.arg("mount -t tmpfs state \"$0\" && exec containerd \"$@\"").arg(state);
+    command
+}
+
+fn rootfs(root: &Path) {
+    fs::create_dir_all(root.join("bin")).expect("a folder");
+    fs::create_dir_all(root.join("proc")).expect("a folder");
+    fs::copy("/bin/busybox", root.join("bin/busybox")).expect("the containers tier needs busybox-static");
+    for applet in APPLETS {
+        symlink("busybox", root.join("bin").join(applet)).expect("a link");
+    }
+}
+
+fn new_id() -> ContainerId {
+    let mut bytes = [0u8; 32];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).expect("random bytes");
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    ContainerId::parse(&hex).expect("64 hex digits")
+}
+
+/// The folder of a cgroup in every hierarchy.
+fn in_every_hierarchy(path: &str) -> Vec<PathBuf> {
+    let mounts = procfs::process::Process::myself().and_then(|me| me.mountinfo()).expect("mountinfo");
+    let cgroups = mounts.into_iter().filter(|mount| mount.fs_type.starts_with("cgroup"));
+    cgroups.map(|mount| mount.mount_point.join(path.trim_start_matches('/'))).collect()
+}
+
+fn pids_below(path: &str) -> Vec<i32> {
+    let folders = in_every_hierarchy(path).into_iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten();
+    let procs =
+        folders.flatten().filter_map(|entry| fs::read_to_string(entry.path().join("cgroup.procs")).ok());
+    procs.flat_map(|pids| pids.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+/// Removes the tree from its leaves on; containers may take a moment to go.
+fn remove_cgroups(path: &str) {
+    let top = path.split('/').nth(1).expect("the test's own cgroup");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    for root in in_every_hierarchy(top) {
+        while root.exists() && Instant::now() < deadline {
+            remove_tree(&root);
+            std::thread::yield_now();
+        }
+        if !std::thread::panicking() {
+            assert!(!root.exists(), "{} is still there", root.display());
+        }
+    }
+}
+
+fn remove_tree(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&entry.path());
+        }
+    }
+    let _ = fs::remove_dir(dir);
+}

@@ -1,0 +1,92 @@
+//! A witness that reads bundles as soon as the kernel tells of a cgroup, as `trace` does.
+
+use std::{
+    collections::HashMap,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+use debugtrail::{
+    cgroup::Place,
+    ids::ContainerId,
+    kernel::{Event, Kernel, LoadOptions, Observation, Ring, event},
+    runtime::{Bundles, RuntimeFacts},
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// What is known of a container.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    pub seen: Option<Observation>,
+    pub runtime: Option<RuntimeFacts>,
+}
+
+pub struct Watcher {
+    kernel: Kernel,
+    ring: Ring,
+    bundles: Bundles,
+    known: HashMap<ContainerId, Known>,
+}
+
+impl Watcher {
+    pub fn new() -> Self {
+        let (kernel, ring) = Kernel::load(LoadOptions::default())
+            .expect("the containers tier needs root and a kernel with BTF");
+        Self { kernel, ring, bundles: Bundles::new(), known: HashMap::new() }
+    }
+
+    /// Watches while `work` runs.
+    pub fn during<T: Send>(&mut self, work: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let work = scope.spawn(work);
+            while !work.is_finished() {
+                self.turn();
+            }
+            work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Watches until what is known of a container is what is wanted.
+    pub fn until(&mut self, id: &ContainerId, wanted: impl Fn(&Known) -> bool) -> Known {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            self.turn();
+            let known = self.known.get(id).cloned().unwrap_or_default();
+            if wanted(&known) {
+                return known;
+            }
+            assert!(Instant::now() < deadline, "of {id} only this is known: {known:#?}");
+        }
+    }
+
+    /// What is known of a container that has ended.
+    pub fn ended(&mut self, id: &ContainerId) -> Known {
+        self.until(id, |known| known.seen.as_ref().is_some_and(|seen| seen.end.is_some()))
+    }
+
+    /// Waits a moment for the kernel, then takes in what it said.
+    fn turn(&mut self) {
+        let moment = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+        let _ = poll(&mut [PollFd::from_borrowed_fd(self.ring.as_fd(), PollFlags::IN)], Some(&moment));
+        let mut changed = Vec::new();
+        while let Some(bytes) = self.ring.next() {
+            if let Some(Event::CgroupChanged(cgroup)) = event::parse(&bytes) {
+                changed.push(cgroup);
+            }
+        }
+        for cgroup in changed {
+            if let Some(seen) = self.kernel.observation(cgroup).expect("an entry can be read") {
+                self.take_in(seen);
+            }
+        }
+    }
+
+    fn take_in(&mut self, seen: Observation) {
+        let Place::Container { container_id, inner: false, .. } = Place::of(&seen.path) else { return };
+        let known = self.known.entry(container_id.clone()).or_default();
+        if known.runtime.as_ref().is_none_or(|facts| facts.init_pid.is_none()) {
+            known.runtime = self.bundles.lookup(&container_id).or(known.runtime.take());
+        }
+        known.seen = Some(seen);
+    }
+}
