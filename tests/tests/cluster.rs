@@ -36,6 +36,7 @@ const TESTS: &[(&str, Test)] = &[
         "api_server::a_session_found_running_ends_while_it_is_away",
         api_server::a_session_found_running_ends_while_it_is_away,
     ),
+    ("api_server::the_trace_starts_while_it_is_away", api_server::the_trace_starts_while_it_is_away),
     ("clock::steps_in_the_middle_of_a_session", clock::steps_in_the_middle_of_a_session),
     (
         "leaving::an_interrupt_leaves_nothing_in_the_kernel",

@@ -5,6 +5,7 @@ use debugtrail_tests::debug::{PATIENCE, Patient, Session};
 use debugtrail_tests::tier::Tier;
 use serde_json::{Value, json};
 use xtask::cluster::Cluster;
+use xtask::scenario::check;
 use xtask::scenario::matcher::mismatches;
 use xtask::scenario::trace::Trace;
 
@@ -65,18 +66,43 @@ pub fn a_session_found_running_ends_while_it_is_away(tier: &Tier) -> Result<()> 
     let patient = Patient::admit(tier.access()?)?;
     let found = patient.session("found", 7)?;
     let trace = Trace::start(&patient.access, &[])?;
+    // Its start is told once the API has said what it is: by then the found one's is known, too.
+    let other = patient.session("other", 8)?;
+    trace.wait_for_session("session_started", "other", PATIENCE)?;
     ends_while_away(&cluster, &trace, &found)?;
 
-    let later = patient.session("later", 8)?;
-    later.end()?;
-    trace.wait_for_session("session_ended", "later", PATIENCE)?;
+    other.end()?;
+    trace.wait_for_session("session_ended", "other", PATIENCE)?;
     let records = trace.stop()?;
     one_end(
         &found,
         &json!({"exit_code": 7, "started_at": null, "evidence": {"kernel": "exit_only"}}),
         &records,
     )?;
-    one_end(&later, &json!({"exit_code": 8, "evidence": {"kernel": "full"}}), &records)
+    one_end(&other, &json!({"exit_code": 8, "evidence": {"kernel": "full"}}), &records)
+}
+
+/// A session runs, the API server goes, a trace starts and the session ends: nobody can say that it was a session
+/// until the API server is back. Then its record comes, once, and none for the ordinary container beside it.
+pub fn the_trace_starts_while_it_is_away(tier: &Tier) -> Result<()> {
+    let cluster = tier.cluster()?;
+    let patient = Patient::admit(tier.access()?)?;
+    let session = patient.session("dbg", 9)?;
+    let away = Away::begin(&cluster)?;
+    let trace = Trace::start(&patient.access, &[])?;
+    session.end()?;
+    patient.tasks.wait_for_exit(&session.id, PATIENCE)?;
+    let early = trace.records();
+    away.end()?;
+    trace.wait_for_session("session_ended", "dbg", PATIENCE)?;
+    let records = trace.stop()?;
+    ensure!(check::sessions(&early).next().is_none(), "a record of what could not be known to be a session");
+    ensure!(check::sessions(&records).count() == 1, "one record was due: {records:?}");
+    one_end(
+        &session,
+        &json!({"exit_code": 9, "started_at": null, "evidence": {"kernel": "exit_only"}}),
+        &records,
+    )
 }
 
 /// Ends a session while the API server is away. Its record is due before the server is back: what the session is was

@@ -39,7 +39,7 @@ impl Namespace {
             }
         });
         // Pods are refused until the controller manager has made it.
-        let account = ["wait", "serviceaccount/default", "-n", &name, "--for=create", "--timeout=60s"];
+        let account = ["wait", "serviceaccount/default", "-n", &name, "--for=create", "--timeout=120s"];
         access.kubectl_output(&account)?;
         Ok(Self { name, _cleanup: cleanup })
     }
