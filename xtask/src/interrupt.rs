@@ -1,19 +1,29 @@
 //! Ctrl-C and SIGTERM: what has been begun is taken down before xtask ends.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+
+use crate::{family, poll};
 
 type Undo = Box<dyn FnOnce() + Send>;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static NEXT: AtomicU64 = AtomicU64::new(0);
+/// Undos that another thread is running.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
 static PENDING: Mutex<BTreeMap<u64, Undo>> = Mutex::new(BTreeMap::new());
 
 /// What [`install`] reports as exit code: 128 + SIGINT, as a shell would.
 const EXIT_CODE: i32 = 130;
+
+/// How long the programs that we run may take to end when asked.
+const CHILD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long an undo that has begun may take.
+const UNDO_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Something to undo, once: when this guard is dropped or when xtask is interrupted.
 #[derive(Debug)]
@@ -36,14 +46,17 @@ impl Cleanup {
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
+        RUNNING.fetch_add(1, Ordering::SeqCst);
         let undo = pending().remove(&self.0);
         if let Some(undo) = undo {
             undo();
         }
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// From here on SIGINT, SIGTERM and SIGHUP undo everything registered, newest first, and exit.
+/// From here on SIGINT, SIGTERM and SIGHUP end the programs that we run, undo everything
+/// registered, newest first, and exit.
 ///
 /// # Errors
 /// When the handler cannot be installed.
@@ -72,9 +85,12 @@ pub fn wait_if_interrupted() {
 }
 
 fn undo_and_exit() {
+    // They would write into what is about to be removed.
+    family::end_descendants(CHILD_PATIENCE);
     while let Some((_, undo)) = { pending().pop_last() } {
         undo();
     }
+    poll::until(UNDO_PATIENCE, || RUNNING.load(Ordering::SeqCst) == 0);
     std::process::exit(EXIT_CODE);
 }
 

@@ -5,6 +5,7 @@ pub mod build;
 pub mod cluster;
 pub mod command;
 pub mod demo;
+pub mod family;
 pub mod interrupt;
 pub mod lint;
 pub mod poll;

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use procfs::process::all_processes;
 use rustix::process::Signal;
 
 use super::control;
@@ -14,7 +13,7 @@ use super::layout::Layout;
 use super::process::{ProcessId, reap};
 use super::state::State;
 use super::{cgroups, leftovers, mount_space, network};
-use crate::poll;
+use crate::{family, poll};
 
 /// SIGKILL is quick; the kernel needs its time to tear down a container's namespaces.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,11 +52,11 @@ fn kill_all(state: &State) -> Result<()> {
     let dead = poll::until(PATIENCE, || {
         let _no_cgroup2 = cgroups::kill_subtrees();
         alive = ours(state);
+        killed.extend(&alive);
         alive.retain(|process| process.alive());
         for process in &alive {
             let _gone = process.end(Signal::KILL, Duration::ZERO);
         }
-        killed.extend(&alive);
         alive.is_empty()
     });
     if !dead {
@@ -80,25 +79,9 @@ fn wait_until_reaped(killed: &[ProcessId]) {
 fn ours(state: &State) -> Vec<ProcessId> {
     let mut pids = cgroups::processes().unwrap_or_default();
     if let Some(init) = state.init.filter(|init| init.alive()) {
-        pids.extend(descendants(init.pid()));
+        pids.extend(family::descendants(init.pid()).iter().map(|stat| stat.pid));
     }
     pids.into_iter().filter_map(|pid| ProcessId::of(pid).ok()).collect()
-}
-
-fn descendants(ancestor: i32) -> Vec<i32> {
-    let parents: Vec<(i32, i32)> = all_processes()
-        .into_iter()
-        .flatten()
-        .filter_map(|process| process.ok()?.stat().ok())
-        .map(|stat| (stat.pid, stat.ppid))
-        .collect();
-    let mut found = vec![ancestor];
-    let mut next = 0;
-    while let Some(&parent) = found.get(next) {
-        found.extend(parents.iter().filter(|(_, ppid)| *ppid == parent).map(|(pid, _)| pid));
-        next += 1;
-    }
-    found.split_off(1)
 }
 
 /// All but the logs and the lock.

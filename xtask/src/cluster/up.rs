@@ -94,15 +94,14 @@ fn prepare(layout: &Layout) -> Result<ChildStdin> {
 fn start_all(layout: &Layout, step: &Step) -> Result<()> {
     start_init(layout)?;
     let (network, ports) = start_network(layout)?;
-    access::write(layout, &network, &ports.server())?;
-    components::write_configs(layout, &ports, &network)?;
+    write_configs(layout, &network, &ports)?;
     step.detail("etcd and containerd");
     start_new(layout, "etcd", components::etcd(layout, &ports))?;
     start_new(layout, "containerd", components::containerd(layout))?;
     wait::for_port(layout, ports.etcd)?;
     step.detail("kube-apiserver");
     start_new(layout, "kube-apiserver", components::api_server(layout, &ports, &network))?;
-    let archives = images::build(layout)?;
+    let archives = build_images(layout)?;
     wait::for_containerd(layout)?;
     images::import(layout, &archives)?;
     wait::for_api_server(layout)?;
@@ -140,6 +139,18 @@ fn start_network(layout: &Layout) -> Result<(Network, Ports)> {
     state.etcd_port = ports.etcd;
     state.save(layout)?;
     Ok((network, ports))
+}
+
+/// Behind the gate, as everything that writes where a teardown removes.
+fn write_configs(layout: &Layout, network: &Network, ports: &Ports) -> Result<()> {
+    let _gate = start_gate()?;
+    access::write(layout, network, &ports.server())?;
+    components::write_configs(layout, ports, network)
+}
+
+fn build_images(layout: &Layout) -> Result<Vec<PathBuf>> {
+    let _gate = start_gate()?;
+    images::build(layout)
 }
 
 fn finish(layout: &Layout) -> Result<()> {
