@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) made_folders: Vec<PathBuf>,
     /// etcd's client port.
     pub(super) etcd_port: u16,
+    /// Where the kubelet serves once it is up: address and port.
+    pub(super) kubelet: Option<SocketAddr>,
 }
 
 /// One component: how it is started, and the process it is now.

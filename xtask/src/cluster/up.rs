@@ -137,6 +137,7 @@ fn start_network(layout: &Layout) -> Result<(Network, Ports)> {
     let ports = Ports::choose(&network)?;
     let mut state = control::load(layout)?;
     state.etcd_port = ports.etcd;
+    state.kubelet = Some(format!("{}:{}", network.address(), ports.kubelet).parse()?);
     state.save(layout)?;
     Ok((network, ports))
 }

@@ -43,8 +43,11 @@ pub(super) fn for_api_server(layout: &Layout) -> Result<()> {
     until(layout, "kube-apiserver", || command::succeeds(kubectl(layout).args(["get", "--raw", "/readyz"])))
 }
 
-/// Until the node is Ready and takes pods.
+/// Until the kubelet is up and its node Ready and taking pods.
 pub(super) fn for_node(layout: &Layout) -> Result<()> {
+    // The node stays Ready for a while without its kubelet, so that alone says nothing.
+    let kubelet = control::load(layout)?.kubelet.context("the cluster has no kubelet yet")?;
+    until(layout, "the kubelet", || TcpStream::connect(kubelet).is_ok())?;
     let fields = "jsonpath={.status.conditions[?(@.type=='Ready')].status} taints:{.spec.taints}";
     until(layout, "the node", || {
         let answer = kubectl(layout).args(["get", "node", NODE_NAME, "--output", fields]).output();
