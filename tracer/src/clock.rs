@@ -19,6 +19,7 @@ use crate::ids::BootId;
 
 /// What a record says of the node's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClockState {
     /// The boot that the record's `*_boot_ns` belong to.
     pub boot_id: BootId,

@@ -12,31 +12,37 @@ pub struct CgroupId(pub u64);
 
 /// Process id (thread group id) in the initial pid namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Pid(pub u32);
 
 /// Nanoseconds of `CLOCK_BOOTTIME`: since boot, suspend included, never stepped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BootNanos(pub u64);
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct BootNanos(#[cfg_attr(test, schemars(with = "String"))] pub u64);
 
 /// A container's id as the runtimes give it: 64 lower-case hexadecimal digits, no scheme.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ContainerId(String);
 
 /// A pod's `metadata.uid`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct PodUid(String);
 
 /// What a cgroup's path calls a pod: its UID or, for a static pod, the config hash
 /// (annotation `kubernetes.io/config.hash`). `pods::PodIndex` resolves both.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct PodRef(String);
 
 /// `/proc/sys/kernel/random/boot_id`: a UUID, new with every boot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct BootId(String);
 

@@ -28,6 +28,7 @@ use serde::Serialize;
 
 /// One record, as sinks see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Record {
     /// `session_started` or `session_ended`.
@@ -69,3 +70,6 @@ impl Record {
         serde_json::to_string(self)
     }
 }
+
+#[cfg(test)]
+mod schema_tests;

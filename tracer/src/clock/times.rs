@@ -9,7 +9,10 @@ use crate::ids::BootNanos;
 
 /// A wall time; written as RFC 3339 in UTC, always with nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WallTime(pub Timestamp);
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct WallTime(
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))] pub Timestamp,
+);
 
 impl WallTime {
     /// From nanoseconds of the Unix epoch; the nearest representable time where out of range (years -9999 to 9999).
@@ -36,6 +39,7 @@ impl Serialize for WallTime {
 ///
 /// Made by [`OffsetHistory::session_times`](super::OffsetHistory::session_times).
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SessionTimes {
     /// Wall time of the main exec.
     pub started_at: Option<WallTime>,
@@ -43,6 +47,7 @@ pub struct SessionTimes {
     pub finished_at: Option<WallTime>,
     /// End minus start by the boot clock, in nanoseconds; a string in JSON.
     #[serde(serialize_with = "as_string")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub duration_ns: Option<u64>,
     /// The same in seconds.
     pub duration_seconds: Option<f64>,

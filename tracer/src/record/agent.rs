@@ -8,6 +8,7 @@ use crate::ids::{BootNanos, Pid};
 
 /// `agent_started` or `agent_stopped`: from when to when there was a witness.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AgentRecord {
     /// Schema, type and ids.
     #[serde(flatten)]
@@ -75,6 +76,7 @@ impl AgentRecord {
 
 /// Why debugtrail stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// SIGINT.
@@ -102,6 +104,7 @@ impl StopReason {
 
 /// `clock_stepped`: the wall clock jumped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClockStepRecord {
     /// Schema, type and ids.
     #[serde(flatten)]
@@ -114,6 +117,7 @@ pub struct ClockStepRecord {
     pub after_at: WallTime,
     /// After minus before, in nanoseconds; a string in JSON.
     #[serde(serialize_with = "as_string")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub step_ns: i64,
     /// The moment by the boot clock.
     pub boot_ns: BootNanos,

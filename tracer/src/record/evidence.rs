@@ -7,6 +7,7 @@ use crate::ids::Pid;
 
 /// Per record: what the kernel, the runtime and the API contributed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// What the kernel witnessed of the main process.
     pub kernel: KernelEvidence,
@@ -32,6 +33,7 @@ impl Evidence {
 
 /// What the kernel witnessed of the main process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KernelEvidence {
     /// Start and end (in `session_started`: the start, the end yet to come).
@@ -46,6 +48,7 @@ pub enum KernelEvidence {
 
 /// Who gave a session its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NamedBy {
     /// The annotations of the runtime's bundle.
@@ -56,6 +59,7 @@ pub enum NamedBy {
 
 /// How a session's kind is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KindBy {
     /// The pod's spec or a label says so.
@@ -66,6 +70,7 @@ pub enum KindBy {
 
 /// What the runtime says of the main process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RuntimeEvidence {
     /// The runtime's init pid of the container.
     pub init_pid: Option<Pid>,
@@ -75,6 +80,7 @@ pub struct RuntimeEvidence {
 
 /// What the API says of the end: the container's terminated (or waiting) state, as the kubelet wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApiEvidence {
     /// `state.terminated.exitCode`; 137 here may be a code, a signal or the kubelet's own invention.
     pub exit_code: Option<i32>,

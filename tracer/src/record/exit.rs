@@ -40,6 +40,7 @@ impl WaitStatus {
 
 /// How a session ended, for filters and counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExitClass {
     /// Exit code 0.
@@ -64,6 +65,7 @@ pub enum ExitClass {
 
 /// The exit fields of a record; all null (the default) in `session_started`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Exit {
     /// The code that the main process gave to exit; null where a signal ended it.
     pub exit_code: Option<u8>,

@@ -8,6 +8,7 @@ use crate::ids::{BootId, BootNanos};
 
 /// A stretch of time with missing evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GapRecord {
     /// Schema, type and ids.
     #[serde(flatten)]
@@ -59,6 +60,7 @@ impl GapRecord {
 
 /// What made evidence go missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
     /// The ring buffer was full: members are missing, never an end.

@@ -11,6 +11,7 @@ pub const SCHEMA: &str = "debugtrail.dev/record/v1";
 
 /// What a record is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RecordType {
     /// A session's main process began to run.
@@ -44,6 +45,7 @@ impl RecordType {
 
 /// A session's name: its container's id, or `pod_uid/container_name` where no container ever was.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct SessionId(String);
 
@@ -75,6 +77,7 @@ impl fmt::Display for SessionId {
 
 /// The first fields of every record. The id is derived, so that a replay gives the same one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Head {
     schema: &'static str,
     #[serde(rename = "type")]

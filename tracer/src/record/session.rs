@@ -8,6 +8,7 @@ use crate::ids::{Pid, PodUid};
 
 /// A session record. Both types carry all fields; in `session_started` the end's are null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SessionRecord {
     /// Schema, type and ids.
     #[serde(flatten)]
@@ -70,6 +71,7 @@ impl SessionRecord {
 
 /// Who a session was.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Identity {
     /// The pod's namespace.
     pub namespace: Option<String>,
@@ -95,6 +97,7 @@ pub struct Identity {
 
 /// What kind of session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionKind {
     /// An ephemeral container (`kubectl debug POD`).
@@ -109,6 +112,7 @@ pub enum SessionKind {
 
 /// The process whose end ends the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MainProcess {
     /// Pid in the initial pid namespace.
     pub pid: Pid,
@@ -124,6 +128,7 @@ pub struct MainProcess {
 
 /// What an exit code means by the team's convention.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExitMeaning {
     /// For instance `connection-pool-exhausted`.
     pub name: String,
@@ -133,6 +138,7 @@ pub struct ExitMeaning {
 
 /// How bad an exit code is by the team's convention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Nothing to do.
@@ -145,6 +151,7 @@ pub enum Severity {
 
 /// The sender of the signal that matches the wait status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KilledBy {
     /// The sender's pid in the initial pid namespace; null for the kernel's own.
     pub pid: Option<Pid>,
@@ -158,6 +165,7 @@ pub struct KilledBy {
 
 /// Where the sender of a signal ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KillerPlace {
     /// In the session itself.
@@ -172,6 +180,7 @@ pub enum KillerPlace {
 
 /// Why the kernel itself sent a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KernelKill {
     /// The OOM killer.
@@ -186,6 +195,7 @@ pub enum KernelKill {
 
 /// Who asked for the session, as the admission request says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RequestedBy {
     /// The user's name.
     pub user: String,
