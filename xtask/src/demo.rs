@@ -1,13 +1,14 @@
 //! `cargo xtask demo`: one real debug session, from nothing to its record, and everything taken down again.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail};
 
-use crate::cluster::{BUSYBOX_IMAGE, Cluster, Options, leftovers};
+use crate::cluster::{BUSYBOX_IMAGE, Cluster, Options};
 use crate::progress::heading;
 use crate::scenario::access::Access;
 use crate::scenario::folder::Scenario;
 use crate::scenario::run::{self, Outcome};
 use crate::scenario::{self, report};
+use crate::tiers::traces;
 use crate::{build, interrupt, setup};
 
 mod words;
@@ -39,7 +40,7 @@ fn on_current_cluster(scenario: &Scenario) -> Result<()> {
         "Its pod uses the image {BUSYBOX_IMAGE}, imagePullPolicy Never: the node has to have it already."
     );
     let outcome = session(scenario, &access);
-    println!("\nThe demo's namespace is being deleted; debugtrail trace has ended.");
+    println!("\nThe demo's namespace is being deleted, and debugtrail trace has ended.");
     judge(&outcome?)
 }
 
@@ -50,7 +51,11 @@ fn on_embedded_cluster(scenario: &Scenario, keep: bool) -> Result<()> {
         return judge(&session(scenario, &Access::embedded(&kept))?);
     }
     // Registered before the cluster, so that on Ctrl-C it speaks after the cluster is down.
-    let last_word = interrupt::on_exit(say_what_is_left);
+    let last_word = interrupt::on_exit(|| {
+        if let Err(error) = traces::check() {
+            eprintln!("error: {error:#}");
+        }
+    });
     let cluster = Cluster::up(&Options { keep })?;
     let outcome = session(scenario, &Access::embedded(&cluster));
     if keep {
@@ -62,26 +67,18 @@ fn on_embedded_cluster(scenario: &Scenario, keep: bool) -> Result<()> {
         println!("To end it: cargo xtask cluster down");
         return judge(&outcome?);
     }
-    heading("Taking everything down");
-    let down = cluster.down().context("the cluster is not down");
-    drop(last_word);
+    heading("Taking everything down; left on the machine is");
+    let down = cluster.down();
+    last_word.disarm();
+    let left = traces::check();
     judge(&outcome?)?;
-    down?;
-    let left = leftovers()?;
-    ensure!(left.is_empty(), "left behind; `cargo xtask cluster down` removes it: {}", left.join(", "));
-    Ok(())
+    down.and(left)
 }
 
 /// Runs the scenario and shows what came of it.
 fn session(scenario: &Scenario, access: &Access) -> Result<Outcome> {
     heading("4/4 A debug session");
-    let script = std::fs::read_to_string(scenario.folder.join("run.sh"))?;
-    let outcome = run::run(scenario, access, &|step| {
-        println!("  {step}");
-        if step == run::SCRIPT {
-            println!("{}", commands(&script));
-        }
-    })?;
+    let outcome = run::run(scenario, access, &|step| println!("  {step}"))?;
     for session in &outcome.sessions {
         let Some(record) = &session.record else { continue };
         heading("The record, for a person");
@@ -98,35 +95,6 @@ fn judge(outcome: &Outcome) -> Result<()> {
     if !outcome.findings.is_empty() {
         bail!("the record is not as it must be:\n  {}", outcome.findings.join("\n  "));
     }
-    println!("\nThe record is as it must be.");
+    println!("the record is as it must be");
     Ok(())
-}
-
-/// The lines of a script that a person would type.
-fn commands(script: &str) -> String {
-    let lines = script.lines().filter(|line| !line.starts_with("#!") && !line.starts_with("source "));
-    let lines: Vec<String> =
-        lines.filter(|line| !line.is_empty()).map(|line| format!("      {line}")).collect();
-    lines.join("\n")
-}
-
-fn say_what_is_left() {
-    match leftovers() {
-        Ok(left) if left.is_empty() => {
-            println!("Everything is taken down: no process, mount, cgroup or network link is left.");
-        }
-        Ok(left) => eprintln!("left behind; `cargo xtask cluster down` removes it: {}", left.join(", ")),
-        Err(error) => eprintln!("cannot see whether anything is left: {error:#}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::commands;
-
-    #[test]
-    fn a_person_types_neither_shebang_nor_source() {
-        let script = "#!/usr/bin/env bash\nsource lib.sh\n\nkubectl debug web \\\n    -- true\n";
-        assert_eq!(commands(script), "      kubectl debug web \\\n          -- true");
-    }
 }

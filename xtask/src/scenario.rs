@@ -18,6 +18,7 @@ pub mod pod;
 pub mod report;
 pub mod run;
 pub mod runtime;
+pub mod script;
 pub mod trace;
 
 use access::Access;

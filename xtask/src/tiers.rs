@@ -9,7 +9,7 @@ use crate::progress::heading;
 use crate::{build, cluster, command, interrupt, repo, setup};
 
 mod machine;
-mod traces;
+pub(crate) mod traces;
 
 /// A tier of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -9,18 +9,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::interrupt::{self, Cleanup};
+use crate::interrupt;
 
 /// How much of a program's stderr an error shows.
 const STDERR_LINES: usize = 12;
 
-/// A running program and the items it has written so far. Dropping it ends the program.
+/// A running program and the items it has written so far. Dropping it ends the program, and so does Ctrl-C.
 #[derive(Debug)]
 pub struct Feed<T> {
     name: String,
     child: Child,
     shared: Arc<Shared<T>>,
-    _cleanup: Cleanup,
 }
 
 #[derive(Debug)]
@@ -51,10 +50,6 @@ impl<T: Send + 'static> Feed<T> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
-        let pid = pid_of(&child);
-        let cleanup = interrupt::on_exit(move || {
-            let _ = kill_process(pid, Signal::TERM);
-        });
         let state = State { items: Vec::new(), ended: false, stderr: Vec::new() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         if let Some(stderr) = child.stderr.take() {
@@ -65,7 +60,7 @@ impl<T: Send + 'static> Feed<T> {
             let shared = Arc::clone(&shared);
             thread::spawn(move || shared.keep_items(decode(BufReader::new(stdout))));
         }
-        Ok(Self { name, child, shared, _cleanup: cleanup })
+        Ok(Self { name, child, shared })
     }
 
     /// The program's pid.
@@ -117,7 +112,8 @@ impl<T: Send + 'static> Feed<T> {
     /// # Errors
     /// When there is no such process any more.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        kill_process(pid_of(&self.child), signal).with_context(|| format!("cannot signal {}", self.name))
+        kill_process(Pid::from_child(&self.child), signal)
+            .with_context(|| format!("cannot signal {}", self.name))
     }
 
     /// Waits for the program's end.
@@ -141,7 +137,7 @@ impl<T: Send + 'static> Feed<T> {
 
 impl<T> Drop for Feed<T> {
     fn drop(&mut self) {
-        // On Ctrl-C one thread undoes everything in order; this one would be in its way.
+        // On Ctrl-C one thread ends all programs and undoes everything; this one would be in its way.
         interrupt::wait_if_interrupted();
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.child.kill();
@@ -173,10 +169,6 @@ impl<T> Shared<T> {
             }
         }
     }
-}
-
-fn pid_of(child: &Child) -> Pid {
-    Pid::from_child(child)
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Runs one scenario for real: pod, run.sh, and then truth, API and record of every session.
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::access::Access;
@@ -12,14 +11,12 @@ use super::check;
 use super::folder::Scenario;
 use super::pod::{Namespace, Pod};
 use super::runtime::{Task, Tasks};
+use super::script::Script;
 use super::trace::Trace;
 use crate::cluster::BUSYBOX_IMAGE;
 
 /// How long after run.sh a record or the API's last word may take. Only a lost one takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The step that runs run.sh.
-pub const SCRIPT: &str = "a person types:";
 
 /// One session of a scenario, from all sides.
 #[derive(Debug)]
@@ -56,8 +53,9 @@ pub fn run(scenario: &Scenario, access: &Access, say: &dyn Fn(&str)) -> Result<O
     let namespace = Namespace::create(access, "scenario")?;
     say(&format!("a pod starts in namespace {}", namespace.name));
     let pod = Pod::run(access, &namespace.name, &scenario.folder.join("pod.yaml"))?;
-    say(SCRIPT);
-    run_script(scenario, access, &pod)?;
+    let script = Script::read(scenario, &pod)?;
+    say(&format!("a person types:\n{}", script.typed()));
+    script.run(access)?;
     say("the sessions end, and the API gets to know");
     let mut findings = wait_for_all(scenario, &trace, &pod);
     let records: Vec<Value> = trace.stop()?.into_iter().filter(|record| is_of(record, &pod)).collect();
@@ -81,23 +79,6 @@ fn wait_for_all(scenario: &Scenario, trace: &Trace, pod: &Pod) -> Vec<String> {
         findings.extend([record.err(), word.err()].into_iter().flatten().map(|error| format!("{error:#}")));
     }
     findings
-}
-
-/// Runs the scenario's run.sh as a person would.
-fn run_script(scenario: &Scenario, access: &Access, pod: &Pod) -> Result<()> {
-    let mut command = Command::new("bash");
-    command.arg(scenario.folder.join("run.sh")).stdin(Stdio::null());
-    command.env("NAMESPACE", &pod.namespace).env("POD", &pod.name).env("IMAGE", BUSYBOX_IMAGE);
-    access.set_environment(&mut command);
-    let output = command.output().context("cannot start bash")?;
-    ensure!(
-        output.status.success(),
-        "{}/run.sh failed: {}\n{}",
-        scenario.name,
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }
 
 /// Keeps this pod's records, and what is no record at all.

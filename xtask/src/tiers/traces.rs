@@ -13,7 +13,7 @@ use crate::{cluster, poll, repo};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Fails and lists it where something is left.
-pub(super) fn check() -> Result<()> {
+pub(crate) fn check() -> Result<()> {
     let mut left = Vec::new();
     let mut looked = Ok(());
     poll::until(PATIENCE, || {
