@@ -1,7 +1,7 @@
 //! A real single-node Kubernetes inside `target/cluster`: etcd, kube-apiserver, controller
 //! manager, scheduler, kubelet and containerd of its own, in a mount namespace of its own.
 //!
-//! The way of a cluster: [`up`] takes the lock, starts `guard` and `init`; init starts the
+//! The way of a cluster: `up` takes the lock, starts `guard` and `init`; init starts the
 //! components and adopts what they leave behind; `teardown` kills and removes what carries the
 //! cluster's names (`layout`), whoever calls it: the owner, Ctrl-C, the guard, or the next `up`.
 
