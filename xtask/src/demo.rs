@@ -24,7 +24,11 @@ pub fn run(use_cluster: bool, keep: bool) -> Result<()> {
     println!("debugtrail: how every Kubernetes debug session ended, witnessed by the kernel.");
     println!("This demo runs one for real, shows its record, and leaves nothing behind.");
     heading("1/4 What it needs");
-    setup::run()?;
+    if use_cluster {
+        setup::for_build()?
+    } else {
+        setup::run()?
+    }
     heading("2/4 Build");
     build::run()?;
     let scenario = Scenario::find(&scenario::folder(), SCENARIO)?;

@@ -14,7 +14,16 @@ pub mod toolchain;
 /// # Errors
 /// When something cannot be installed; the error says what to do.
 pub fn run() -> Result<()> {
-    apt::install_missing()?;
+    apt::install_missing(true)?;
     bpf_linker::install()?;
     kubernetes::build()
+}
+
+/// Installs what the build alone needs: a node of a real cluster gets no second container runtime.
+///
+/// # Errors
+/// When something cannot be installed; the error says what to do.
+pub fn for_build() -> Result<()> {
+    apt::install_missing(false)?;
+    bpf_linker::install()
 }

@@ -12,19 +12,22 @@ use crate::progress::Step;
 /// A Debian package and why it is needed.
 type Package = (&'static str, &'static str);
 
-const PACKAGES: [Package; 12] = [
+const BUILD: [Package; 5] = [
+    ("g++", "bpf-linker links LLVM's C++"),
+    ("libpolly-22-dev", "bpf-linker links LLVM 22"),
+    ("libzstd-dev", "LLVM 22 links it"),
+    ("llvm-22-dev", "bpf-linker links LLVM 22"),
+    ("zlib1g-dev", "LLVM 22 links it"),
+];
+
+const CLUSTER: [Package; 7] = [
     ("busybox-static", "the test images are made of it"),
     ("containerd", "the container runtime of the embedded cluster"),
     ("containernetworking-plugins", "pods get their addresses from them"),
     ("crun", "the second OCI runtime that the tests run sessions on"),
     ("etcd-server", "the embedded cluster's store"),
-    ("g++", "bpf-linker links LLVM's C++"),
     ("iproute2", "makes the embedded cluster's bridge"),
-    ("libpolly-22-dev", "bpf-linker links LLVM 22"),
-    ("libzstd-dev", "LLVM 22 links it"),
-    ("llvm-22-dev", "bpf-linker links LLVM 22"),
     ("runc", "the OCI runtime that the tests run sessions on"),
-    ("zlib1g-dev", "LLVM 22 links it"),
 ];
 
 /// Needed where rustup has no nightly that can compile for the kernel.
@@ -34,12 +37,16 @@ const RUST: [Package; 3] = [
     ("rustc-web", "compiles the eBPF programs (no rustup nightly with rust-src is here)"),
 ];
 
-/// Installs the packages that are missing, after saying which and why.
+/// Installs the packages that are missing to build, and to run a cluster where `cluster` says so, after saying which
+/// and why.
 ///
 /// # Errors
 /// When this is no Debian-like machine, we are not root, or apt-get fails.
-pub fn install_missing() -> Result<()> {
-    let mut wanted = PACKAGES.to_vec();
+pub fn install_missing(cluster: bool) -> Result<()> {
+    let mut wanted = BUILD.to_vec();
+    if cluster {
+        wanted.extend(CLUSTER);
+    }
     if toolchain::rustup_nightly().is_none() {
         wanted.extend(RUST);
     }
