@@ -67,7 +67,7 @@ fn cargo_test(tier: Tier) -> Command {
     let mut cargo = command::cargo();
     cargo.env("DEBUGTRAIL_BIN", repo::debugtrail_binary());
     if tier == Tier::Unit {
-        cargo.args(["test", "--workspace", "--exclude", "debugtrail-tests"]);
+        cargo.args(["test", "--workspace", "--exclude", "debugtrail-tests", "--no-fail-fast"]);
     } else {
         cargo.args(["test", "--package", "debugtrail-tests", "--test", &tier.to_string()]);
         cargo.args(["--", "--test-threads=1"]);
