@@ -60,7 +60,7 @@ fn remove_stale(layout: &Layout) -> Result<()> {
 
 /// Folders, cgroups and the guard: from here on somebody cleans up whatever happens.
 fn begin(layout: &Layout) -> Result<(Cleanup, ChildStdin)> {
-    let _gate = start_gate()?;
+    let gate = start_gate()?;
     let undone = layout.clone();
     let cleanup = interrupt::on_exit(move || {
         if let Err(error) = teardown::run(&undone) {
@@ -69,7 +69,7 @@ fn begin(layout: &Layout) -> Result<(Cleanup, ChildStdin)> {
     });
     let made = prepare(layout);
     // The gate must be open when the guard is dropped, as its teardown takes it.
-    drop(_gate);
+    drop(gate);
     made.map(|guard| (cleanup, guard))
 }
 
