@@ -23,32 +23,32 @@ const SCENARIO: &str = "05";
 pub fn run(use_cluster: bool, keep: bool) -> Result<()> {
     println!("debugtrail: how every Kubernetes debug session ended, witnessed by the kernel.");
     println!("This demo runs one for real, shows its record, and leaves nothing behind.");
-    heading("1/4 What it needs");
-    if use_cluster {
-        setup::for_build()?
-    } else {
-        setup::run()?
-    }
-    heading("2/4 Build");
-    build::run()?;
     let scenario = Scenario::find(&scenario::folder(), SCENARIO)?;
     if use_cluster { on_current_cluster(&scenario) } else { on_embedded_cluster(&scenario, keep) }
 }
 
 fn on_current_cluster(scenario: &Scenario) -> Result<()> {
-    heading("3/4 The cluster of your kubeconfig");
+    heading("1/4 The cluster of your kubeconfig");
     let access = Access::current()?;
     println!("context {}, node {} (this machine)", access.context()?, access.node_name);
     println!("The demo makes a namespace of its own there and deletes it afterwards.");
     println!(
         "Its pod uses the image {BUSYBOX_IMAGE}, imagePullPolicy Never: the node has to have it already."
     );
+    heading("2/4 What the build needs");
+    setup::for_build()?;
+    heading("3/4 Build");
+    build::run()?;
     let outcome = session(scenario, &access);
     println!("\nThe demo's namespace is being deleted, and debugtrail trace has ended.");
     judge(&outcome?)
 }
 
 fn on_embedded_cluster(scenario: &Scenario, keep: bool) -> Result<()> {
+    heading("1/4 What it needs");
+    setup::run()?;
+    heading("2/4 Build");
+    build::run()?;
     heading("3/4 A real single-node Kubernetes");
     if let Some(kept) = Cluster::attach()? {
         println!("The cluster that `cargo xtask cluster up` left running is used, and stays.");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::cluster::Cluster;
@@ -11,6 +11,8 @@ use crate::{command, repo};
 
 /// Where the kernel gives out this boot's id; a node object's nodeInfo.bootID is the same.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+const NO_KUBECTL: &str = "cannot start kubectl: put it on PATH";
 
 /// Access to a cluster with this machine as one of its nodes.
 #[derive(Debug, Clone)]
@@ -40,8 +42,12 @@ impl Access {
     /// When there is none, or this machine is not one of its nodes: the kernel has to be the session's.
     pub fn current() -> Result<Self> {
         let mut access = Self { kubeconfig: None, runtime_socket: None, node_name: String::new() };
-        let nodes = access.kubectl_output(&["get", "nodes", "-o", "json"])?;
-        let nodes: Value = serde_json::from_str(&nodes).context("kubectl get nodes gave no JSON")?;
+        let context = access.context()?;
+        let nodes = access.kubectl().args(["get", "nodes", "-o", "json"]).output().context(NO_KUBECTL)?;
+        let said = String::from_utf8_lossy(&nodes.stderr);
+        let last_line = said.trim().lines().last().unwrap_or_default();
+        ensure!(nodes.status.success(), "cannot list the nodes of context {context}: {last_line}");
+        let nodes: Value = serde_json::from_slice(&nodes.stdout).context("kubectl get nodes gave no JSON")?;
         let boot_id = std::fs::read_to_string(BOOT_ID).with_context(|| format!("cannot read {BOOT_ID}"))?;
         access.node_name = node_with_boot_id(&nodes, boot_id.trim())?;
         Ok(access)
@@ -52,7 +58,13 @@ impl Access {
     /// # Errors
     /// When the kubeconfig has no current context.
     pub fn context(&self) -> Result<String> {
-        Ok(self.kubectl_output(&["config", "current-context"])?.trim().to_owned())
+        let context = self.kubectl().args(["config", "current-context"]).output().context(NO_KUBECTL)?;
+        let name = String::from_utf8_lossy(&context.stdout).trim().to_owned();
+        ensure!(
+            !name.is_empty(),
+            "your kubeconfig has no current context: kubectl config use-context NAME sets it"
+        );
+        Ok(name)
     }
 
     /// `kubectl` on this cluster.
