@@ -45,7 +45,7 @@ impl Access {
         let context = access.context()?;
         let nodes = access.kubectl().args(["get", "nodes", "-o", "json"]).output().context(NO_KUBECTL)?;
         let said = String::from_utf8_lossy(&nodes.stderr);
-        let last_line = said.trim().lines().last().unwrap_or_default();
+        let last_line = said.trim().lines().last().unwrap_or_default().trim_start_matches("error: ");
         ensure!(nodes.status.success(), "cannot list the nodes of context {context}: {last_line}");
         let nodes: Value = serde_json::from_slice(&nodes.stdout).context("kubectl get nodes gave no JSON")?;
         let boot_id = std::fs::read_to_string(BOOT_ID).with_context(|| format!("cannot read {BOOT_ID}"))?;
