@@ -128,9 +128,8 @@ pub fn tgid_in_namespace(task: Ptr) -> u32 {
     // The level is only known at run time, which a checked load does not allow.
     // SAFETY: reads 4 bytes into a local; a bad address gives an error.
     let result = unsafe {
-        let upid = pid
-            .byte_add(PID_NUMBERS.load() as usize)
-            .byte_add((u64::from(level) * UPID_SIZE) as usize);
+        let upid =
+            pid.byte_add(PID_NUMBERS.load() as usize).byte_add((u64::from(level) * UPID_SIZE) as usize);
         bpf_probe_read_kernel((&raw mut nr).cast(), 4, upid)
     };
     if result == 0 { nr } else { 0 }
@@ -141,10 +140,6 @@ pub fn tgid_in_namespace(task: Ptr) -> u32 {
 pub fn read_comm<const N: usize>(task: Ptr, comm: &mut [u8; N]) {
     // SAFETY: `comm` holds N bytes; a bad address gives an error and zeroes.
     unsafe {
-        bpf_probe_read_kernel(
-            comm.as_mut_ptr().cast(),
-            N as u32,
-            task.byte_add(TASK_COMM.load() as usize),
-        );
+        bpf_probe_read_kernel(comm.as_mut_ptr().cast(), N as u32, task.byte_add(TASK_COMM.load() as usize));
     }
 }

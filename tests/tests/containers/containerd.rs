@@ -145,6 +145,15 @@ impl Drop for Containerd {
         unsafe { libc::kill(self.process.id() as i32, libc::SIGTERM) };
         let _ = self.process.wait();
         remove_cgroups(&self.parent);
+        remove_empty_runtime_folders();
+    }
+}
+
+/// containerd's shims and `ctr` have fixed places outside the state folder; what another containerd of this machine
+/// keeps there stays.
+fn remove_empty_runtime_folders() {
+    for folder in ["fifo", "runc/k8s.io", "runc", "s", ""] {
+        let _ = fs::remove_dir(Path::new("/run/containerd").join(folder));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who a container is, in the runtime's own words.
 
 use debugtrail::{
-    ids::ContainerId,
+    ids::{ContainerId, PodUid},
     runtime::{Bundles, ContainerKind},
 };
 
@@ -16,7 +16,7 @@ fn assert_named(known: &Known, name: &str) {
     assert_eq!((meta.kind, meta.scheme), (ContainerKind::Container, "containerd"));
     assert_eq!(meta.container_name.as_deref(), Some(name));
     assert_eq!((meta.pod_name.as_deref(), meta.namespace.as_deref()), (Some("web"), Some("default")));
-    assert_eq!(meta.pod_uid.as_ref().map(|uid| uid.as_str()), Some(POD_UID));
+    assert_eq!(meta.pod_uid.as_ref().map(PodUid::as_str), Some(POD_UID));
 }
 
 fn names_a_session(mounts: Mounts) {

@@ -39,9 +39,7 @@ fn created(ctx: &BtfTracePointContext, cgroup: Ptr, path: Ptr) -> i32 {
     let Some(entry) = entry(id) else { return 0 };
     entry.created_boot_ns = now();
     // SAFETY: reads at most PATH_LEN bytes into the entry's array of that size.
-    let read = unsafe {
-        bpf_probe_read_kernel_str(entry.path.as_mut_ptr().cast(), PATH_LEN as u32, path)
-    };
+    let read = unsafe { bpf_probe_read_kernel_str(entry.path.as_mut_ptr().cast(), PATH_LEN as u32, path) };
     entry.path_len = if read > 0 { read as u32 } else { 0 };
     entry.steps.created = 1;
     // SAFETY: the value is copied at once.

@@ -55,8 +55,7 @@ fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
 #[inline(always)]
 fn is_main(task: Ptr, cgroup_id: u64) -> bool {
     let parent: Ptr = task::read(task, &TASK_REAL_PARENT);
-    !membership::is_inside(parent, cgroup_id)
-        && task::mount_namespace(task) != task::mount_namespace(parent)
+    !membership::is_inside(parent, cgroup_id) && task::mount_namespace(task) != task::mount_namespace(parent)
 }
 
 #[inline(always)]

@@ -2,10 +2,7 @@
 //! the kernel may skip a BTF program (7.3 does under parallel load).
 
 use aya_ebpf::{
-    Global,
-    bindings::BPF_RB_NO_WAKEUP,
-    helpers::bpf_ktime_get_boot_ns,
-    macros::btf_tracepoint,
+    Global, bindings::BPF_RB_NO_WAKEUP, helpers::bpf_ktime_get_boot_ns, macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
 use debugtrail_common::{

@@ -18,11 +18,7 @@ pub fn mark_victim(ctx: BtfTracePointContext) -> i32 {
     if !active() {
         return 0;
     }
-    let tgid = if OOM_HAS_TASK.load() != 0 {
-        task::tgid(ctx.arg(0))
-    } else {
-        ctx.arg::<u64>(0) as u32
-    };
+    let tgid = if OOM_HAS_TASK.load() != 0 { task::tgid(ctx.arg(0)) } else { ctx.arg::<u64>(0) as u32 };
     // SAFETY: the helper takes no argument; it is in 5.8 and later.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     // An LRU map makes room by itself.

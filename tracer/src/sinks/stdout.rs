@@ -53,6 +53,8 @@ impl Stdout {
         let tell = Arc::clone(&closed);
         let writer = std::thread::Builder::new().name("stdout".into()).spawn(move || {
             let result = write_all(&queue, BufWriter::new(out));
+            // First the queue, so that whoever is told finds it closed.
+            drop(queue);
             tell.notify_one();
             result
         })?;
@@ -176,7 +178,9 @@ mod tests {
     fn a_stalled_reader_costs_lines_and_never_waits() {
         let (release, stalled) = mpsc::channel();
         let stdout = Stdout::writing_to(Stalled(stalled)).unwrap();
-        let sent: Vec<Sent> = (0..QUEUE + 10).map(|n| stdout.send(n.to_string())).collect();
+        // Longer than the writer's buffer: it holds one line, the queue all others.
+        let line = "x".repeat(10_000);
+        let sent: Vec<Sent> = (0..QUEUE + 10).map(|_| stdout.send(line.clone())).collect();
         assert_eq!(sent.last(), Some(&Sent::Full));
         drop(release);
         stdout.finish().unwrap();
