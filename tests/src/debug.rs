@@ -58,21 +58,33 @@ impl Patient {
     /// When it does not start.
     pub fn session(&self, container: &str, code: u8) -> Result<Session> {
         self.debug(container, &format!("trap 'exit {code}' TERM; while :; do sleep 0.1; done"))?;
-        let running = self.pod.wait_for(&format!("a running {container}"), PATIENCE, |pod, _| {
-            let statuses = pod["status"]["ephemeralContainerStatuses"].as_array()?;
-            let status = statuses.iter().find(|status| status["name"] == container)?;
+        self.running("ephemeralContainerStatuses", container)
+    }
+
+    /// The ordinary container.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn app(&self) -> Result<Session> {
+        self.running("containerStatuses", "app")
+    }
+
+    fn running(&self, statuses: &str, container: &str) -> Result<Session> {
+        let uri = self.pod.wait_for(&format!("a running {container}"), PATIENCE, |pod, _| {
+            let status =
+                pod["status"][statuses].as_array()?.iter().find(|status| status["name"] == container)?;
             status["state"]["running"]
                 .is_object()
                 .then(|| status["containerID"].as_str().map(str::to_owned))?
         })?;
-        let id = running.split("://").nth(1).context("a container id is SCHEME://ID")?.to_owned();
+        let id = uri.split("://").nth(1).context("a container id is SCHEME://ID")?.to_owned();
         let pid =
             self.tasks.so_far().get(&id).and_then(|task| task.pid).context("no pid from the runtime")?;
         Ok(Session { container: container.to_owned(), id, pid })
     }
 }
 
-/// A running session.
+/// A running session, or what could be taken for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Its container's name.
@@ -89,9 +101,16 @@ impl Session {
     /// # Errors
     /// When it has ended before.
     pub fn end(&self) -> Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Sends its main process a signal.
+    ///
+    /// # Errors
+    /// When it has ended before.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).context("no pid")?;
-        kill_process(pid, Signal::TERM)
-            .with_context(|| format!("session {} has ended before", self.container))
+        kill_process(pid, signal).with_context(|| format!("{} has ended before", self.container))
     }
 
     /// Its records of this type.

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use debugtrail_tests::debug::{PATIENCE, Patient, Session};
 use debugtrail_tests::tier::Tier;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use xtask::cluster::Cluster;
 use xtask::scenario::check;
@@ -82,16 +83,18 @@ pub fn a_session_found_running_ends_while_it_is_away(tier: &Tier) -> Result<()> 
     one_end(&other, &json!({"exit_code": 8, "evidence": {"kernel": "full"}}), &records)
 }
 
-/// A session runs, the API server goes, a trace starts and the session ends: nobody can say that it was a session
-/// until the API server is back. Then its record comes, once, and none for the ordinary container beside it.
+/// A session runs, the API server goes, a trace starts, then the session ends and an ordinary container crashes: nobody
+/// can say which was a session until the API server is back. Then the session's record comes, once, and no other.
 pub fn the_trace_starts_while_it_is_away(tier: &Tier) -> Result<()> {
     let cluster = tier.cluster()?;
-    let patient = Patient::admit(tier.access()?)?;
-    let session = patient.session("dbg", 9)?;
+    let (patient, crashing) = (Patient::admit(tier.access()?)?, Patient::admit(tier.access()?)?);
+    let (session, app) = (patient.session("dbg", 9)?, crashing.app()?);
     let away = Away::begin(&cluster)?;
     let trace = Trace::start(&patient.access, &[])?;
     session.end()?;
+    app.signal(Signal::KILL)?;
     patient.tasks.wait_for_exit(&session.id, PATIENCE)?;
+    crashing.tasks.wait_for_exit(&app.id, PATIENCE)?;
     let early = trace.records();
     away.end()?;
     trace.wait_for_session("session_ended", "dbg", PATIENCE)?;

@@ -20,7 +20,9 @@ pub fn an_interrupt_leaves_nothing_in_the_kernel(tier: &Tier) -> Result<()> {
     let trace = Trace::start(&access, &[])?;
     let added = KernelObjects::now()?.since(&before);
     ensure!(added.iter().any(|object| object.starts_with("program")), "no BPF program is loaded: {added:?}");
-    trace.stop()?;
+    let records = trace.stop()?;
+    let reason = records.last().map(|record| record["reason"].clone());
+    ensure!(reason == Some("interrupted".into()), "agent_stopped gives the reason {reason:?}");
     let left = || Ok::<_, anyhow::Error>(KernelObjects::now()?.since(&before));
     poll::until(FREEING, || left().is_ok_and(|left| !left.iter().any(|object| added.contains(object))));
     let left: Vec<String> = left()?.into_iter().filter(|object| added.contains(object)).collect();

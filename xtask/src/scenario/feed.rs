@@ -9,16 +9,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::interrupt;
+use crate::{interrupt, poll};
 
 /// How much of a program's stderr an error shows.
 const STDERR_LINES: usize = 12;
+
+/// How long a program's end may come after it has closed its stdout.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// A running program and the items it has written so far. Dropping it ends the program, and so does Ctrl-C.
 #[derive(Debug)]
 pub struct Feed<T> {
     name: String,
-    child: Child,
+    child: Mutex<Child>,
+    pid: Pid,
     shared: Arc<Shared<T>>,
 }
 
@@ -33,6 +37,7 @@ struct State<T> {
     items: Vec<T>,
     ended: bool,
     stderr: Vec<String>,
+    stderr_ended: bool,
 }
 
 impl<T: Send + 'static> Feed<T> {
@@ -50,7 +55,7 @@ impl<T: Send + 'static> Feed<T> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
-        let state = State { items: Vec::new(), ended: false, stderr: Vec::new() };
+        let state = State { items: Vec::new(), ended: false, stderr: Vec::new(), stderr_ended: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         if let Some(stderr) = child.stderr.take() {
             let shared = Arc::clone(&shared);
@@ -60,13 +65,14 @@ impl<T: Send + 'static> Feed<T> {
             let shared = Arc::clone(&shared);
             thread::spawn(move || shared.keep_items(decode(BufReader::new(stdout))));
         }
-        Ok(Self { name, child, shared })
+        let pid = Pid::from_child(&child);
+        Ok(Self { name, child: Mutex::new(child), pid, shared })
     }
 
     /// The program's pid.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
     /// Waits until `found` finds what it looks for among all items so far.
@@ -88,9 +94,10 @@ impl<T: Send + 'static> Feed<T> {
             let left = deadline.saturating_duration_since(Instant::now());
             if state.ended || left.is_zero() {
                 interrupt::wait_if_interrupted();
-                let why = if state.ended { "ended" } else { "is still silent" };
-                let said = state.stderr.join("\n");
-                bail!("waited for {what}, but {} {why} after {} items\n{said}", self.name, state.items.len());
+                let (ended, items) = (state.ended, state.items.len());
+                drop(state);
+                let why = if ended { self.how_it_ended() } else { "is still silent".to_owned() };
+                bail!("waited for {what}, but {} {why} after {items} items\n{}", self.name, self.stderr());
             }
             state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -112,8 +119,7 @@ impl<T: Send + 'static> Feed<T> {
     /// # Errors
     /// When there is no such process any more.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        kill_process(Pid::from_child(&self.child), signal)
-            .with_context(|| format!("cannot signal {}", self.name))
+        kill_process(self.pid, signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
     /// Waits for the program's end.
@@ -131,7 +137,23 @@ impl<T: Send + 'static> Feed<T> {
             bail!("{} did not end within {} s\n{}", self.name, timeout.as_secs(), state.stderr.join("\n"));
         }
         drop(state);
-        self.child.wait().with_context(|| format!("cannot wait for {}", self.name))
+        self.child().wait().with_context(|| format!("cannot wait for {}", self.name))
+    }
+
+    /// Of a program that has closed its stdout. Its last words are in afterwards.
+    fn how_it_ended(&self) -> String {
+        let mut status = None;
+        poll::until(ENDING, || {
+            status = self.child().try_wait().ok().flatten();
+            status.is_some() && self.shared.lock().stderr_ended
+        });
+        status.map_or_else(|| "closed its output".to_owned(), |status| format!("ended with {status}"))
+    }
+}
+
+impl<T> Feed<T> {
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,9 +161,10 @@ impl<T> Drop for Feed<T> {
     fn drop(&mut self) {
         // On Ctrl-C one thread ends all programs and undoes everything; this one would be in its way.
         interrupt::wait_if_interrupted();
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        let mut child = self.child();
+        if matches!(child.try_wait(), Ok(None)) {
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
 }
@@ -168,6 +191,7 @@ impl<T> Shared<T> {
                 lines.remove(0);
             }
         }
+        self.lock().stderr_ended = true;
     }
 }
 
@@ -200,7 +224,8 @@ mod tests {
         assert_eq!(status.code(), Some(3));
         let error =
             feed.wait_for("a line", Duration::from_secs(10), |lines| lines.first().cloned()).unwrap_err();
-        assert!(error.to_string().starts_with("waited for a line, but sh ended after 0 items"), "{error}");
+        let expected = "waited for a line, but sh ended with exit status: 3 after 0 items\nmend this";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]
