@@ -132,27 +132,39 @@ impl TestCgroup {
 
     /// Starts a program born in the cgroup by CLONE_INTO_CGROUP, and reaps it; gives its pid.
     pub fn clone_into(&self, program: &str, args: &[&str]) -> u32 {
-        let dir = fs::File::open(&self.dir).expect("a cgroup can be opened");
         let program = CString::new(program).expect("no NUL");
         let args: Vec<CString> = args.iter().map(|arg| CString::new(*arg).expect("no NUL")).collect();
         let mut argv: Vec<*const libc::c_char> = vec![program.as_ptr()];
         argv.extend(args.iter().map(|arg| arg.as_ptr()));
         argv.push(std::ptr::null());
+        self.clone_child(|| {
+            // SAFETY: system calls on memory that was prepared before and that the child has a copy of.
+            unsafe {
+                libc::unshare(libc::CLONE_NEWNS);
+                libc::execv(program.as_ptr(), argv.as_ptr());
+            }
+            127
+        })
+    }
+
+    /// A child born in the cgroup that ends with a code and never execs; gives its pid.
+    pub fn clone_and_exit(&self, code: i32) -> u32 {
+        self.clone_child(|| code)
+    }
+
+    /// Runs `child` in a child born in the cgroup, and reaps it. `child` may only make system calls.
+    fn clone_child(&self, child: impl FnOnce() -> i32) -> u32 {
+        let dir = fs::File::open(&self.dir).expect("a cgroup can be opened");
         let clone = CloneArgs {
             flags: CLONE_INTO_CGROUP,
             exit_signal: libc::SIGCHLD as u64,
             cgroup: dir.as_raw_fd() as u64,
             ..CloneArgs::default()
         };
-        // SAFETY: like fork; the child only makes system calls on memory prepared before.
+        // SAFETY: like fork; the child makes system calls alone, and ends.
         unsafe {
-            let pid = libc::syscall(libc::SYS_clone3, &raw const clone, size_of::<CloneArgs>());
-            match pid {
-                0 => {
-                    libc::unshare(libc::CLONE_NEWNS);
-                    libc::execv(program.as_ptr(), argv.as_ptr());
-                    libc::_exit(127)
-                }
+            match libc::syscall(libc::SYS_clone3, &raw const clone, size_of::<CloneArgs>()) {
+                0 => libc::_exit(child()),
                 -1 => panic!("clone3: {}", io::Error::last_os_error()),
                 pid => {
                     libc::waitpid(pid as i32, std::ptr::null_mut(), 0);

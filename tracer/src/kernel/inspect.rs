@@ -37,19 +37,27 @@ pub fn candidates() -> Result<Vec<Observation>, MapError> {
     Ok(cgroups()?.into_iter().filter(|seen| !tracked.contains(&seen.cgroup.0)).collect())
 }
 
-/// Names of our programs that the kernel still holds, also those of debugtrails that are gone.
+/// A program that the kernel holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedProgram {
+    /// The kernel's id of it, never given twice.
+    pub id: u32,
+    /// Its name, 15 bytes at most.
+    pub name: String,
+}
+
+/// Our programs that the kernel still holds, also those of debugtrails that are gone.
 ///
 /// # Errors
 ///
 /// Not allowed to list BPF programs.
-pub fn programs() -> Result<Vec<String>, aya::programs::ProgramError> {
+pub fn programs() -> Result<Vec<LoadedProgram>, aya::programs::ProgramError> {
     let mut ours = Vec::new();
     for info in aya::programs::loaded_programs() {
         let info = info?;
-        // The kernel keeps 15 bytes of a name.
         let name = info.name_as_str().unwrap_or_default().to_owned();
         if super::load::names().any(|known| known.get(..15).unwrap_or(known) == name) {
-            ours.push(name);
+            ours.push(LoadedProgram { id: info.id(), name });
         }
     }
     Ok(ours)
