@@ -8,7 +8,10 @@ use crate::support::{ENDING, TestCgroup, Witness, now, wait};
 
 /// Runs a main process to its end; gives the parent's word and the kernel's.
 fn run(program: &str, args: &[&str]) -> (WaitStatus, Observation) {
-    let witness = Witness::new();
+    run_before(&Witness::new(), program, args)
+}
+
+fn run_before(witness: &Witness, program: &str, args: &[&str]) -> (WaitStatus, Observation) {
     let cgroup = TestCgroup::new("end");
     let mut main = cgroup.main(program, args);
     let pid = main.id();
@@ -91,8 +94,9 @@ fn threads_that_end_one_by_one() {
 
 #[test]
 fn threads_that_race_to_end_the_group() {
+    let witness = Witness::new();
     for _ in 0..20 {
-        let (status, seen) = run(ENDING, &["threads-race"]);
+        let (status, seen) = run_before(&witness, ENDING, &["threads-race"]);
         assert_eq!(seen.end.map(|end| end.status), Some(status));
     }
 }
@@ -104,8 +108,10 @@ fn an_exec_from_another_thread_is_the_same_process() {
 
 #[test]
 fn a_main_process_that_only_lives_a_moment() {
+    let witness = Witness::new();
     for _ in 0..50 {
-        assert_end("/bin/true", &[], 0);
+        let (status, seen) = run_before(&witness, "/bin/true", &[]);
+        assert_eq!((status.0, seen.end.map(|end| end.status)), (0, Some(status)));
     }
 }
 

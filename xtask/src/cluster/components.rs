@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::layout::{Layout, NODE_NAME, cgroup};
-use super::network::Network;
+use super::network::{Network, free_ports};
 use crate::repo;
 
 /// Ports that were free when the cluster started.
@@ -20,13 +20,9 @@ pub(super) struct Ports {
 
 impl Ports {
     pub(super) fn choose(network: &Network) -> Result<Self> {
-        let local = || network.free_port("127.0.0.1");
-        Ok(Self {
-            etcd: local()?,
-            etcd_peer: local()?,
-            api_server: local()?,
-            kubelet: network.free_port(&network.address())?,
-        })
+        let [etcd, etcd_peer, api_server] = free_ports("127.0.0.1")?;
+        let [kubelet] = free_ports(&network.address())?;
+        Ok(Self { etcd, etcd_peer, api_server, kubelet })
     }
 
     /// Where the API server listens.

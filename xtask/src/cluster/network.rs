@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 
 use super::layout::{Layout, bridge};
@@ -14,6 +15,10 @@ use crate::command;
 
 /// Prefixes of /24 networks to choose from; the first that the machine does not route is taken.
 const PREFIXES: [&str; 4] = ["10.201.77", "172.29.177", "192.168.177", "10.77.201"];
+
+/// Below the ports that the kernel gives to clients. While the API server is stopped, everybody tries to reach it, and a
+/// client whose own port happens to be the server's connects to itself and keeps the server from coming back.
+const SERVER_PORTS: Range<u16> = 20_000..32_000;
 
 /// The network that was chosen.
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +46,6 @@ impl Network {
         format!("{}.1", self.prefix)
     }
 
-    /// A port that is free on this address now.
-    pub(super) fn free_port(&self, address: &str) -> Result<u16> {
-        let listener =
-            TcpListener::bind((address, 0)).with_context(|| format!("no free port on {address}"))?;
-        Ok(listener.local_addr()?.port())
-    }
-
     /// Writes what containerd tells the CNI plugins.
     pub(super) fn write_config(&self, layout: &Layout) -> Result<()> {
         let config = json!({
@@ -64,6 +62,19 @@ impl Network {
         fs::write(folder.join("10-debugtrail.conflist"), serde_json::to_vec_pretty(&config)?)?;
         Ok(())
     }
+}
+
+/// Ports that are free on this address now.
+pub(super) fn free_ports<const N: usize>(address: &str) -> Result<[u16; N]> {
+    // Two clusters that start at the same time look in different places first.
+    let first = SERVER_PORTS.start + (std::process::id() % 1000) as u16 * 10;
+    let candidates = (first..SERVER_PORTS.end).chain(SERVER_PORTS.start..first);
+    // Held until all are found, so that none is found twice.
+    let listeners: Vec<TcpListener> =
+        candidates.filter_map(|port| TcpListener::bind((address, port)).ok()).take(N).collect();
+    let ports: Vec<u16> =
+        listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<Result<_>>()?;
+    ports.try_into().map_err(|_| anyhow!("no {N} free ports on {address} in {SERVER_PORTS:?}"))
 }
 
 /// Removes the bridge and what is still plugged into it.
