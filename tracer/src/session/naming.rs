@@ -14,6 +14,10 @@ use crate::runtime::{ContainerKind, ContainerMeta};
 /// about a second behind the kernel; the watch is milliseconds behind the API.
 pub const UNRESOLVED_AFTER: Duration = Duration::from_secs(10);
 
+/// How long a pod that the runtime names may be missing from the watch before it is another kubelet's (the nodes of
+/// a kind cluster share a kernel). Longer than a watch that died silently goes unnoticed.
+pub const FOREIGN_AFTER: Duration = Duration::from_secs(90);
+
 /// What is recorded besides debug sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -124,6 +128,9 @@ fn kind_of(role: Option<Role>, policy: Policy) -> Option<Kind> {
 }
 
 fn undecided(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Verdict {
+    if let Some(verdict) = foreign(question, index, now) {
+        return verdict;
+    }
     let waited = index.synced_since().map(|synced| now.since(synced.max(question.first_seen)));
     if waited.is_none_or(|waited| waited < UNRESOLVED_AFTER) {
         return Verdict::Undecided;
@@ -142,6 +149,18 @@ fn undecided(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Verdic
         scheme: scheme(question, None),
         ..Naming::default()
     })
+}
+
+/// The kubelet runs no debug session that the API has not told it, so a pod that the runtime names and that a watch
+/// without interruption did not is not of this node. `None` where that can't be said.
+fn foreign(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Option<Verdict> {
+    question.runtime?.container_name.as_ref()?;
+    let watched_all_the_time = index.synced_since()? <= question.first_seen;
+    if !watched_all_the_time || index.pod(question.pod).is_some() {
+        return None;
+    }
+    let over = now.since(question.first_seen) >= FOREIGN_AFTER;
+    Some(if over { Verdict::Other } else { Verdict::Undecided })
 }
 
 fn scheme(question: Question<'_>, status: Option<&ContainerStatus>) -> Option<String> {

@@ -126,6 +126,17 @@ fn the_time_to_speak_begins_when_the_index_is_synced() {
 }
 
 #[test]
+fn a_pod_that_the_runtime_names_and_a_whole_watch_does_not_is_another_kubelets() {
+    assert_eq!(ask(Some(&named("app")), &synced([]), 99), Verdict::Undecided);
+    assert_eq!(ask(Some(&named("app")), &synced([]), 100), Verdict::Other);
+    // A watch that began after it may have missed its pod.
+    let mut late = PodIndex::new();
+    late.observe(crate::pods::PodEvent::RelistStarted, seconds(11));
+    late.observe(crate::pods::PodEvent::RelistDone, seconds(11));
+    assert!(matches!(ask(Some(&named("app")), &late, 100), Verdict::Unresolved(_)));
+}
+
+#[test]
 fn an_index_that_lost_the_api_still_knows_what_it_knew() {
     let mut index = synced([pod()]);
     index.lost();
