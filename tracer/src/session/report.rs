@@ -3,7 +3,6 @@
 use super::container::{Container, Ended};
 use super::naming::Naming;
 use crate::clock::{ClockState, OffsetHistory, SessionTimes};
-use crate::ids::BootNanos;
 use crate::kernel::{EndSeen, MainSeen};
 use crate::pods::{ContainerStatus, PodIndex};
 use crate::record::{
@@ -45,6 +44,10 @@ pub fn started(container: &Container, context: Context<'_>) -> SessionRecord {
 pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
     let (exit, kernel, times) = match container.ended() {
         Some(Ended::Witnessed(main, end)) => witnessed(main, end, context.history),
+        // Where events were lost, its start may be among them.
+        Some(Ended::NeverStarted) if container.lost_events > 0 => {
+            (Exit::unknown(), KernelEvidence::None, SessionTimes::default())
+        }
         Some(Ended::NeverStarted) => (Exit::start_error(), KernelEvidence::None, SessionTimes::default()),
         Some(Ended::Unseen) | None => (Exit::unknown(), KernelEvidence::None, SessionTimes::default()),
     };
@@ -65,8 +68,10 @@ fn witnessed(main: &MainSeen, end: EndSeen, history: &OffsetHistory) -> (Exit, K
         Some(_) => KernelEvidence::Full,
         None => KernelEvidence::ExitOnly,
     };
-    let at: BootNanos = end.at;
-    (Exit::witnessed(end.status, end.oom_victim), kernel, history.session_times(main.execed, Some(at)))
+    // One found running whose end was first heard when it was freed had ended before the programs were there, and
+    // waited for its parent: how it ended is known, when is not.
+    let at = (main.execed.is_some() || !end.late).then_some(end.at);
+    (Exit::witnessed(end.status, end.oom_victim), kernel, history.session_times(main.execed, at))
 }
 
 fn identity(container: &Container, context: Context<'_>) -> Identity {

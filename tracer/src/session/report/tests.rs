@@ -20,6 +20,10 @@ fn record(seen: Observation, pod: PodFacts) -> Value {
     let mut tracker = Tracker::default();
     let actions =
         tracker.observe(seen, &place(), Some("/bin/busybox".into()), runtime("dbg"), &index, seconds(30));
+    record_of(&actions, &index)
+}
+
+fn record_of(actions: &[Action], index: &PodIndex) -> Value {
     let report = actions.iter().find_map(|action| match action {
         Action::Ended(container) => Some(container),
         _ => None,
@@ -28,7 +32,7 @@ fn record(seen: Observation, pod: PodFacts) -> Value {
     let clock = ClockState { boot_id: BootId::new("b0"), synchronized: Some(true), max_error_us: Some(1200) };
     let convention = Convention::parse("42 connection-pool-exhausted warning").expect("a convention");
     let context = Context {
-        index: &index,
+        index,
         history: &history,
         clock: &clock,
         convention: &convention,
@@ -99,6 +103,32 @@ fn a_session_found_running_has_an_end_and_no_start() {
                 "duration_seconds": null, "finished_at": "2026-11-23T15:26:21.000000000Z"}),
     );
     assert_eq!(record["evidence"]["kernel"], "exit_only");
+}
+
+#[test]
+fn one_that_had_ended_before_the_programs_were_there_has_no_time_of_its_end() {
+    let mut seen = Observation { found_running: true, ..ended_seen() };
+    seen.main.as_mut().expect("a main process").execed = None;
+    seen.end.as_mut().expect("an end").late = true;
+    let record = record(seen, pod());
+    assert_fields(
+        &record,
+        &json!({"exit_code": 42, "finished_at": null, "finished_boot_ns": null, "duration_ns": null}),
+    );
+    assert_eq!(record["evidence"]["kernel"], "exit_only");
+}
+
+#[test]
+fn where_events_were_lost_a_start_that_nobody_saw_is_unknown() {
+    let index = synced([pod()]);
+    let mut tracker = Tracker::default();
+    tracker.observe(made(), &place(), None, runtime("dbg"), &index, seconds(12));
+    tracker.lost(1);
+    let actions = tracker.observe(removed(made()), &place(), None, None, &index, seconds(22));
+    assert_fields(
+        &record_of(&actions, &index),
+        &json!({"exit_class": "UNKNOWN", "exit_code": null, "main": null, "started_at": null}),
+    );
 }
 
 #[test]
