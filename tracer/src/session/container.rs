@@ -70,11 +70,14 @@ impl Container {
         }
     }
 
-    /// Takes in what the kernel says of one of its cgroups.
-    pub(super) fn observe(&mut self, observation: Observation, inner: bool) {
+    /// Takes in what the kernel says of one of its cgroups; whether that is news.
+    pub(super) fn observe(&mut self, observation: Observation, inner: bool) -> bool {
         let id = observation.cgroup;
-        let tracked = self.cgroups.get(&id).is_some_and(|seen| seen.tracked);
+        let before = self.cgroups.get(&id);
+        let tracked = before.is_some_and(|seen| seen.tracked);
+        let news = before.is_none_or(|seen| seen.observation != observation);
         self.cgroups.insert(id, Seen { observation, inner, tracked });
+        news
     }
 
     /// Takes in that the kernel keeps nothing of one of its cgroups any more.
@@ -124,6 +127,19 @@ impl Container {
                 *id
             })
             .collect()
+    }
+
+    /// Takes out the cgroups below its own that are gone and had no main process: nothing more can come of them, and
+    /// a session may make any number of them.
+    pub(super) fn take_gone(&mut self) -> Vec<CgroupId> {
+        if self.cgroups.values().all(|seen| seen.inner) {
+            return Vec::new();
+        }
+        let is_gone =
+            |seen: &Seen| seen.inner && seen.observation.removed.is_some() && seen.observation.main.is_none();
+        let gone: Vec<_> = self.cgroups.iter().filter(|(_, seen)| is_gone(seen)).map(|(id, _)| *id).collect();
+        self.cgroups.retain(|_, seen| !is_gone(seen));
+        gone
     }
 
     /// The main process: the first exec from outside in any of its cgroups (a runtime may use one below).

@@ -80,12 +80,12 @@ impl Tracker {
             .containers
             .entry(container_id.clone())
             .or_insert_with(|| Container::new(container_id.clone(), pod.clone(), now));
-        container.observe(seen, *inner);
-        if runtime.is_some() {
-            container.runtime = runtime;
-        }
-        if container.exe.is_none() {
-            container.exe = exe;
+        let news = container.observe(seen, *inner) || runtime.is_some();
+        container.runtime = runtime.or(container.runtime.take());
+        container.exe = container.exe.take().or(exe);
+        // Each sweep looks at every cgroup, of which a session may have thousands.
+        if !news && container.verdict != Verdict::Undecided {
+            return Vec::new();
         }
         let id = container_id.clone();
         self.step(&id, index, now)
@@ -151,12 +151,22 @@ impl Tracker {
         if container.verdict == Verdict::Undecided {
             container.verdict = decide(container.question(), index, self.policy, now);
         }
+        let mut actions = Vec::new();
+        for cgroup in container.take_gone() {
+            self.by_cgroup.remove(&cgroup);
+            actions.push(Action::Forget(cgroup));
+        }
         match container.verdict {
-            Verdict::Undecided => return self.wait(id),
-            Verdict::Other => return self.drop_container(id),
+            Verdict::Undecided => {
+                actions.extend(self.wait(id));
+                return actions;
+            }
+            Verdict::Other => {
+                actions.extend(self.drop_container(id));
+                return actions;
+            }
             Verdict::Session(_) | Verdict::Unresolved(_) => {}
         }
-        let mut actions = Vec::new();
         if let Some(root) = container.root() {
             let untracked = container.take_untracked();
             actions.extend(untracked.into_iter().map(|cgroup| Action::Track { cgroup, root }));

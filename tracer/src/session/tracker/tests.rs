@@ -147,6 +147,22 @@ fn a_cgroup_that_nothing_entered_vanishes_from_the_kernel_and_ends_as_a_start_er
 }
 
 #[test]
+fn cgroups_that_a_session_makes_and_removes_are_not_kept() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    let below = Place::Container { pod: pod_ref(), container_id: id(), inner: true };
+    let seen =
+        |tracker: &mut Tracker, seen| said(&tracker.observe(seen, &below, None, None, &index, seconds(12)));
+    tell(&mut tracker, running(), runtime("dbg"), &index);
+    for n in 100..110 {
+        let child = Observation { cgroup: CgroupId(n), ..made() };
+        assert_eq!(seen(&mut tracker, child.clone()), [Said::Track(n, 77)]);
+        assert_eq!(seen(&mut tracker, removed(child)), [Said::Forget(n)]);
+    }
+    assert_eq!(tracker.cgroups().collect::<Vec<_>>(), [CGROUP]);
+    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Ended, Said::Forget(77)]);
+}
+
+#[test]
 fn a_session_found_running_tells_no_start() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     let found = |mut seen: Observation| {
