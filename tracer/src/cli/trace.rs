@@ -14,6 +14,7 @@ use tokio::{
 
 use crate::cgroup::Hierarchy;
 use crate::clock::{self, ClockWatch};
+use crate::ids::BootId;
 use crate::kernel::{Kernel, LoadOptions};
 use crate::pipeline::{Format, Inputs, NodeFacts, Pipeline, Recorder, Style};
 use crate::pods::{connect, watch};
@@ -57,11 +58,14 @@ pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
 
 async fn witness(trace: Trace) -> anyhow::Result<()> {
     // First, so that an early signal is not the default's sudden death.
-    let stop = stop_signal()?;
+    let mut stop = std::pin::pin!(stop_signal()?);
     let convention = trace.exit_codes.as_deref().map(read_convention).transpose()?.unwrap_or_default();
     let boot_id = clock::boot_id()?;
-    let client = connect::client(trace.kubeconfig.as_deref()).await?;
-    let node_name = connect::node_name(&client, trace.node.as_deref(), &boot_id).await?;
+    // An API server that does not answer must not hold up the end.
+    let (client, node_name) = tokio::select! {
+        found = reach_api(&trace, &boot_id) => found?,
+        _ = &mut stop => return Ok(()),
+    };
     let hierarchy = Hierarchy::find()?;
     let (mut kernel, ring) = Kernel::load(LoadOptions::default())?;
     let logger = kernel.logger();
@@ -83,6 +87,12 @@ async fn witness(trace: Trace) -> anyhow::Result<()> {
     let result = pipeline.run(Inputs { ring, logger, pods, clock }, stop).await;
     watching.abort();
     result.map(|_| ())
+}
+
+async fn reach_api(trace: &Trace, boot_id: &BootId) -> Result<(kube::Client, String), connect::ConnectError> {
+    let client = connect::client(trace.kubeconfig.as_deref()).await?;
+    let node_name = connect::node_name(&client, trace.node.as_deref(), boot_id).await?;
+    Ok((client, node_name))
 }
 
 fn read_convention(path: &Path) -> anyhow::Result<Convention> {
