@@ -10,6 +10,7 @@ mod running;
 
 use std::{io, time::Duration};
 
+use anyhow::Context;
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::mpsc::Receiver,
@@ -21,7 +22,7 @@ pub use recorder::{Format, NodeFacts, Recorder, Style};
 use crate::cgroup::{Hierarchy, Place};
 use crate::clock::{ClockWatch, boot_now};
 use crate::ids::{BootNanos, CgroupId};
-use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, event};
+use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, event};
 use crate::pods::{PodEvent, PodIndex};
 use crate::record::{GapReason, StopReason};
 use crate::runtime::Bundles;
@@ -79,11 +80,33 @@ impl Pipeline {
         };
         let running = running::containers(hierarchy, &mut pipeline.bundles);
         pipeline.kernel.take_in(&running, boot_now())?;
-        for cgroup in running {
+        pipeline.take_in_begun(&running)?;
+        for cgroup in &running {
             pipeline.look_at(cgroup.cgroup)?;
+        }
+        // One that was removed before it was taken in will never be said to be.
+        for cgroup in running.iter().filter(|cgroup| !hierarchy.has(&cgroup.path)) {
+            let actions = pipeline.tracker.vanished(cgroup.cgroup, &pipeline.index, boot_now());
+            pipeline.act(actions)?;
         }
         pipeline.recorder.agent_started();
         Ok(pipeline)
+    }
+
+    /// Takes in anew what began to run between the look at it and its taking in, so that nobody saw it begin.
+    fn take_in_begun(&mut self, running: &[Running]) -> Result<(), KernelError> {
+        let mut begun = running::begun(running, &mut self.bundles);
+        begun.retain(|cgroup| {
+            let seen = self.kernel.observation(cgroup.cgroup).ok().flatten();
+            seen.is_some_and(|seen| seen.main.is_none())
+        });
+        if begun.is_empty() {
+            return Ok(());
+        }
+        for cgroup in &begun {
+            self.kernel.forget(cgroup.cgroup)?;
+        }
+        self.kernel.take_in(&begun, boot_now())
     }
 
     /// Runs until `stop` says why to end or the output is closed, and says so in a last record.
@@ -101,7 +124,7 @@ impl Pipeline {
         if told != StopReason::OutputClosed {
             self.last_look()?;
         }
-        self.recorder.agent_stopped(told)?;
+        self.recorder.agent_stopped(told).context("cannot write to standard output")?;
         reason
     }
 
@@ -182,12 +205,15 @@ impl Pipeline {
             self.look_at(cgroup)?;
         }
         self.count_loss()?;
+        self.recorder.tell_unwritten();
         let actions = self.tracker.review(&self.index, boot_now());
         self.act(actions)
     }
 
     fn count_loss(&mut self) -> Result<(), KernelError> {
         for lost in self.loss.read(&self.kernel, boot_now())? {
+            // Here and not in the programs, which would say it for each.
+            tracing::warn!("{} lost ({}): see the gap record", lost.count, lost.reason.words());
             self.tracker.lost(lost.count);
             self.recorder.gap(&lost, self.tracker.live());
         }

@@ -6,7 +6,7 @@ use aya_ebpf::{
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use aya_log_ebpf::warn;
+use aya_log_ebpf::debug;
 use debugtrail_common::{cgroup::PATH_LEN, event::EventKind, loss::Loss};
 
 use crate::{
@@ -32,7 +32,7 @@ fn created(ctx: &BtfTracePointContext, cgroup: Ptr, path: Ptr) -> i32 {
     // SAFETY: the entry is never written, and it is alive until the program returns.
     if CGROUPS.insert(&id, unsafe { &*empty }, u64::from(BPF_NOEXIST)).is_err() {
         lost(Loss::Cgroup);
-        warn!(ctx, "no room for cgroup {}: a session in it is not seen", id);
+        debug!(ctx, "no room for cgroup {}: a session in it is not seen", id);
         return 0;
     }
     count_entries(1);

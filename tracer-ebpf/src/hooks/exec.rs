@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use aya_log_ebpf::{debug, warn};
+use aya_log_ebpf::debug;
 use debugtrail_common::{
     cgroup::{CgroupEntry, FILENAME_LEN, Main},
     event::EventKind,
@@ -41,7 +41,7 @@ fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
     }
     if MAINS.insert(&key, cgroup_id, 0).is_err() {
         lost(Loss::Main);
-        warn!(ctx, "no room for the main process {} of cgroup {}", key.tgid, cgroup_id);
+        debug!(ctx, "no room for the main process {} of cgroup {}", key.tgid, cgroup_id);
         return 0;
     }
     started(entry, &key, task, binprm);

@@ -102,6 +102,12 @@ impl Hierarchy {
         }
     }
 
+    /// Whether there is a cgroup at this path.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        self.directory(path).exists()
+    }
+
     fn directory(&self, path: &str) -> PathBuf {
         self.mount.join(path.trim_start_matches('/'))
     }

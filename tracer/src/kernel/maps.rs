@@ -30,6 +30,8 @@ pub(super) struct Maps {
     user_entries: Array<MapData, u64>,
     /// The value of `user_entries`, of which this process is the only writer.
     entries: u64,
+    /// Cgroups found running that the full map had no room for.
+    no_room: u64,
 }
 
 /// A cgroup that was there before the programs.
@@ -64,6 +66,7 @@ impl Maps {
             lost: PerCpuArray::try_from(take(ebpf, maps::LOST)?)?,
             user_entries: Array::try_from(take(ebpf, maps::USER_ENTRIES)?)?,
             entries: 0,
+            no_room: 0,
         })
     }
 
@@ -123,12 +126,21 @@ impl Maps {
             Ok(()) => self.count_entries(1).map(|()| true),
             // Made after the programs were attached: the kernel knows it better.
             Err(error) if errno(&error) == Some(libc::EEXIST) => Ok(false),
+            Err(error) if errno(&error) == Some(libc::E2BIG) => {
+                self.no_room += 1;
+                Ok(false)
+            }
             Err(error) => Err(error.into()),
         }
     }
 
     pub(super) fn loss(&self) -> Result<LossCounts, KernelError> {
-        Loss::ALL.into_iter().map(|kind| Ok((kind, self.lost.get(&(kind as u32), 0)?.iter().sum()))).collect()
+        let mut counts = LossCounts::new();
+        for kind in Loss::ALL {
+            counts.insert(kind, self.lost.get(&(kind as u32), 0)?.iter().sum());
+        }
+        *counts.entry(Loss::Cgroup).or_insert(0) += self.no_room;
+        Ok(counts)
     }
 
     fn count_entries(&mut self, change: i64) -> Result<(), KernelError> {

@@ -1,6 +1,7 @@
 //! Numbers records, gives them their times, and hands them to the output.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -14,6 +15,9 @@ use crate::record::{
 };
 use crate::session::{Container, report::Context};
 use crate::sinks::stdout::{Sent, Stdout};
+
+/// How long the end waits for room to say what was not written.
+const LAST_GAP: Duration = Duration::from_secs(2);
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -81,6 +85,11 @@ impl Recorder {
 
     /// Says the last word and waits, within limits, until all is written.
     pub(super) fn agent_stopped(mut self, reason: StopReason) -> std::io::Result<()> {
+        let deadline = Instant::now() + LAST_GAP;
+        while self.unwritten.is_some() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+            self.tell_unwritten();
+        }
         let (now, sequence, clock) = (boot_now(), self.next(), self.clock());
         let at = self.history.wall_at(now);
         let record = AgentRecord::stopped(self.identity(), reason, sequence, now, at, clock);
@@ -106,7 +115,17 @@ impl Recorder {
 
     pub(super) fn gap<'a>(&mut self, lost: &Lost, sessions: impl IntoIterator<Item = &'a Container>) {
         let sequence = self.next();
-        let record = GapRecord {
+        let record = self.gap_record(lost, sequence, sessions);
+        self.write(&Record::Gap(record));
+    }
+
+    fn gap_record<'a>(
+        &self,
+        lost: &Lost,
+        sequence: u64,
+        sessions: impl IntoIterator<Item = &'a Container>,
+    ) -> GapRecord {
+        GapRecord {
             node_name: self.node.node_name.clone(),
             from_at: Some(self.history.wall_at(lost.from)),
             to_at: Some(self.history.wall_at(lost.to)),
@@ -115,8 +134,7 @@ impl Recorder {
             lost: Some(lost.count),
             sessions: sessions.into_iter().map(|session| SessionId::of_container(&session.id)).collect(),
             ..GapRecord::new(lost.reason, sequence, self.clock())
-        };
-        self.write(&Record::Gap(record));
+        }
     }
 
     /// Says which containers ended without anybody saying what they were.
@@ -137,15 +155,23 @@ impl Recorder {
             return;
         }
         let Some(line) = self.line(record) else { return };
-        match (self.unwritten.take(), self.out.send(line)) {
-            (None, Sent::Queued) | (_, Sent::Closed) => {}
-            (lost, Sent::Full) => {
-                let (count, since) = lost.unwrap_or((0, boot_now()));
-                self.unwritten = Some((count + 1, since));
-            }
-            (Some((count, from)), Sent::Queued) => {
-                self.gap(&Lost { reason: GapReason::OutputFull, count, from, to: boot_now() }, []);
-            }
+        self.tell_unwritten();
+        // What has no room for the gap has none for what comes after it.
+        if self.unwritten.is_some() || self.out.send(line) == Sent::Full {
+            let (count, since) = self.unwritten.unwrap_or((0, boot_now()));
+            self.unwritten = Some((count + 1, since));
+        }
+    }
+
+    /// Says how many records were not written, once there is room to say so.
+    pub(super) fn tell_unwritten(&mut self) {
+        let Some((count, from)) = self.unwritten else { return };
+        let lost = Lost { reason: GapReason::OutputFull, count, from, to: boot_now() };
+        let record = self.gap_record(&lost, self.sequence + 1, []);
+        let Some(line) = self.line(&Record::Gap(record)) else { return };
+        if self.out.send(line) != Sent::Full {
+            self.sequence += 1;
+            self.unwritten = None;
         }
     }
 
@@ -177,3 +203,6 @@ impl Recorder {
         self.sequence
     }
 }
+
+#[cfg(test)]
+mod tests;

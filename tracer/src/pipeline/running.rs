@@ -32,6 +32,18 @@ fn running(cgroup: Cgroup, bundles: &mut Bundles) -> Option<Running> {
     Some(Running { cgroup: cgroup.id, path: cgroup.path, main })
 }
 
+/// Those whose main process was to come, and has come since.
+pub(super) fn begun(running: &[Running], bundles: &mut Bundles) -> Vec<Running> {
+    let to_come = running.iter().filter(|cgroup| cgroup.main == RunningMain::ToCome);
+    to_come
+        .filter_map(|cgroup| {
+            let Place::Container { container_id, .. } = Place::of(&cgroup.path) else { return None };
+            let init = bundles.lookup(&container_id)?.init_pid?;
+            (!is_the_runtimes_own(init)).then(|| Running { main: RunningMain::Is(init), ..cgroup.clone() })
+        })
+        .collect()
+}
+
 /// Whether the runtime's init process still runs the runtime and has yet to exec the container's program.
 fn is_the_runtimes_own(init: Pid) -> bool {
     let exe = fs::read_link(format!("/proc/{init}/exe")).unwrap_or_default();

@@ -47,7 +47,7 @@ impl Stdout {
         Self::writing_to(io::stdout())
     }
 
-    fn writing_to(out: impl Write + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn writing_to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let (lines, queue) = sync_channel(QUEUE);
         let closed = Arc::new(Notify::new());
         let tell = Arc::clone(&closed);
