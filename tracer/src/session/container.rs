@@ -138,7 +138,9 @@ impl Container {
         let is_gone =
             |seen: &Seen| seen.inner && seen.observation.removed.is_some() && seen.observation.main.is_none();
         let gone: Vec<_> = self.cgroups.iter().filter(|(_, seen)| is_gone(seen)).map(|(id, _)| *id).collect();
-        self.cgroups.retain(|_, seen| !is_gone(seen));
+        for id in &gone {
+            self.cgroups.remove(id);
+        }
         gone
     }
 

@@ -83,8 +83,9 @@ impl Tracker {
         let news = container.observe(seen, *inner) || runtime.is_some();
         container.runtime = runtime.or(container.runtime.take());
         container.exe = container.exe.take().or(exe);
-        // Each sweep looks at every cgroup, of which a session may have thousands.
-        if !news && container.verdict != Verdict::Undecided {
+        // Each sweep looks at every cgroup, of which a container may have thousands; what time and the index decide
+        // is for `review`.
+        if !news {
             return Vec::new();
         }
         let id = container_id.clone();
