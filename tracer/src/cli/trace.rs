@@ -49,11 +49,12 @@ pub struct Trace {
 }
 
 pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("can't start the asynchronous runtime")?;
-    runtime.block_on(witness(trace))
+    runtime()?.block_on(witness(trace))
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().context("can't start the asynchronous runtime")
 }
 
 async fn witness(trace: Trace) -> anyhow::Result<()> {
@@ -82,11 +83,15 @@ async fn witness(trace: Trace) -> anyhow::Result<()> {
     let pipeline = Pipeline::new(kernel, &hierarchy, policy, recorder)?;
 
     let (sender, pods) = mpsc::channel(POD_EVENTS);
-    let watching = tokio::spawn(async move { watch::run(client, &node_name, sender).await });
+    // On a thread of its own: a bundle is gone some 50 ms after its session, and a long list of pods takes longer to
+    // parse. It ends with the channel.
+    let runtime = runtime()?;
+    std::thread::Builder::new()
+        .name("pods".into())
+        .spawn(move || runtime.block_on(watch::run(client, &node_name, sender)))
+        .context("can't start the thread that watches pods")?;
     let clock = ClockWatch::new().context("can't watch the clock")?;
-    let result = pipeline.run(Inputs { ring, logger, pods, clock }, stop).await;
-    watching.abort();
-    result.map(|_| ())
+    pipeline.run(Inputs { ring, logger, pods, clock }, stop).await.map(|_| ())
 }
 
 async fn reach_api(trace: &Trace, boot_id: &BootId) -> Result<(kube::Client, String), connect::ConnectError> {
