@@ -1,19 +1,19 @@
 //! Looking at a debugtrail that runs, from outside: for `doctor` and for tests.
 
-use aya::maps::{HashMap, Map, MapData, MapError, loaded_maps};
+use aya::maps::{HashMap, Map, MapData, MapInfo};
 use debugtrail_common::{cgroup::CgroupEntry, maps};
 
 use super::observation::{Observation, observe};
-use crate::ids::CgroupId;
+use crate::ids::{CgroupId, Pid};
 
-/// Every cgroup that running debugtrails keep an entry of.
+/// Every cgroup that the debugtrail with this pid keeps an entry of.
 ///
 /// # Errors
 ///
-/// Not allowed to list BPF maps, or a failed map call.
-pub fn cgroups() -> Result<Vec<Observation>, MapError> {
+/// No such process, not allowed to look at it or at its maps, or a failed map call.
+pub fn cgroups(pid: Pid) -> anyhow::Result<Vec<Observation>> {
     let mut seen = Vec::new();
-    for map in tables(maps::CGROUPS)? {
+    for map in tables(pid, maps::CGROUPS)? {
         let map: HashMap<MapData, u64, CgroupEntry> = HashMap::try_from(Map::HashMap(map))?;
         // A key that goes away while the map is walked is no error here.
         for (id, entry) in map.iter().filter_map(Result::ok) {
@@ -23,18 +23,18 @@ pub fn cgroups() -> Result<Vec<Observation>, MapError> {
     Ok(seen)
 }
 
-/// The entries that no running debugtrail has claimed as a session.
+/// The entries that it has not claimed as a session's.
 ///
 /// # Errors
 ///
 /// As [`cgroups`].
-pub fn candidates() -> Result<Vec<Observation>, MapError> {
+pub fn candidates(pid: Pid) -> anyhow::Result<Vec<Observation>> {
     let mut tracked = Vec::new();
-    for map in tables(maps::TRACKED)? {
+    for map in tables(pid, maps::TRACKED)? {
         let map: HashMap<MapData, u64, u64> = HashMap::try_from(Map::HashMap(map))?;
         tracked.extend(map.keys().filter_map(Result::ok));
     }
-    Ok(cgroups()?.into_iter().filter(|seen| !tracked.contains(&seen.cgroup.0)).collect())
+    Ok(cgroups(pid)?.into_iter().filter(|seen| !tracked.contains(&seen.cgroup.0)).collect())
 }
 
 /// A program that the kernel holds.
@@ -63,12 +63,16 @@ pub fn programs() -> Result<Vec<LoadedProgram>, aya::programs::ProgramError> {
     Ok(ours)
 }
 
-fn tables(name: &str) -> Result<Vec<MapData>, MapError> {
+/// The maps of that name that a process holds: its descriptors' fdinfo tells their ids.
+fn tables(pid: Pid, name: &str) -> anyhow::Result<Vec<MapData>> {
     let mut tables = Vec::new();
-    for info in loaded_maps() {
-        let info = info?;
-        if info.name_as_str() == Some(name) {
-            tables.push(MapData::from_id(info.id())?);
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        // A descriptor may be closed while the folder is read.
+        let Ok(fdinfo) = std::fs::read_to_string(entry?.path()) else { continue };
+        let Some(id) = fdinfo.lines().find_map(|line| line.strip_prefix("map_id:")) else { continue };
+        let id: u32 = id.trim().parse()?;
+        if MapInfo::from_id(id)?.name_as_str() == Some(name) {
+            tables.push(MapData::from_id(id)?);
         }
     }
     Ok(tables)
