@@ -86,12 +86,13 @@ impl OffsetHistory {
     #[must_use]
     pub fn session_times(&self, start: Option<BootNanos>, end: Option<BootNanos>) -> SessionTimes {
         let wall = |boot| end.or(start).map(|anchor| self.in_force_at(anchor).wall_at(boot));
-        let duration = start.zip(end).map(|(start, end)| end.since(start));
+        let nanos = start.zip(end).map(|(start, end)| end.0.saturating_sub(start.0));
         SessionTimes {
             started_at: start.and_then(wall),
             finished_at: end.and_then(wall),
-            duration_ns: start.zip(end).map(|(start, end)| end.0.saturating_sub(start.0)),
-            duration_seconds: duration.map(|duration| duration.as_secs_f64()),
+            duration_ns: nanos,
+            // One division: whole seconds and nanoseconds added up show rounding, such as 2.9323335459999997.
+            duration_seconds: nanos.map(|nanos| nanos as f64 / 1e9),
             started_boot_ns: start,
             finished_boot_ns: end,
         }
@@ -158,6 +159,8 @@ mod tests {
         assert_eq!(times.finished_at.unwrap().to_string(), "2026-11-22T15:27:02.000000000Z");
         assert_eq!(times.duration_ns, Some(6 * SECOND));
         assert_eq!(times.duration_seconds, Some(6.0));
+        let times = history.session_times(Some(BootNanos(1)), Some(BootNanos(2_932_333_547)));
+        assert_eq!(times.duration_seconds.map(|seconds| seconds.to_string()).as_deref(), Some("2.932333546"));
     }
 
     #[test]
