@@ -1,6 +1,11 @@
 //! Looking at a debugtrail that runs, from outside: for `doctor` and for tests.
 
-use aya::maps::{HashMap, Map, MapData, MapInfo};
+use std::io::ErrorKind;
+
+use aya::{
+    maps::{HashMap, Map, MapData, MapInfo},
+    programs::ProgramError,
+};
 use debugtrail_common::{cgroup::CgroupEntry, maps};
 
 use super::observation::{Observation, observe};
@@ -51,10 +56,16 @@ pub struct LoadedProgram {
 /// # Errors
 ///
 /// Not allowed to list BPF programs.
-pub fn programs() -> Result<Vec<LoadedProgram>, aya::programs::ProgramError> {
+pub fn programs() -> Result<Vec<LoadedProgram>, ProgramError> {
     let mut ours = Vec::new();
     for info in aya::programs::loaded_programs() {
-        let info = info?;
+        let info = match info {
+            // Freed between its being listed and its being looked at.
+            Err(ProgramError::SyscallError(error)) if error.io_error.kind() == ErrorKind::NotFound => {
+                continue;
+            }
+            info => info?,
+        };
         let name = info.name_as_str().unwrap_or_default().to_owned();
         if super::load::names().any(|known| known.get(..15).unwrap_or(known) == name) {
             ours.push(LoadedProgram { id: info.id(), name });
