@@ -1,15 +1,14 @@
 //! Cgroups come and go, and processes move into them.
 
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
-    helpers::{bpf_ktime_get_boot_ns, generated::bpf_probe_read_kernel_str},
-    macros::btf_tracepoint,
+    bindings::BPF_NOEXIST, helpers::generated::bpf_probe_read_kernel_str, macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
 use debugtrail_common::{cgroup::PATH_LEN, event::EventKind, loss::Loss};
 
 use crate::{
+    clock::now,
     maps::{CGROUPS, EMPTY, TRACKED, active, count_entries, entry, lost, wake},
     membership,
     task::{self, Ptr},
@@ -99,10 +98,4 @@ fn attached(cgroup: Ptr, task: Ptr) -> i32 {
         membership::enter(&key, task::id_of(cgroup));
     }
     0
-}
-
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper takes no argument; it is in 5.8 and later.
-    unsafe { bpf_ktime_get_boot_ns() }
 }

@@ -1,9 +1,7 @@
 //! The first exec from outside is the main process.
 
 use aya_ebpf::{
-    helpers::{bpf_ktime_get_boot_ns, generated::bpf_probe_read_kernel_str},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
+    helpers::generated::bpf_probe_read_kernel_str, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
 use debugtrail_common::{
@@ -14,6 +12,7 @@ use debugtrail_common::{
 };
 
 use crate::{
+    clock::now,
     maps::{MAINS, active, entry, lost, wake},
     membership,
     task::{self, BINPRM_FILENAME, Ptr, TASK_REAL_PARENT},
@@ -67,9 +66,9 @@ fn started(entry: &mut CgroupEntry, key: &ProcessKey, task: Ptr, binprm: Ptr) {
     main.tgid_in_container = task::tgid_in_namespace(task);
     main.parent_tgid = task::tgid(parent);
     task::read_comm(task, &mut main.comm);
+    main.exec_boot_ns = now();
     // SAFETY: reads at most FILENAME_LEN bytes into an array of that size.
     unsafe {
-        main.exec_boot_ns = bpf_ktime_get_boot_ns();
         bpf_probe_read_kernel_str(
             main.filename.as_mut_ptr().cast(),
             FILENAME_LEN as u32,

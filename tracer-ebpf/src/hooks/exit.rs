@@ -1,10 +1,7 @@
 //! A process ends: heard at its exit for speed, and again when it is freed for certainty, because
 //! the kernel may skip a BTF program (7.3 does under parallel load).
 
-use aya_ebpf::{
-    Global, bindings::BPF_RB_NO_WAKEUP, helpers::bpf_ktime_get_boot_ns, macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
+use aya_ebpf::{Global, bindings::BPF_RB_NO_WAKEUP, macros::btf_tracepoint, programs::BtfTracePointContext};
 use debugtrail_common::{
     event::{EventKind, MemberEnded},
     loss::Loss,
@@ -12,6 +9,7 @@ use debugtrail_common::{
 };
 
 use crate::{
+    clock::now,
     maps::{EVENTS, MAINS, MEMBERS, OOM_VICTIMS, TRACKED, active, entry, lost, wake},
     membership,
     task::{self, Ptr},
@@ -116,10 +114,4 @@ fn member_ended(task: Ptr, key: &ProcessKey, cgroup_id: u64) {
     }
     // Waking the reader costs more than all the rest; its timer drains these.
     slot.submit(u64::from(BPF_RB_NO_WAKEUP));
-}
-
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper takes no argument; it is in 5.8 and later.
-    unsafe { bpf_ktime_get_boot_ns() }
 }

@@ -1,10 +1,9 @@
 //! The OOM killer chooses a process.
 
-use aya_ebpf::{
-    Global, helpers::bpf_ktime_get_boot_ns, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
+use aya_ebpf::{Global, macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
+    clock::now,
     maps::{OOM_VICTIMS, active},
     task,
 };
@@ -19,9 +18,7 @@ pub fn mark_victim(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let tgid = if OOM_HAS_TASK.load() != 0 { task::tgid(ctx.arg(0)) } else { ctx.arg::<u64>(0) as u32 };
-    // SAFETY: the helper takes no argument; it is in 5.8 and later.
-    let now = unsafe { bpf_ktime_get_boot_ns() };
     // An LRU map makes room by itself.
-    let _ = OOM_VICTIMS.insert(&tgid, now, 0);
+    let _ = OOM_VICTIMS.insert(&tgid, now(), 0);
     0
 }
