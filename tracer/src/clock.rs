@@ -13,12 +13,12 @@ pub use kernel::{boot_id, state};
 pub use times::{SessionTimes, WallTime};
 pub use watch::{ClockWatch, boot_now, sample};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::BootId;
 
 /// What a record says of the node's clock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClockState {
     /// The boot that the record's `*_boot_ns` belong to.

@@ -4,44 +4,50 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// Id of a cgroup of the v2 hierarchy: `kernfs_node.id`, on 64-bit kernels the directory's inode number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CgroupId(pub u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CgroupId(#[serde(with = "crate::text")] pub u64);
 
 /// Process id (thread group id) in the initial pid namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Pid(pub u32);
 
 /// Nanoseconds of `CLOCK_BOOTTIME`: since boot, suspend included, never stepped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct BootNanos(#[cfg_attr(test, schemars(with = "String"))] pub u64);
+#[serde(transparent)]
+pub struct BootNanos(
+    #[serde(with = "crate::text")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub u64,
+);
 
 /// A container's id as the runtimes give it: 64 lower-case hexadecimal digits, no scheme.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ContainerId(String);
 
 /// A pod's `metadata.uid`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct PodUid(String);
 
 /// What a cgroup's path calls a pod: its UID or, for a static pod, the config hash
 /// (annotation `kubernetes.io/config.hash`). `pods::PodIndex` resolves both.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct PodRef(String);
 
 /// `/proc/sys/kernel/random/boot_id`: a UUID, new with every boot.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct BootId(String);
@@ -120,21 +126,9 @@ macro_rules! number_display {
     )*};
 }
 
-/// Numbers that can pass 2^53 are strings in JSON: many readers hold numbers as doubles.
-macro_rules! number_as_string {
-    ($($name:ident),*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(&self.0)
-            }
-        }
-    )*};
-}
-
 text_id!(PodUid, PodRef, BootId);
 text_view!(ContainerId, PodUid, PodRef, BootId);
 number_display!(CgroupId, Pid, BootNanos);
-number_as_string!(CgroupId, BootNanos);
 
 impl From<&PodUid> for PodRef {
     fn from(uid: &PodUid) -> Self {
@@ -172,6 +166,9 @@ mod tests {
         assert_eq!(serde_json::to_string(&BootNanos(u64::MAX)).unwrap(), "\"18446744073709551615\"");
         assert_eq!(serde_json::to_string(&CgroupId(7)).unwrap(), "\"7\"");
         assert_eq!(serde_json::to_string(&Pid(26623)).unwrap(), "26623");
+        let read: BootNanos = serde_json::from_str("\"18446744073709551615\"").unwrap();
+        assert_eq!(read, BootNanos(u64::MAX));
+        assert!(serde_json::from_str::<BootNanos>("\"-1\"").is_err());
     }
 
     #[test]

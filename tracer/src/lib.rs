@@ -11,3 +11,4 @@ pub mod record;
 pub mod runtime;
 pub mod session;
 pub mod sinks;
+mod text;

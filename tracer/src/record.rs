@@ -9,16 +9,18 @@ mod evidence;
 pub mod exit;
 mod gap;
 mod head;
+mod read;
 mod session;
 pub mod signal;
 pub mod table;
 
 pub use agent::{AgentIdentity, AgentRecord, ClockStepRecord, StopReason};
 pub use convention::{Convention, ConventionError};
-pub use evidence::{ApiEvidence, Evidence, KernelEvidence, KindBy, NamedBy, RuntimeEvidence};
+pub use evidence::{ApiEvidence, Evidence, KernelEvidence, KindBy, NamedBy, RuntimeEvidence, Synthetic};
 pub use exit::{Exit, ExitClass, WaitStatus};
 pub use gap::{GapReason, GapRecord};
 pub use head::{Head, RecordType, SCHEMA, SessionId};
+pub use read::ReadError;
 pub use session::{
     ExitMeaning, Identity, KernelKill, KilledBy, KillerPlace, MainProcess, RequestedBy, SessionKind,
     SessionRecord, Severity,
@@ -31,7 +33,7 @@ use serde::Serialize;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Record {
-    /// `session_started` or `session_ended`.
+    /// `session_started`, `session_ended` or `session_reconciled`.
     Session(Box<SessionRecord>),
     /// `gap`: evidence is missing.
     Gap(GapRecord),

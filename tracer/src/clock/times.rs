@@ -3,14 +3,16 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::BootNanos;
 
 /// A wall time; written as RFC 3339 in UTC, always with nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
 pub struct WallTime(
+    #[serde(with = "nanoseconds")]
     #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))] pub Timestamp,
 );
 
@@ -29,16 +31,25 @@ impl fmt::Display for WallTime {
     }
 }
 
-impl Serialize for WallTime {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+/// Always nine digits, which jiff's own form leaves out where they are zero.
+mod nanoseconds {
+    use jiff::Timestamp;
+    use serde::{Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{at:.9}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        crate::text::deserialize(deserializer)
     }
 }
 
 /// When a session's main process started and ended; what is unknown is `None`.
 ///
 /// Made by [`OffsetHistory::session_times`](super::OffsetHistory::session_times).
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SessionTimes {
     /// Wall time of the main exec.
@@ -46,7 +57,7 @@ pub struct SessionTimes {
     /// Wall time of the main end.
     pub finished_at: Option<WallTime>,
     /// End minus start by the boot clock, in nanoseconds; a string in JSON.
-    #[serde(serialize_with = "as_string")]
+    #[serde(with = "crate::text::option")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub duration_ns: Option<u64>,
     /// The same in seconds.
@@ -55,14 +66,6 @@ pub struct SessionTimes {
     pub started_boot_ns: Option<BootNanos>,
     /// Boot time of the main end.
     pub finished_boot_ns: Option<BootNanos>,
-}
-
-#[expect(clippy::ref_option, reason = "the signature that serialize_with asks for")]
-fn as_string<S: Serializer>(nanos: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-    match nanos {
-        Some(nanos) => serializer.collect_str(nanos),
-        None => serializer.serialize_none(),
-    }
 }
 
 #[cfg(test)]

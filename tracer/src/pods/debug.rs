@@ -4,6 +4,7 @@
 //! them is a label at best.
 
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use serde::{Deserialize, Serialize};
 
 use crate::record::{KindBy, SessionKind};
 
@@ -17,7 +18,7 @@ const DECLARED: &str = "debugtrail.dev/session";
 const DEBUGGER: &str = "debugger-";
 
 /// A pod made for debugging.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DebugPod {
     /// `node_debug` or `copy`.
     pub kind: SessionKind,

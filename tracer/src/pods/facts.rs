@@ -2,17 +2,18 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as api;
+use serde::{Deserialize, Serialize};
 
 use super::debug::{self, DebugPod};
 use crate::clock::WallTime;
 use crate::ids::{ContainerId, PodUid};
-use crate::record::ApiEvidence;
+use crate::record::{ApiEvidence, Synthetic};
 
 /// The annotation that carries a static pod's config hash, which is what its cgroup is called.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 
 /// A pod, as far as naming sessions needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodFacts {
     /// `metadata.uid`.
     pub uid: PodUid,
@@ -35,7 +36,7 @@ pub struct PodFacts {
 }
 
 /// An ordinary or init container of the spec.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerFacts {
     /// Its name.
     pub name: String,
@@ -44,7 +45,7 @@ pub struct ContainerFacts {
 }
 
 /// An ephemeral container of the spec.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EphemeralFacts {
     /// Its name.
     pub name: String,
@@ -55,7 +56,7 @@ pub struct EphemeralFacts {
 }
 
 /// What the kubelet says of one container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerStatus {
     /// The container's name.
     pub name: String,
@@ -70,7 +71,7 @@ pub struct ContainerStatus {
 }
 
 /// One state of a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContainerState {
     /// Not running (yet).
     Waiting {
@@ -89,7 +90,7 @@ pub enum ContainerState {
 }
 
 /// A container's end as the kubelet tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terminated {
     /// 128 + signal for a signal; 137, 128 and 255 may also be the kubelet's inventions (see `reason`).
     pub exit_code: i32,
@@ -175,11 +176,25 @@ impl Terminated {
         matches!(self.reason.as_deref(), Some("StartError" | "ContainerCannotRun"))
     }
 
+    /// What the kubelet or the runtime's shim wrote where they did not see the end; its exit code is nobody's.
+    ///
+    /// pkg/kubelet/kuberuntime and pkg/kubelet/status (137), containerd's CRI plugin (128, 255).
+    #[must_use]
+    pub fn synthetic(&self) -> Option<Synthetic> {
+        match (self.exit_code, self.reason.as_deref()?) {
+            (_, "ContainerStatusUnknown") => Some(Synthetic::ContainerStatusUnknown),
+            (_, "StartError" | "ContainerCannotRun") => Some(Synthetic::StartError),
+            (255, "Unknown") => Some(Synthetic::Unknown),
+            _ => None,
+        }
+    }
+
     /// This end as a record's evidence; `derived` is what the kernel's witness gives as `container_exit_code`.
     #[must_use]
     pub fn evidence(&self, derived: Option<u8>) -> ApiEvidence {
         ApiEvidence {
             exit_code: Some(self.exit_code),
+            synthetic: self.synthetic(),
             reason: self.reason.clone(),
             message: self.message.clone(),
             started_at: self.started_at.filter(|at| *at != Timestamp::UNIX_EPOCH).map(WallTime),

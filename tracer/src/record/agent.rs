@@ -1,13 +1,13 @@
 //! Records about debugtrail itself and the node's clock.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Head, RecordType};
 use crate::clock::{ClockState, ClockStep, WallTime};
 use crate::ids::{BootNanos, Pid};
 
 /// `agent_started` or `agent_stopped`: from when to when there was a witness.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AgentRecord {
     /// Schema, type and ids.
@@ -75,7 +75,7 @@ impl AgentRecord {
 }
 
 /// Why debugtrail stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
@@ -103,7 +103,7 @@ impl StopReason {
 }
 
 /// `clock_stepped`: the wall clock jumped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClockStepRecord {
     /// Schema, type and ids.
@@ -116,7 +116,7 @@ pub struct ClockStepRecord {
     /// The same moment by the clock after it.
     pub after_at: WallTime,
     /// After minus before, in nanoseconds; a string in JSON.
-    #[serde(serialize_with = "as_string")]
+    #[serde(with = "crate::text")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub step_ns: i64,
     /// The moment by the boot clock.
@@ -139,8 +139,4 @@ impl ClockStepRecord {
             clock,
         }
     }
-}
-
-fn as_string<S: serde::Serializer>(nanos: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(nanos)
 }

@@ -1,12 +1,12 @@
 //! What vouches for a session record, and whether the witnesses agree.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::WallTime;
 use crate::ids::Pid;
 
 /// Per record: what the kernel, the runtime and the API contributed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// What the kernel witnessed of the main process.
@@ -32,7 +32,7 @@ impl Evidence {
 }
 
 /// What the kernel witnessed of the main process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KernelEvidence {
@@ -47,7 +47,7 @@ pub enum KernelEvidence {
 }
 
 /// Who gave a session its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NamedBy {
@@ -58,7 +58,7 @@ pub enum NamedBy {
 }
 
 /// How a session's kind is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KindBy {
@@ -69,7 +69,7 @@ pub enum KindBy {
 }
 
 /// What the runtime says of the main process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RuntimeEvidence {
     /// The runtime's init pid of the container.
@@ -78,12 +78,27 @@ pub struct RuntimeEvidence {
     pub agrees: Option<bool>,
 }
 
+/// An exit code that no process gave: what stands in the API where its writers did not see the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Synthetic {
+    /// 137: the kubelet found the container gone.
+    ContainerStatusUnknown,
+    /// 128: the runtime could not start the main process.
+    StartError,
+    /// 255: the runtime found the container's shim gone.
+    Unknown,
+}
+
 /// What the API says of the end: the container's terminated (or waiting) state, as the kubelet wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApiEvidence {
     /// `state.terminated.exitCode`; 137 here may be a code, a signal or the kubelet's own invention.
     pub exit_code: Option<i32>,
+    /// Set where the exit code is an invention of the kubelet or the runtime, not a code of any process.
+    pub synthetic: Option<Synthetic>,
     /// `reason` of the state.
     pub reason: Option<String>,
     /// `message` of the state.

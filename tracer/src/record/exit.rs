@@ -1,6 +1,6 @@
 //! From the kernel's wait status to the fields of a record. Pure.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::signal;
 
@@ -39,7 +39,7 @@ impl WaitStatus {
 }
 
 /// How a session ended, for filters and counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExitClass {
@@ -64,7 +64,7 @@ pub enum ExitClass {
 }
 
 /// The exit fields of a record; all null (the default) in `session_started`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Exit {
     /// The code that the main process gave to exit; null where a signal ended it.

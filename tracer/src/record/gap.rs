@@ -1,13 +1,13 @@
 //! `gap`: where evidence is missing, said aloud.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Head, RecordType, SessionId};
 use crate::clock::{ClockState, WallTime};
 use crate::ids::{BootId, BootNanos};
 
 /// A stretch of time with missing evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GapRecord {
     /// Schema, type and ids.
@@ -59,7 +59,7 @@ impl GapRecord {
 }
 
 /// What made evidence go missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
@@ -73,6 +73,10 @@ pub enum GapReason {
     OutputFull,
     /// Containers ended of which neither runtime nor API said what they were: sessions may be among them.
     Undecided,
+    /// No debugtrail ran: sessions that began and ended meanwhile may be missing.
+    AgentAway,
+    /// The ledger could not be written, for instance because the disk was full: records are missing.
+    LedgerFull,
 }
 
 impl GapReason {
@@ -85,6 +89,8 @@ impl GapReason {
             Self::ProgramSkipped => "program skipped",
             Self::OutputFull => "output full",
             Self::Undecided => "undecided",
+            Self::AgentAway => "agent away",
+            Self::LedgerFull => "ledger full",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What every record starts with: schema, type, id, session id.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{BootId, ContainerId, PodUid};
 
@@ -10,7 +11,7 @@ use crate::ids::{BootId, ContainerId, PodUid};
 pub const SCHEMA: &str = "debugtrail.dev/record/v1";
 
 /// What a record is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RecordType {
@@ -18,6 +19,8 @@ pub enum RecordType {
     SessionStarted,
     /// A session's main process ended, or can no longer be witnessed.
     SessionEnded,
+    /// What became known of a session after its end was recorded: the API's word, or its name.
+    SessionReconciled,
     /// Evidence is missing.
     Gap,
     /// debugtrail began to witness.
@@ -35,6 +38,7 @@ impl RecordType {
         match self {
             Self::SessionStarted => "session_started",
             Self::SessionEnded => "session_ended",
+            Self::SessionReconciled => "session_reconciled",
             Self::Gap => "gap",
             Self::AgentStarted => "agent_started",
             Self::AgentStopped => "agent_stopped",
@@ -44,7 +48,7 @@ impl RecordType {
 }
 
 /// A session's name: its container's id, or `pod_uid/container_name` where no container ever was.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct SessionId(String);
@@ -76,10 +80,10 @@ impl fmt::Display for SessionId {
 }
 
 /// The first fields of every record. The id is derived, so that a replay gives the same one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Head {
-    schema: &'static str,
+    schema: Cow<'static, str>,
     #[serde(rename = "type")]
     record_type: RecordType,
     id: String,
@@ -91,14 +95,14 @@ impl Head {
     #[must_use]
     pub fn of_session(record_type: RecordType, session_id: SessionId) -> Self {
         let id = format!("{}:{session_id}", record_type.name());
-        Self { schema: SCHEMA, record_type, id, session_id: Some(session_id) }
+        Self { schema: Cow::Borrowed(SCHEMA), record_type, id, session_id: Some(session_id) }
     }
 
     /// Of a record about the node: `type:boot_id:sequence`. The caller never gives a sequence twice in a boot.
     #[must_use]
     pub fn of_node(record_type: RecordType, boot: &BootId, sequence: u64) -> Self {
         let id = format!("{}:{boot}:{sequence}", record_type.name());
-        Self { schema: SCHEMA, record_type, id, session_id: None }
+        Self { schema: Cow::Borrowed(SCHEMA), record_type, id, session_id: None }
     }
 
     /// What the record is about.
@@ -141,6 +145,7 @@ mod tests {
         for record_type in [
             RecordType::SessionStarted,
             RecordType::SessionEnded,
+            RecordType::SessionReconciled,
             RecordType::Gap,
             RecordType::AgentStarted,
             RecordType::AgentStopped,

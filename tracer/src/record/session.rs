@@ -1,13 +1,13 @@
-//! The records of one session: `session_started` and `session_ended`, all fields of the schema's table.
+//! The records of one session: `session_started`, `session_ended` and `session_reconciled`, all fields of the schema's table.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Evidence, Exit, Head, RecordType, SessionId};
 use crate::clock::{ClockState, SessionTimes, WallTime};
 use crate::ids::{Pid, PodUid};
 
 /// A session record. Both types carry all fields; in `session_started` the end's are null.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SessionRecord {
     /// Schema, type and ids.
@@ -52,6 +52,13 @@ impl SessionRecord {
         Self { exit, ..Self::new(head, evidence, clock) }
     }
 
+    /// The `session_reconciled` of this `session_ended`: all that it said, to which what is known by now is added.
+    #[must_use]
+    pub fn reconciled(self, clock: ClockState) -> Self {
+        let session_id = self.head.session_id().cloned().unwrap_or_default();
+        Self { head: Head::of_session(RecordType::SessionReconciled, session_id), clock, ..self }
+    }
+
     fn new(head: Head, evidence: Evidence, clock: ClockState) -> Self {
         Self {
             head,
@@ -70,7 +77,7 @@ impl SessionRecord {
 }
 
 /// Who a session was.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Identity {
     /// The pod's namespace.
@@ -96,7 +103,7 @@ pub struct Identity {
 }
 
 /// What kind of session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionKind {
@@ -111,7 +118,7 @@ pub enum SessionKind {
 }
 
 /// The process whose end ends the session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MainProcess {
     /// Pid in the initial pid namespace.
@@ -127,7 +134,7 @@ pub struct MainProcess {
 }
 
 /// What an exit code means by the team's convention.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExitMeaning {
     /// For instance `connection-pool-exhausted`.
@@ -137,7 +144,7 @@ pub struct ExitMeaning {
 }
 
 /// How bad an exit code is by the team's convention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -150,7 +157,7 @@ pub enum Severity {
 }
 
 /// The sender of the signal that matches the wait status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KilledBy {
     /// The sender's pid in the initial pid namespace; null for the kernel's own.
@@ -164,7 +171,7 @@ pub struct KilledBy {
 }
 
 /// Where the sender of a signal ran.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KillerPlace {
@@ -179,7 +186,7 @@ pub enum KillerPlace {
 }
 
 /// Why the kernel itself sent a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KernelKill {
@@ -194,7 +201,7 @@ pub enum KernelKill {
 }
 
 /// Who asked for the session, as the admission request says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RequestedBy {
     /// The user's name.
