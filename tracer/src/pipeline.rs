@@ -26,7 +26,7 @@ use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, event};
 use crate::pods::{PodEvent, PodIndex};
 use crate::record::{GapReason, StopReason};
 use crate::runtime::Bundles;
-use crate::session::{Action, Policy, Tracker, report};
+use crate::session::{Action, Policy, Reconciler, Tracker, report};
 use loss::LossWatch;
 
 /// Members' ends wake nobody; they are read this often.
@@ -40,6 +40,7 @@ pub struct Pipeline {
     bundles: Bundles,
     index: PodIndex,
     tracker: Tracker,
+    reconciler: Reconciler,
     recorder: Recorder,
     loss: LossWatch,
     reviewed: u64,
@@ -75,6 +76,7 @@ impl Pipeline {
             bundles: Bundles::new(),
             index: PodIndex::new(),
             tracker: Tracker::new(policy),
+            reconciler: Reconciler::default(),
             recorder,
             reviewed: 0,
         };
@@ -191,8 +193,17 @@ impl Pipeline {
             return Ok(());
         }
         self.reviewed = self.index.generation();
+        self.review()
+    }
+
+    /// Lets the index and time decide.
+    fn review(&mut self) -> Result<(), KernelError> {
         let actions = self.tracker.review(&self.index, boot_now());
-        self.act(actions)
+        self.act(actions)?;
+        for ended in self.reconciler.reconcile(&self.index, boot_now()) {
+            self.recorder.reconciled(ended);
+        }
+        Ok(())
     }
 
     /// Finds what the ring could not say, counts what was lost, and lets time decide.
@@ -206,8 +217,7 @@ impl Pipeline {
         }
         self.count_loss()?;
         self.recorder.tell_unwritten();
-        let actions = self.tracker.review(&self.index, boot_now());
-        self.act(actions)
+        self.review()
     }
 
     fn count_loss(&mut self) -> Result<(), KernelError> {
@@ -230,7 +240,9 @@ impl Pipeline {
                 }
                 Action::Ended(mut container) => {
                     container.lost_events += self.lost_since_counted()?;
-                    self.recorder.session(|context| report::ended(&container, context), &self.index);
+                    let record =
+                        self.recorder.session(|context| report::ended(&container, context), &self.index);
+                    self.reconciler.ended(record, boot_now());
                 }
                 Action::GaveUp(container) => self.recorder.undecided(1, [&*container], boot_now()),
             }

@@ -3,6 +3,7 @@
 
 mod container;
 mod naming;
+mod reconcile;
 pub mod report;
 #[cfg(test)]
 mod samples;
@@ -10,4 +11,5 @@ mod tracker;
 
 pub use container::Container;
 pub use naming::{Naming, Policy, UNRESOLVED_AFTER, Verdict, decide};
+pub use reconcile::Reconciler;
 pub use tracker::{Action, Tracker};

@@ -78,7 +78,7 @@ async fn witness(trace: Trace) -> anyhow::Result<()> {
     };
     let out = Stdout::start().context("can't start the thread that writes to stdout")?;
     let style = Style { format: trace.output, namespace: trace.namespace, convention };
-    let recorder = Recorder::new(node, style, out);
+    let recorder = Recorder::new(node, style, Box::new(out));
     let policy = Policy { all_containers: trace.all_containers };
     let pipeline = Pipeline::new(kernel, &hierarchy, policy, recorder)?;
 

@@ -13,7 +13,8 @@ use crate::ids::BootNanos;
 #[serde(transparent)]
 pub struct WallTime(
     #[serde(with = "nanoseconds")]
-    #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))] pub Timestamp,
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))]
+    pub Timestamp,
 );
 
 impl WallTime {

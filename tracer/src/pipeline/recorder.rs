@@ -14,7 +14,7 @@ use crate::record::{
     SessionRecord, StopReason, table,
 };
 use crate::session::{Container, report::Context};
-use crate::sinks::stdout::{Sent, Stdout};
+use crate::sinks::{Output, Sent};
 
 /// How long the end waits for room to say what was not written.
 const LAST_GAP: Duration = Duration::from_secs(2);
@@ -56,7 +56,7 @@ pub struct Recorder {
     style: Style,
     history: OffsetHistory,
     sequence: u64,
-    out: Stdout,
+    out: Box<dyn Output>,
     /// Records that the output had no room for: how many, and since when.
     unwritten: Option<(u64, BootNanos)>,
 }
@@ -64,7 +64,7 @@ pub struct Recorder {
 impl Recorder {
     /// A recorder that writes to `out`.
     #[must_use]
-    pub fn new(node: NodeFacts, style: Style, out: Stdout) -> Self {
+    pub fn new(node: NodeFacts, style: Style, out: Box<dyn Output>) -> Self {
         if style.format == Format::Table {
             out.send(table::header());
         }
@@ -97,12 +97,28 @@ impl Recorder {
         self.out.finish()
     }
 
-    pub(super) fn session(&mut self, make: impl FnOnce(Context<'_>) -> SessionRecord, index: &PodIndex) {
+    /// Writes a session's record, and gives it back.
+    pub(super) fn session(
+        &mut self,
+        make: impl FnOnce(Context<'_>) -> SessionRecord,
+        index: &PodIndex,
+    ) -> Box<SessionRecord> {
         let clock = self.clock();
         let node_name = self.node.node_name.as_deref();
         let convention = &self.style.convention;
         let record = make(Context { index, history: &self.history, clock: &clock, convention, node_name });
-        self.write(&Record::Session(Box::new(record)));
+        self.write_session(Box::new(record))
+    }
+
+    /// Writes what is known by now of an end that was recorded before.
+    pub(super) fn reconciled(&mut self, ended: SessionRecord) {
+        let clock = self.clock();
+        self.write_session(Box::new(ended.reconciled(clock)));
+    }
+
+    fn write_session(&mut self, record: Box<SessionRecord>) -> Box<SessionRecord> {
+        self.write(&Record::Session(record.clone()));
+        record
     }
 
     pub(super) fn clock_sampled(&mut self, sample: OffsetSample) {
@@ -166,7 +182,7 @@ impl Recorder {
     /// Says how many records were not written, once there is room to say so.
     pub(super) fn tell_unwritten(&mut self) {
         let Some((count, from)) = self.unwritten else { return };
-        let lost = Lost { reason: GapReason::OutputFull, count, from, to: boot_now() };
+        let lost = Lost { reason: self.out.full(), count, from, to: boot_now() };
         let record = self.gap_record(&lost, self.sequence + 1, []);
         let Some(line) = self.line(&Record::Gap(record)) else { return };
         if self.out.send(line) != Sent::Full {
@@ -177,7 +193,7 @@ impl Recorder {
 
     fn line(&self, record: &Record) -> Option<String> {
         match self.style.format {
-            Format::Table => Some(table::row(record)),
+            Format::Table => table::row(record),
             Format::Json => record
                 .to_json_line()
                 .inspect_err(|error| tracing::error!("a record can't be written as JSON: {error}"))

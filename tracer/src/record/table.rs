@@ -1,7 +1,8 @@
 //! Records as lines for people: a header, then one line of at most [`WIDTH`] columns a record. Pure.
 
 use super::{
-    AgentRecord, ClockStepRecord, Exit, ExitClass, GapRecord, Identity, Record, RecordType, SessionRecord,
+    AgentRecord, ApiEvidence, ClockStepRecord, Exit, ExitClass, GapRecord, Identity, Record, RecordType,
+    SessionRecord,
 };
 use crate::clock::WallTime;
 
@@ -20,14 +21,17 @@ pub fn header() -> String {
     line("TIME (UTC)", "WHAT", "NAMESPACE/POD/CONTAINER", "HOW", "LASTED")
 }
 
-/// The record's line.
+/// The record's line; `None` where it has nothing new for a person: the API agrees with what was told before.
 #[must_use]
-pub fn row(record: &Record) -> String {
+pub fn row(record: &Record) -> Option<String> {
     match record {
-        Record::Session(record) => session_row(record),
-        Record::Gap(record) => gap_row(record),
-        Record::Agent(record) => agent_row(record),
-        Record::ClockStep(record) => clock_row(record),
+        Record::Session(record) if record.head.record_type() == RecordType::SessionReconciled => {
+            reconciled_row(record)
+        }
+        Record::Session(record) => Some(session_row(record)),
+        Record::Gap(record) => Some(gap_row(record)),
+        Record::Agent(record) => Some(agent_row(record)),
+        Record::ClockStep(record) => Some(clock_row(record)),
     }
 }
 
@@ -53,6 +57,24 @@ fn session_row(record: &SessionRecord) -> String {
     };
     let lasted = record.times.duration_ns.map(duration).unwrap_or_default();
     line(&time(at), what, &who(&record.identity, record), &end_in_words(&record.exit), &lasted)
+}
+
+fn reconciled_row(record: &SessionRecord) -> Option<String> {
+    let who = who(&record.identity, record);
+    let (what, how) = match &record.evidence.api {
+        Some(api) if api.agrees == Some(true) => return None,
+        Some(api) => ("API says", api_in_words(api)),
+        None => ("named", end_in_words(&record.exit)),
+    };
+    Some(line(&time(record.times.finished_at), what, &who, &how, ""))
+}
+
+/// What the API says of an end: `255 (Unknown), made up`.
+fn api_in_words(api: &ApiEvidence) -> String {
+    let code = api.exit_code.map_or_else(|| "?".into(), |code| code.to_string());
+    let reason = api.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let made_up = if api.synthetic.is_some() { ", made up" } else { "" };
+    format!("{code}{reason}{made_up}")
 }
 
 fn gap_row(record: &GapRecord) -> String {

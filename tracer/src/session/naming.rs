@@ -115,9 +115,11 @@ fn find<'a>(question: Question<'a>, index: &'a PodIndex) -> Option<(&'a PodFacts
     Some((pod, name, NamedBy::Api))
 }
 
+/// Kind, how it is known, image, target.
 type Kind = (SessionKind, KindBy, Option<String>, Option<String>);
 
-fn kind_of(role: Option<Role>, policy: Policy) -> Option<Kind> {
+/// What kind of session a container of this role is; `None` where it is none.
+pub(super) fn kind_of(role: Option<Role>, policy: Policy) -> Option<Kind> {
     match role? {
         Role::Ephemeral { image, target } => Some((SessionKind::Ephemeral, KindBy::Declared, image, target)),
         Role::Ordinary { image, debug: Some(debug) } => Some((debug.kind, debug.by, image, None)),

@@ -13,6 +13,9 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::{Output, Sent};
+use crate::record::GapReason;
+
 /// Lines that may wait for a slow reader: some 6 MiB of records.
 const QUEUE: usize = 4096;
 
@@ -24,17 +27,6 @@ pub struct Stdout {
     lines: SyncSender<String>,
     closed: Arc<Notify>,
     writer: JoinHandle<io::Result<()>>,
-}
-
-/// What became of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It will be written.
-    Queued,
-    /// The queue is full: the line is lost, and the caller counts it.
-    Full,
-    /// The reader is gone.
-    Closed,
 }
 
 impl Stdout {
@@ -60,9 +52,10 @@ impl Stdout {
         })?;
         Ok(Self { lines, closed, writer })
     }
+}
 
-    /// Queues a line; never waits.
-    pub fn send(&self, line: String) -> Sent {
+impl Output for Stdout {
+    fn send(&self, line: String) -> Sent {
         match self.lines.try_send(line) {
             Ok(()) => Sent::Queued,
             Err(TrySendError::Full(_)) => Sent::Full,
@@ -70,18 +63,17 @@ impl Stdout {
         }
     }
 
-    /// Told once when nothing can be written any more: the reader is gone, or the disk is full.
-    #[must_use]
-    pub fn closed(&self) -> Arc<Notify> {
+    /// The reader is gone, or the disk is full.
+    fn closed(&self) -> Arc<Notify> {
         Arc::clone(&self.closed)
     }
 
-    /// Writes what is queued, for two seconds at most.
-    ///
-    /// # Errors
-    ///
-    /// What the last write said; a reader that went away is no error.
-    pub fn finish(self) -> io::Result<()> {
+    fn full(&self) -> GapReason {
+        GapReason::OutputFull
+    }
+
+    /// Waits for two seconds at most; a reader that went away is no error.
+    fn finish(self: Box<Self>) -> io::Result<()> {
         drop(self.lines);
         let deadline = Instant::now() + LAST_FLUSH;
         while !self.writer.is_finished() {
@@ -169,7 +161,7 @@ mod tests {
         for n in 0..100 {
             assert_eq!(stdout.send(format!("line {n}")), Sent::Queued);
         }
-        stdout.finish().unwrap();
+        Box::new(stdout).finish().unwrap();
         let expected: String = (0..100).map(|n| format!("line {n}\n")).collect();
         assert_eq!(String::from_utf8(out.0.lock().unwrap().clone()).unwrap(), expected);
     }
@@ -183,7 +175,7 @@ mod tests {
         let sent: Vec<Sent> = (0..QUEUE + 10).map(|_| stdout.send(line.clone())).collect();
         assert_eq!(sent.last(), Some(&Sent::Full));
         drop(release);
-        stdout.finish().unwrap();
+        Box::new(stdout).finish().unwrap();
     }
 
     #[tokio::test]
@@ -193,6 +185,6 @@ mod tests {
         stdout.send("line".into());
         closed.notified().await;
         assert_eq!(stdout.send("line".into()), Sent::Closed);
-        stdout.finish().unwrap();
+        Box::new(stdout).finish().unwrap();
     }
 }

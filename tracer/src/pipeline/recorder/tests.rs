@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::ids::BootId;
+use crate::sinks::stdout::Stdout;
 
 /// Takes nothing until its other end is dropped.
 struct Stalled(mpsc::Receiver<()>, Arc<Mutex<Vec<u8>>>);
@@ -26,7 +27,7 @@ fn recorder(out: Stdout) -> Recorder {
         kernel_release: "6.18.0".into(),
     };
     let style = Style { format: Format::Json, namespace: None, convention: Convention::default() };
-    Recorder::new(node, style, out)
+    Recorder::new(node, style, Box::new(out))
 }
 
 #[test]

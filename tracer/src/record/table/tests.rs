@@ -43,6 +43,10 @@ fn ended(status: i32, oom_victim: bool) -> Record {
     Record::Session(Box::new(record))
 }
 
+fn shown(record: &Record) -> String {
+    row(record).expect("something to show")
+}
+
 fn words(line: &str) -> Vec<&str> {
     line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect()
 }
@@ -51,18 +55,18 @@ fn words(line: &str) -> Vec<&str> {
 fn a_session_from_start_to_end() {
     let record = SessionRecord::started(session_id(), evidence(), clock());
     let record = SessionRecord { identity: named("web"), times: times(0, None), ..record };
-    let started = row(&Record::Session(Box::new(record)));
+    let started = shown(&Record::Session(Box::new(record)));
     assert_eq!(words(&header()), ["TIME (UTC)", "WHAT", "NAMESPACE/POD/CONTAINER", "HOW", "LASTED"]);
     assert_eq!(words(&started), ["15:26:54.123Z", "started", "default/web/dbg"]);
     assert_eq!(
-        words(&row(&ended(42 << 8, false))),
+        words(&shown(&ended(42 << 8, false))),
         ["15:27:04.127Z", "ended", "default/web/dbg", "exit 42", "10.003s"]
     );
 }
 
 #[test]
 fn columns_stand_below_their_names() {
-    let (header, row) = (header(), row(&ended(9, false)));
+    let (header, row) = (header(), shown(&ended(9, false)));
     assert_eq!(header.find("NAMESPACE"), row.find("default/web/dbg"));
     assert_eq!(header.find("HOW"), row.find("signal 9"));
     assert_eq!((header.len(), row.len()), (WIDTH, WIDTH));
@@ -86,7 +90,7 @@ fn ends_in_words() {
 fn long_names_lose_their_middle() {
     let record = SessionRecord::started(session_id(), evidence(), clock());
     let identity = named("a-deployment-with-a-very-long-name-indeed-6c5d8f7b9c-x2k4q");
-    let line = row(&Record::Session(Box::new(SessionRecord { identity, ..record })));
+    let line = shown(&Record::Session(Box::new(SessionRecord { identity, ..record })));
     assert_eq!(words(&line), ["?", "started", "default/a-deployment-w…ed-6c5d8f7b9c-x2k4q/dbg"]);
     assert!(line.chars().count() <= WIDTH);
 }
@@ -94,14 +98,14 @@ fn long_names_lose_their_middle() {
 #[test]
 fn a_session_without_a_name_goes_by_its_id() {
     let record = SessionRecord::started(session_id(), evidence(), clock());
-    let line = row(&Record::Session(Box::new(record)));
+    let line = shown(&Record::Session(Box::new(record)));
     assert_eq!(words(&line)[2], "a24ec411d2fbb5a3c5dbd4…b8a79685746352413021fff");
 }
 
 #[test]
 fn a_name_cannot_move_the_cursor() {
     let record = SessionRecord::started(session_id(), evidence(), clock());
-    let line = row(&Record::Session(Box::new(SessionRecord { identity: named("\x1b[2Jweb"), ..record })));
+    let line = shown(&Record::Session(Box::new(SessionRecord { identity: named("\x1b[2Jweb"), ..record })));
     assert!(!line.contains('\x1b'));
 }
 
@@ -116,12 +120,12 @@ fn gaps_agents_and_clock_steps() {
     let at = wall(1_795_447_614_123_456_789);
     let started = AgentRecord::started(agent.clone(), 0, BootNanos(1), at, clock());
     assert_eq!(
-        words(&row(&Record::Agent(started))),
+        words(&shown(&Record::Agent(started))),
         ["15:26:54.123Z", "agent started", "node node1", "debugtrail 0.1.0"]
     );
     let stopped = AgentRecord::stopped(agent, StopReason::Interrupted, 1, BootNanos(2), at, clock());
     assert_eq!(
-        words(&row(&Record::Agent(stopped))),
+        words(&shown(&Record::Agent(stopped))),
         ["15:26:54.123Z", "agent stopped", "node node1", "interrupted"]
     );
     let gap = GapRecord {
@@ -133,13 +137,13 @@ fn gaps_agents_and_clock_steps() {
         ..GapRecord::new(GapReason::RingFull, 2, clock())
     };
     assert_eq!(
-        words(&row(&Record::Gap(gap))),
+        words(&shown(&Record::Gap(gap))),
         ["15:26:54.123Z", "gap", "1 session may lack evidence", "ring full, 12 lost", "1ms"]
     );
     let step = ClockStep { boot: BootNanos(5), before: at, after: wall(0), step_ns: -3_600_000_000_000 };
     let step = ClockStepRecord::new(&step, Some("node1".into()), 3, clock());
     assert_eq!(
-        words(&row(&Record::ClockStep(step))),
+        words(&shown(&Record::ClockStep(step))),
         ["00:00:00.000Z", "clock stepped", "node node1", "back by 1h00m"]
     );
 }
@@ -154,4 +158,25 @@ fn durations_keep_to_their_column() {
     assert_eq!(shown(7_260_000_000_000), "2h01m");
     assert_eq!(shown(90_000_000_000_000), "1d01h");
     assert!(shown(u64::MAX).len() <= LASTED);
+}
+
+#[test]
+fn the_apis_word_is_shown_only_where_it_adds_something() {
+    let reconciled = |api: ApiEvidence| {
+        let Record::Session(ended) = ended(49 << 8, false) else { panic!("a session's record") };
+        let evidence = Evidence { api: Some(api), ..evidence() };
+        row(&Record::Session(Box::new(SessionRecord { evidence, ..*ended }.reconciled(clock()))))
+    };
+    let api = |exit_code, agrees| ApiEvidence {
+        exit_code: Some(exit_code),
+        agrees: Some(agrees),
+        reason: Some("Unknown".into()),
+        synthetic: (!agrees).then_some(crate::record::Synthetic::Unknown),
+        ..ApiEvidence::default()
+    };
+    assert_eq!(reconciled(api(49, true)), None);
+    assert_eq!(
+        words(&reconciled(api(255, false)).unwrap()),
+        ["15:27:04.127Z", "API says", "default/web/dbg", "255 (Unknown), made up"]
+    );
 }

@@ -1,0 +1,122 @@
+//! What became known of a session after its end was recorded: the API's word, or its name. Pure.
+//!
+//! A record is never rewritten; what comes later is a `session_reconciled` of its own, one a session.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::naming::{Policy, kind_of};
+use crate::ids::{BootNanos, ContainerId, PodRef};
+use crate::pods::{ContainerStatus, PodFacts, PodIndex, index::role_in};
+use crate::record::{KindBy, NamedBy, SessionId, SessionKind, SessionRecord};
+
+/// How long an end waits for the API's word. A kubelet that was away tells late, one that is gone never.
+pub const WAITS: Duration = Duration::from_secs(3600);
+
+/// How long a name that came late waits for the API's word on the end, so that both come in one record.
+pub const NAME_WAITS: Duration = Duration::from_secs(10);
+
+/// How many ends wait at most; the oldest is given up for a newer one.
+pub const KEPT: usize = 1024;
+
+/// Ends that the API has yet to confirm.
+#[derive(Debug, Default)]
+pub struct Reconciler {
+    pending: BTreeMap<SessionId, Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    record: Box<SessionRecord>,
+    container: ContainerId,
+    since: BootNanos,
+    /// When a name came that its record lacks.
+    named: Option<BootNanos>,
+}
+
+impl Reconciler {
+    /// Takes in a `session_ended`; one that lacks nothing is not kept.
+    pub fn ended(&mut self, record: Box<SessionRecord>, now: BootNanos) {
+        let complete = record.evidence.api.is_some() && record.identity.session_kind.is_some();
+        let session = record.head.session_id().cloned();
+        let Some(session) = session.filter(|_| !complete) else { return };
+        // A session without a container has no status that could tell.
+        let Some(container) = ContainerId::parse(session.as_str()) else { return };
+        if self.pending.len() >= KEPT {
+            self.give_up_oldest();
+        }
+        self.pending.insert(session, Pending { record, container, since: now, named: None });
+    }
+
+    /// The `session_ended` records to which something can be added now, with what can. Each is given once.
+    pub fn reconcile(&mut self, index: &PodIndex, now: BootNanos) -> Vec<SessionRecord> {
+        let mut done = Vec::new();
+        self.pending.retain(|_, pending| {
+            if pending.learn(index, now) {
+                done.push((*pending.record).clone());
+                return false;
+            }
+            now.since(pending.since) < WAITS
+        });
+        done
+    }
+
+    /// How many ends wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.pending.len()
+    }
+
+    fn give_up_oldest(&mut self) {
+        let oldest = self.pending.iter().min_by_key(|(_, pending)| pending.since);
+        if let Some(session) = oldest.map(|(session, _)| session.clone()) {
+            self.pending.remove(&session);
+        }
+    }
+}
+
+impl Pending {
+    /// Adds what the index knows; whether that is all that is waited for.
+    fn learn(&mut self, index: &PodIndex, now: BootNanos) -> bool {
+        if self.record.identity.session_kind.is_none() && self.name(index) {
+            self.named = Some(now);
+        }
+        if self.record.evidence.api.is_none() {
+            let derived = self.record.exit.container_exit_code;
+            let end = self.status(index).and_then(|status| status.end_of(&self.container));
+            self.record.evidence.api = end.map(|end| end.evidence(derived));
+        }
+        let named_long_ago = self.named.is_some_and(|named| now.since(named) >= NAME_WAITS);
+        self.record.identity.session_kind.is_some() && self.record.evidence.api.is_some() || named_long_ago
+    }
+
+    /// Whether the API now names the container by its id.
+    fn name(&mut self, index: &PodIndex) -> bool {
+        let Some((pod, name)) = index.by_container_id(&self.container) else { return false };
+        let Some((kind, kind_by, image, target)) = late_kind(pod, name) else { return false };
+        let identity = &mut self.record.identity;
+        identity.namespace = Some(pod.namespace.clone());
+        identity.pod_name = Some(pod.name.clone());
+        identity.pod_uid = Some(pod.uid.clone());
+        identity.container_name = Some(name.to_owned());
+        identity.image = image;
+        identity.target_container = target;
+        identity.session_kind = Some(kind);
+        self.record.evidence.named_by.get_or_insert(NamedBy::Api);
+        self.record.evidence.kind_by = Some(kind_by);
+        true
+    }
+
+    fn status<'a>(&self, index: &'a PodIndex) -> Option<&'a ContainerStatus> {
+        let identity = &self.record.identity;
+        index.status(&PodRef::from(identity.pod_uid.as_ref()?), identity.container_name.as_deref()?)
+    }
+}
+
+/// What an unresolved container turns out to be; also an ordinary one, since its end is recorded already.
+fn late_kind(pod: &PodFacts, name: &str) -> Option<(SessionKind, KindBy, Option<String>, Option<String>)> {
+    kind_of(role_in(pod, name), Policy { all_containers: true })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+use super::super::samples::{id, pod, pod_ref, seconds, synced};
+use super::*;
+use crate::clock::ClockState;
+use crate::ids::{BootId, PodUid};
+use crate::pods::{ContainerState, PodEvent, Terminated};
+use crate::record::{Evidence, Exit, Identity, KernelEvidence, Synthetic, WaitStatus};
+
+fn clock() -> ClockState {
+    ClockState { boot_id: BootId::new("b0"), synchronized: Some(true), max_error_us: None }
+}
+
+/// The end of `dbg`, exit 49, of which the API has said nothing yet.
+fn ended() -> SessionRecord {
+    let evidence = Evidence { named_by: Some(NamedBy::Runtime), ..Evidence::of_kernel(KernelEvidence::Full) };
+    SessionRecord {
+        identity: Identity {
+            namespace: Some("default".into()),
+            pod_name: Some("web".into()),
+            pod_uid: Some(PodUid::new(pod_ref().as_str())),
+            container_name: Some("dbg".into()),
+            session_kind: Some(SessionKind::Ephemeral),
+            ..Identity::default()
+        },
+        ..SessionRecord::ended(
+            SessionId::of_container(&id()),
+            Exit::witnessed(WaitStatus(49 << 8), false),
+            evidence,
+            clock(),
+        )
+    }
+}
+
+fn unresolved() -> SessionRecord {
+    let identity = Identity { pod_uid: ended().identity.pod_uid, ..Identity::default() };
+    SessionRecord { identity, evidence: Evidence::of_kernel(KernelEvidence::Full), ..ended() }
+}
+
+/// The pod once the kubelet has told the container's id and, where `end` says so, its end.
+fn told(end: Option<(i32, &str)>) -> PodFacts {
+    let terminated = |(exit_code, reason): (i32, &str)| {
+        ContainerState::Terminated(Terminated {
+            exit_code,
+            signal: None,
+            reason: Some(reason.into()),
+            message: None,
+            started_at: None,
+            finished_at: None,
+            container_id: Some(id().url("containerd")),
+        })
+    };
+    let status = ContainerStatus {
+        name: "dbg".into(),
+        container_id: Some(id().url("containerd")),
+        image_id: None,
+        state: end.map(terminated),
+        last_state: None,
+    };
+    PodFacts { statuses: vec![status], ..pod() }
+}
+
+fn reconciler(record: SessionRecord) -> Reconciler {
+    let mut reconciler = Reconciler::default();
+    reconciler.ended(Box::new(record), seconds(20));
+    reconciler
+}
+
+#[test]
+fn the_apis_word_is_added_once() {
+    let mut reconciler = reconciler(ended());
+    let mut index = synced([pod()]);
+    assert_eq!(reconciler.reconcile(&index, seconds(21)), []);
+    index.observe(PodEvent::Applied(Box::new(told(Some((49, "Error"))))), seconds(22));
+    let given = reconciler.reconcile(&index, seconds(22));
+    let api = given[0].evidence.api.clone().unwrap();
+    assert_eq!((api.exit_code, api.agrees, api.synthetic), (Some(49), Some(true), None));
+    assert_eq!((given.len(), &given[0].exit), (1, &ended().exit));
+    assert_eq!((reconciler.reconcile(&index, seconds(23)), reconciler.waiting()), (Vec::new(), 0));
+}
+
+#[test]
+fn an_invented_code_does_not_agree_and_is_named() {
+    let given = reconciler(ended()).reconcile(&synced([told(Some((255, "Unknown")))]), seconds(21));
+    let api = given[0].evidence.api.clone().unwrap();
+    assert_eq!(
+        (api.exit_code, api.agrees, api.synthetic),
+        (Some(255), Some(false), Some(Synthetic::Unknown))
+    );
+}
+
+#[test]
+fn a_name_that_comes_late_waits_for_the_end_and_then_comes_alone() {
+    let mut reconciler = reconciler(unresolved());
+    assert_eq!(reconciler.reconcile(&synced([pod()]), seconds(21)), []);
+    let index = synced([told(None)]);
+    assert_eq!(reconciler.reconcile(&index, seconds(30)), []);
+    assert_eq!(reconciler.reconcile(&index, seconds(39)), []);
+    let given = reconciler.reconcile(&index, seconds(40));
+    assert_eq!(given[0].identity.container_name.as_deref(), Some("dbg"));
+    assert_eq!(given[0].identity.session_kind, Some(SessionKind::Ephemeral));
+    assert_eq!((given[0].evidence.named_by, given[0].evidence.api.clone()), (Some(NamedBy::Api), None));
+    assert_eq!(reconciler.waiting(), 0);
+}
+
+#[test]
+fn name_and_end_come_in_one_record() {
+    let given = reconciler(unresolved()).reconcile(&synced([told(Some((49, "Error")))]), seconds(21));
+    assert_eq!(given.len(), 1);
+    assert_eq!(given[0].evidence.api.as_ref().and_then(|api| api.agrees), Some(true));
+    assert_eq!(given[0].identity.target_container.as_deref(), Some("app"));
+}
+
+#[test]
+fn another_containers_end_says_nothing() {
+    let mut other = told(Some((1, "Error")));
+    for status in &mut other.statuses {
+        let another = "containerd://".to_owned() + &"0".repeat(64);
+        status.container_id = Some(another.clone());
+        if let Some(ContainerState::Terminated(end)) = &mut status.state {
+            end.container_id = Some(another);
+        }
+    }
+    assert_eq!(reconciler(ended()).reconcile(&synced([other]), seconds(21)), []);
+}
+
+#[test]
+fn what_lacks_nothing_is_not_kept_and_what_waits_too_long_is_given_up() {
+    let mut complete = ended();
+    complete.evidence.api = Some(crate::record::ApiEvidence::default());
+    assert_eq!(reconciler(complete).waiting(), 0);
+    let mut reconciler = reconciler(ended());
+    reconciler.reconcile(&synced([pod()]), seconds(20 + 3599));
+    assert_eq!(reconciler.waiting(), 1);
+    reconciler.reconcile(&synced([pod()]), seconds(20 + 3600));
+    assert_eq!(reconciler.waiting(), 0);
+}
+
+#[test]
+fn only_so_many_wait() {
+    let mut reconciler = Reconciler::default();
+    for n in 0..=KEPT as u64 {
+        let session = ContainerId::parse(&format!("{n:064x}")).unwrap();
+        let record = SessionRecord::ended(
+            SessionId::of_container(&session),
+            Exit::unknown(),
+            Evidence::of_kernel(KernelEvidence::None),
+            clock(),
+        );
+        reconciler.ended(Box::new(record), seconds(n));
+    }
+    assert_eq!(reconciler.waiting(), KEPT);
+}
