@@ -37,7 +37,6 @@ mod nanoseconds {
     use jiff::Timestamp;
     use serde::{Deserializer, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
     pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{at:.9}"))
     }
