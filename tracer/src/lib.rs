@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod ids;
 pub mod kernel;
+pub mod ledger;
 pub mod pipeline;
 pub mod pods;
 pub mod record;

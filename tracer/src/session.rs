@@ -6,7 +6,7 @@ mod naming;
 mod reconcile;
 pub mod report;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod tracker;
 
 pub use container::Container;

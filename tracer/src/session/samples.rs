@@ -32,7 +32,7 @@ pub(super) fn seconds(seconds: u64) -> BootNanos {
 }
 
 /// Pod `web` with the container `app`, the init container `init` and the ephemeral container `dbg`.
-pub(super) fn pod() -> PodFacts {
+pub(crate) fn pod() -> PodFacts {
     PodFacts {
         uid: PodUid::new(UID),
         config_hash: None,

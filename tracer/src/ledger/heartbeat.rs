@@ -1,0 +1,62 @@
+//! When an agent was last alive, on disk: the time without a witness is a gap with an interval.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::WallTime;
+use crate::ids::{BootId, BootNanos};
+
+/// One sign of life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The boot.
+    pub boot_id: BootId,
+    /// When, by the boot clock.
+    pub boot_ns: BootNanos,
+    /// When, by the wall clock.
+    pub at: WallTime,
+}
+
+impl Heartbeat {
+    /// The last sign of life kept at `path`; `None` where there is none, or a power loss left none that can be read.
+    #[must_use]
+    pub fn read(path: &Path) -> Option<Self> {
+        serde_json::from_str(std::fs::read_to_string(path).ok()?.trim()).ok()
+    }
+
+    /// Keeps it in a file that is open for writing. One write in place each second, which a full disk does not fail.
+    pub(super) fn write(&self, file: &File) -> io::Result<()> {
+        let mut text = serde_json::to_string(self)?;
+        text.push_str(&" ".repeat(256_usize.saturating_sub(text.len() + 1)));
+        text.push('\n');
+        file.write_all_at(text.as_bytes(), 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_one_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("heartbeat.json");
+        assert_eq!(Heartbeat::read(&path), None);
+        let file = File::create(&path).unwrap();
+        let beat = |second: u64| Heartbeat {
+            boot_id: BootId::new("b0"),
+            boot_ns: BootNanos(second * 1_000_000_000),
+            at: WallTime::from_unix_nanos(1_795_447_614_000_000_000),
+        };
+        for second in [1, 10, 9] {
+            beat(second).write(&file).unwrap();
+        }
+        assert_eq!(Heartbeat::read(&path), Some(beat(9)));
+        std::fs::write(&path, "{\"boot_id\":").unwrap();
+        assert_eq!(Heartbeat::read(&path), None);
+    }
+}

@@ -1,0 +1,347 @@
+//! The ledger at work: one thread makes records durable, another one hands them to stdout. Neither is ever waited for
+//! by the thread that drains the kernel's ring.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::lock::Lock;
+use super::segments::{list, path_of};
+use super::{
+    Cursor, Follower, Heartbeat, History, LedgerError, Limits, Position, Segments, Snapshot, snapshot,
+};
+use crate::ids::BootId;
+use crate::record::GapReason;
+use crate::sinks::{Output, Sent};
+
+/// Jobs that may wait for a slow disk: some 6 MiB of records.
+const QUEUE: usize = 4096;
+/// Lines that are made durable together.
+const BATCH: usize = 256;
+/// Between two tries on a full disk.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long the end waits for the disk, and for a reader that has stopped reading.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
+/// A ledger that was opened: what it has told, and what is needed to go on.
+#[derive(Debug)]
+pub struct Opened {
+    /// What it has told so far.
+    pub history: History,
+    /// When an agent was last alive.
+    pub heartbeat: Option<Heartbeat>,
+    /// What it knew then.
+    pub snapshot: Snapshot,
+    folder: PathBuf,
+    segments: Segments,
+    cursor: Cursor,
+    lock: Lock,
+}
+
+/// Takes lines and makes them durable; see [`Output`].
+pub struct Ledger {
+    keeper: Keeper,
+    never: Arc<Notify>,
+    shared: Arc<Shared>,
+    writer: JoinHandle<()>,
+    stdout: JoinHandle<()>,
+    _lock: Lock,
+}
+
+/// Keeps what the agent needs after a restart.
+#[derive(Clone, Debug)]
+pub struct Keeper(SyncSender<Job>);
+
+/// How a ledger is doing, for metrics and health.
+#[derive(Debug, Default)]
+pub struct Health {
+    /// Records that are durable, counted from the ledger's first.
+    pub records: AtomicU64,
+    /// Records that stdout has got.
+    pub on_stdout: AtomicU64,
+    /// Records that had to be removed before stdout got them.
+    pub removed: AtomicU64,
+    /// Tries to write that failed.
+    pub failures: AtomicU64,
+    /// Whether the last try failed.
+    pub failing: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Job {
+    Line(String),
+    Beat(Heartbeat),
+    Snapshot(Vec<u8>),
+    Finish,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    health: Arc<Health>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    end: Position,
+    /// No record will follow.
+    finished: bool,
+    /// The writer shall give up what a full disk does not take.
+    abandoned: bool,
+}
+
+impl Ledger {
+    /// Opens the ledger in `folder`, which is made where it is missing, and reads what it has told.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder can't be used, or another agent has it.
+    pub fn open(folder: &Path, limits: Limits, boot: BootId) -> Result<Opened, LedgerError> {
+        let records = folder.join("records");
+        std::fs::create_dir_all(&records).map_err(LedgerError::unusable(folder))?;
+        let lock = Lock::take(folder)?;
+        let segments = Segments::open(&records, limits)?;
+        let history = read_history(&records, boot).map_err(LedgerError::unusable(&records))?;
+        if history.unreadable > 0 {
+            tracing::warn!("{} lines in {} are no records", history.unreadable, records.display());
+        }
+        Ok(Opened {
+            history,
+            heartbeat: Heartbeat::read(&folder.join("heartbeat.json")),
+            snapshot: Snapshot::read(&folder.join("state.json")),
+            cursor: Cursor::open(&folder.join("stdout.cursor"))?,
+            folder: folder.to_owned(),
+            segments,
+            lock,
+        })
+    }
+
+    /// What keeps things for the next start.
+    #[must_use]
+    pub fn keeper(&self) -> Keeper {
+        self.keeper.clone()
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.shared.health)
+    }
+}
+
+impl Opened {
+    /// Starts writing; `stdout` gets every record after it is durable, from where an earlier agent left off.
+    ///
+    /// # Errors
+    ///
+    /// Where the heartbeat's file can't be opened, or no thread can be started.
+    pub fn start(self, stdout: impl Write + Send + 'static) -> Result<Ledger, LedgerError> {
+        let unusable = || LedgerError::unusable(&self.folder);
+        let path = self.folder.join("heartbeat.json");
+        let heartbeat = File::options().write(true).create(true).truncate(false).open(&path);
+        let files = Files {
+            heartbeat: heartbeat.map_err(LedgerError::unusable(&path))?,
+            snapshot: self.folder.join("state.json"),
+        };
+        let shared = Arc::new(Shared::default());
+        shared.commit(self.segments.end());
+        let (sender, jobs) = sync_channel(QUEUE);
+        let mut segments = self.segments;
+        let of_writer = Arc::clone(&shared);
+        let writer = std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || write(&jobs, &mut segments, &files, &of_writer))
+            .map_err(unusable())?;
+        let mut follower = Follower::new(self.folder.join("records"), self.cursor);
+        let of_stdout = Arc::clone(&shared);
+        let stdout = std::thread::Builder::new()
+            .name("stdout".into())
+            .spawn(move || follow(&mut follower, stdout, &of_stdout))
+            .map_err(unusable())?;
+        let (keeper, never) = (Keeper(sender), Arc::new(Notify::new()));
+        Ok(Ledger { keeper, never, shared, writer, stdout, _lock: self.lock })
+    }
+}
+
+impl Keeper {
+    /// Keeps a sign of life. A queue that is full keeps none: the gap is then told longer than it was.
+    pub fn beat(&self, heartbeat: Heartbeat) {
+        let _full = self.0.try_send(Job::Beat(heartbeat));
+    }
+
+    /// Keeps what is known now; whether it will be.
+    #[must_use]
+    pub fn keep(&self, snapshot: &Snapshot) -> bool {
+        match snapshot.to_bytes() {
+            Ok(bytes) => self.0.try_send(Job::Snapshot(bytes)).is_ok(),
+            Err(error) => {
+                tracing::error!("the state can't be kept: {error}");
+                false
+            }
+        }
+    }
+}
+
+impl Output for Ledger {
+    fn send(&self, line: String) -> Sent {
+        match self.keeper.0.try_send(Job::Line(line)) {
+            Ok(()) => Sent::Queued,
+            Err(TrySendError::Full(_)) => Sent::Full,
+            Err(TrySendError::Disconnected(_)) => Sent::Closed,
+        }
+    }
+
+    /// Never: without a reader of stdout the ledger goes on.
+    fn closed(&self) -> Arc<Notify> {
+        Arc::clone(&self.never)
+    }
+
+    fn full(&self) -> GapReason {
+        GapReason::LedgerFull
+    }
+
+    /// Two seconds at most for the disk, and as long for stdout, whose cursor stays where it stops.
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        let deadline = Instant::now() + LAST_WRITES;
+        while let Err(TrySendError::Full(_)) = self.keeper.0.try_send(Job::Finish) {
+            if Instant::now() > deadline {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let written = ended(&self.writer, deadline);
+        self.shared.update(|state| (state.finished, state.abandoned) = (true, true));
+        ended(&self.stdout, Instant::now() + LAST_WRITES);
+        if written {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::StorageFull, "the last records are not in the ledger: no room"))
+    }
+}
+
+fn ended(thread: &JoinHandle<()>, deadline: Instant) -> bool {
+    while !thread.is_finished() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    thread.is_finished()
+}
+
+impl Shared {
+    fn update(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    fn commit(&self, end: Position) {
+        self.health.records.store(end.record, Ordering::Relaxed);
+        self.update(|state| state.end = end);
+    }
+
+    /// Waits for records after `record`, or for the end; where the records end, and whether none will follow.
+    fn wait_beyond(&self, record: u64) -> (Position, bool) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing_new = |state: &mut State| state.end.record <= record && !state.finished;
+        let state = self.changed.wait_while(state, nothing_new).unwrap_or_else(PoisonError::into_inner);
+        (state.end, state.finished)
+    }
+
+    /// Waits before the next try; whether there shall be none.
+    fn pause(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(state, RETRY, |state| !state.abandoned);
+        waited.unwrap_or_else(PoisonError::into_inner).0.abandoned
+    }
+}
+
+/// What is kept beside the records.
+struct Files {
+    heartbeat: File,
+    snapshot: PathBuf,
+}
+
+/// The writer's life: until it is told to finish, or to give up.
+fn write(jobs: &Receiver<Job>, segments: &mut Segments, files: &Files, shared: &Shared) {
+    let mut finish = false;
+    while !finish {
+        let Ok(first) = jobs.recv() else { return };
+        let mut lines = Vec::new();
+        let more = std::iter::from_fn(|| jobs.try_recv().ok()).take(BATCH);
+        for job in std::iter::once(first).chain(more) {
+            match job {
+                Job::Line(line) => lines.push(line),
+                Job::Beat(heartbeat) => report(heartbeat.write(&files.heartbeat), "the heartbeat"),
+                Job::Snapshot(bytes) => report(snapshot::replace(&files.snapshot, &bytes), "the state"),
+                Job::Finish => finish = true,
+            }
+        }
+        if !lines.is_empty() && !append(segments, &lines, shared) {
+            return;
+        }
+    }
+}
+
+/// A restart knows less, no record is lost.
+fn report(result: io::Result<()>, what: &str) {
+    if let Err(error) = result {
+        tracing::debug!("{what} can't be kept: {error}");
+    }
+}
+
+/// Tries until the lines are durable; false where it was told to give up. Each change of fortune is logged once.
+fn append(segments: &mut Segments, lines: &[String], shared: &Shared) -> bool {
+    while let Err(error) = segments.append(lines) {
+        shared.health.failures.fetch_add(1, Ordering::Relaxed);
+        if !shared.health.failing.swap(true, Ordering::Relaxed) {
+            tracing::error!("the ledger can't be written ({error}); records wait in memory: make room");
+        }
+        if shared.pause() {
+            return false;
+        }
+    }
+    if shared.health.failing.swap(false, Ordering::Relaxed) {
+        tracing::info!("the ledger can be written again; what waited is in it");
+    }
+    shared.commit(segments.end());
+    true
+}
+
+/// stdout's life: until no record follows, or nobody reads it any more.
+fn follow(follower: &mut Follower, mut out: impl Write, shared: &Shared) {
+    loop {
+        let (end, finished) = shared.wait_beyond(follower.position().record);
+        let result = follower.read_to(end, |line| writeln!(out, "{line}").and_then(|()| out.flush()));
+        shared.health.on_stdout.store(follower.position().record, Ordering::Relaxed);
+        match result {
+            Ok(removed) => {
+                shared.health.removed.fetch_add(removed, Ordering::Relaxed);
+            }
+            Err(error) => {
+                tracing::warn!("stdout gets no more records ({error}); the ledger goes on");
+                return;
+            }
+        }
+        if finished && follower.position().record >= end.record {
+            return;
+        }
+    }
+}
+
+fn read_history(records: &Path, boot: BootId) -> io::Result<History> {
+    let mut history = History::new(boot);
+    for segment in list(records)? {
+        let text = std::fs::read(path_of(records, segment))?;
+        String::from_utf8_lossy(&text).lines().for_each(|line| history.read(line));
+    }
+    Ok(history)
+}
+
+#[cfg(test)]
+mod tests;
