@@ -1,6 +1,7 @@
 //! From what kernel, runtime and API say of cgroups to what is reported of sessions. Pure: values and the
 //! time in, [`Action`]s out.
 
+mod away;
 mod container;
 mod naming;
 mod reconcile;
@@ -9,7 +10,8 @@ pub mod report;
 pub(crate) mod samples;
 mod tracker;
 
+pub use away::{Away, UnseenEnd};
 pub use container::Container;
 pub use naming::{Naming, Policy, UNRESOLVED_AFTER, Verdict, decide};
 pub use reconcile::Reconciler;
-pub use tracker::{Action, Tracker};
+pub use tracker::{Action, Remembered, Tracker};

@@ -159,6 +159,11 @@ impl PodIndex {
         self.generation
     }
 
+    /// Every pod that is known, also those deleted a while ago.
+    pub fn pods(&self) -> impl Iterator<Item = &PodFacts> {
+        self.pods.values().map(|entry| &entry.facts)
+    }
+
     /// The pod that a cgroup's path calls so.
     #[must_use]
     pub fn pod(&self, pod: &PodRef) -> Option<&PodFacts> {

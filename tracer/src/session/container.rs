@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::naming::{Naming, Question, Verdict};
+use super::tracker::Remembered;
 use crate::ids::{BootNanos, CgroupId, ContainerId, PodRef};
 use crate::kernel::{EndSeen, MainSeen, Observation};
+use crate::record::SessionRecord;
 use crate::runtime::RuntimeFacts;
 
 /// One container, from its first cgroup to its last.
@@ -20,6 +22,8 @@ pub struct Container {
     pub runtime: Option<RuntimeFacts>,
     /// What it is.
     pub verdict: Verdict,
+    /// Its `session_started`, where an earlier debugtrail witnessed what this one only found running.
+    pub remembered: Option<Box<SessionRecord>>,
     /// Path of the main process's executable, read while it was alive.
     pub exe: Option<String>,
     /// Members that ended, as far as the ring told.
@@ -60,6 +64,7 @@ impl Container {
             first_seen,
             runtime: None,
             verdict: Verdict::Undecided,
+            remembered: None,
             exe: None,
             members_ended: 0,
             lost_events: 0,
@@ -68,6 +73,12 @@ impl Container {
             released: false,
             cgroups: BTreeMap::new(),
         }
+    }
+
+    /// Takes in what an earlier debugtrail knew of it.
+    pub(super) fn remember(&mut self, remembered: Remembered) {
+        self.reported_start = remembered.told;
+        self.remembered = Some(Box::new(remembered.started));
     }
 
     /// Takes in what the kernel says of one of its cgroups; whether that is news.
@@ -148,6 +159,13 @@ impl Container {
     #[must_use]
     pub fn main(&self) -> Option<&MainSeen> {
         self.main_and_end().map(|(main, _)| main)
+    }
+
+    /// When the main process was executed: as this debugtrail saw it or, of one found running, an earlier one.
+    #[must_use]
+    pub fn execed(&self) -> Option<BootNanos> {
+        let remembered = || self.remembered.as_ref().and_then(|started| started.times.started_boot_ns);
+        self.main()?.execed.or_else(remembered)
     }
 
     fn main_and_end(&self) -> Option<(&MainSeen, Option<EndSeen>)> {

@@ -3,6 +3,7 @@
 use super::container::{Container, Ended};
 use super::naming::Naming;
 use crate::clock::{ClockState, OffsetHistory, SessionTimes};
+use crate::ids::BootNanos;
 use crate::kernel::{EndSeen, MainSeen};
 use crate::pods::{ContainerStatus, PodIndex};
 use crate::record::{
@@ -28,7 +29,7 @@ pub struct Context<'a> {
 /// The record of a session's start.
 #[must_use]
 pub fn started(container: &Container, context: Context<'_>) -> SessionRecord {
-    let execed = container.main().and_then(|main| main.execed);
+    let execed = container.execed();
     let evidence = Evidence { kernel: KernelEvidence::Full, ..evidence(container) };
     let session = SessionId::of_container(&container.id);
     SessionRecord {
@@ -43,7 +44,7 @@ pub fn started(container: &Container, context: Context<'_>) -> SessionRecord {
 #[must_use]
 pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
     let (exit, kernel, times) = match container.ended() {
-        Some(Ended::Witnessed(main, end)) => witnessed(main, end, context.history),
+        Some(Ended::Witnessed(_, end)) => witnessed(container.execed(), end, context.history),
         // Where events were lost, its start may be among them.
         Some(Ended::NeverStarted) if container.lost_events > 0 => {
             (Exit::unknown(), KernelEvidence::None, SessionTimes::default())
@@ -63,15 +64,19 @@ pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
     }
 }
 
-fn witnessed(main: &MainSeen, end: EndSeen, history: &OffsetHistory) -> (Exit, KernelEvidence, SessionTimes) {
-    let kernel = match main.execed {
+fn witnessed(
+    execed: Option<BootNanos>,
+    end: EndSeen,
+    history: &OffsetHistory,
+) -> (Exit, KernelEvidence, SessionTimes) {
+    let kernel = match execed {
         Some(_) => KernelEvidence::Full,
         None => KernelEvidence::ExitOnly,
     };
     // One found running whose end was first heard when it was freed had ended before the programs were there, and
     // waited for its parent: how it ended is known, when is not.
-    let at = (main.execed.is_some() || !end.late).then_some(end.at);
-    (Exit::witnessed(end.status, end.oom_victim), kernel, history.session_times(main.execed, at))
+    let at = (execed.is_some() || !end.late).then_some(end.at);
+    (Exit::witnessed(end.status, end.oom_victim), kernel, history.session_times(execed, at))
 }
 
 fn identity(container: &Container, context: Context<'_>) -> Identity {
@@ -121,7 +126,7 @@ fn main_process(container: &Container, main: &MainSeen) -> MainProcess {
         pid: main.pid,
         pid_in_container: main.pid_in_container,
         comm: Some(main.comm.clone()),
-        exe: container.exe.clone(),
+        exe: container.exe.clone().or_else(|| container.remembered.as_ref()?.main.as_ref()?.exe.clone()),
         argv: None,
     }
 }

@@ -9,6 +9,7 @@ use crate::ids::{BootNanos, CgroupId, ContainerId};
 use crate::kernel::Observation;
 use crate::kernel::event::MemberEnded;
 use crate::pods::PodIndex;
+use crate::record::SessionRecord;
 use crate::runtime::RuntimeFacts;
 
 /// What the tracker wants done, in this order.
@@ -41,6 +42,16 @@ pub struct Tracker {
     policy: Policy,
     containers: BTreeMap<ContainerId, Container>,
     by_cgroup: HashMap<CgroupId, ContainerId>,
+    remembered: HashMap<ContainerId, Remembered>,
+}
+
+/// What an earlier debugtrail knew of a session that was live when it ended.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// Its `session_started`, or what that would have said.
+    pub started: SessionRecord,
+    /// Whether it was told.
+    pub told: bool,
 }
 
 impl Tracker {
@@ -48,6 +59,27 @@ impl Tracker {
     #[must_use]
     pub fn new(policy: Policy) -> Self {
         Self { policy, ..Self::default() }
+    }
+
+    /// Takes in what is remembered of sessions, before any cgroup of theirs.
+    pub fn remember(&mut self, sessions: impl IntoIterator<Item = Remembered>) {
+        for remembered in sessions {
+            let id = remembered.started.head.session_id().and_then(|id| ContainerId::parse(id.as_str()));
+            if let Some(id) = id {
+                self.remembered.insert(id, remembered);
+            }
+        }
+    }
+
+    /// What is remembered of sessions that did not turn out to be live; forgotten now.
+    pub fn take_remembered(&mut self) -> Vec<Remembered> {
+        self.remembered.drain().map(|(_, remembered)| remembered).collect()
+    }
+
+    /// Whether the kernel's witness has this container.
+    #[must_use]
+    pub fn follows(&self, id: &ContainerId) -> bool {
+        self.containers.contains_key(id)
     }
 
     /// The container that the runtime should be asked about before this is taken in; `None` where nothing can
@@ -80,6 +112,9 @@ impl Tracker {
             .containers
             .entry(container_id.clone())
             .or_insert_with(|| Container::new(container_id.clone(), pod.clone(), now));
+        if let Some(remembered) = self.remembered.remove(container_id) {
+            container.remember(remembered);
+        }
         let news = container.observe(seen, *inner) || runtime.is_some();
         container.runtime = runtime.or(container.runtime.take());
         container.exe = container.exe.take().or(exe);
@@ -217,7 +252,7 @@ impl Tracker {
 fn reports(container: &mut Container) -> Vec<Action> {
     let mut reports = Vec::new();
     // The start of one found running was not seen, so there is none to tell.
-    let started = container.main().is_some_and(|main| main.execed.is_some());
+    let started = container.execed().is_some();
     if started && !container.reported_start {
         container.reported_start = true;
         reports.push(Action::Started(Box::new(container.clone())));

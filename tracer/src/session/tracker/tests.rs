@@ -255,3 +255,46 @@ proptest! {
         prop_assert_eq!(tracker.cgroups().count(), 0);
     }
 }
+
+/// The session as an agent that is gone now saw it begin, at second 11.
+fn remembered(told: bool) -> Remembered {
+    use crate::clock::{ClockState, SessionTimes};
+    use crate::ids::BootId;
+    use crate::record::{Evidence, KernelEvidence, SessionId};
+    let clock = ClockState { boot_id: BootId::new("b0"), synchronized: None, max_error_us: None };
+    let evidence = Evidence::of_kernel(KernelEvidence::Full);
+    let started = SessionRecord {
+        times: SessionTimes { started_boot_ns: Some(seconds(11)), ..SessionTimes::default() },
+        ..SessionRecord::started(SessionId::of_container(&id()), evidence, clock)
+    };
+    Remembered { started, told }
+}
+
+fn found_running(seen: Observation) -> Observation {
+    let main = seen.main.map(|main| crate::kernel::MainSeen { execed: None, ..main });
+    Observation { found_running: true, main, ..seen }
+}
+
+#[test]
+fn the_start_of_one_found_running_is_remembered_and_told_once() {
+    let index = synced([pod()]);
+    for (told, expected) in
+        [(true, vec![Said::Track(77, 77)]), (false, vec![Said::Track(77, 77), Said::Started])]
+    {
+        let mut tracker = Tracker::default();
+        tracker.remember([remembered(told)]);
+        assert_eq!(tell(&mut tracker, found_running(running()), runtime("dbg"), &index), expected);
+        assert!(tracker.take_remembered().is_empty() && tracker.follows(&id()));
+        let actions = tracker.observe(found_running(ended()), &place(), None, None, &index, seconds(21));
+        let [Action::Ended(container)] = actions.as_slice() else { panic!("{actions:?}") };
+        assert_eq!(container.execed(), Some(seconds(11)));
+    }
+}
+
+#[test]
+fn what_is_remembered_and_not_found_is_given_back() {
+    let mut tracker = Tracker::default();
+    tracker.remember([remembered(true)]);
+    assert_eq!(tracker.take_remembered().len(), 1);
+    assert!(!tracker.follows(&id()));
+}
