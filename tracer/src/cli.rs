@@ -3,8 +3,10 @@
 //! Exit codes: 0 the work was done, or was ended by SIGINT, SIGTERM or the reader of the output; 1 something
 //! failed, and one line on stderr says what to do; 2 the command line is wrong.
 
+mod agent;
 mod log;
 mod trace;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,11 @@ enum Command {
     /// Needs root, or the capabilities CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, and read
     /// access to the API's pods. Loads programs into the kernel and leaves none behind.
     Trace(trace::Trace),
+    /// Watch this node for good: records durable in a ledger, then on stdout; health and metrics over HTTP
+    ///
+    /// What the DaemonSet runs. After a restart it goes on where it was: what happened meanwhile is told from the API,
+    /// once, and the time without a witness is a gap. Needs what `trace` needs, and its ledger's folder.
+    Agent(agent::Agent),
 }
 
 /// Does what the command line says.
@@ -40,6 +47,7 @@ pub fn run(cli: Cli) -> ExitCode {
     log::start();
     let result = match cli.command {
         Command::Trace(trace) => trace::run(trace),
+        Command::Agent(agent) => agent::run(agent),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

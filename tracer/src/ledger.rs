@@ -27,7 +27,7 @@ pub use heartbeat::Heartbeat;
 pub use history::History;
 pub use segments::{Limits, Segments};
 pub use snapshot::Snapshot;
-pub use writer::{Health, Keeper, Ledger, Opened};
+pub use writer::{Health, Keeper, Ledger, Opened, Writing};
 
 /// Why a ledger can't be used.
 #[derive(Debug, Error)]

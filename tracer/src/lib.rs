@@ -10,6 +10,7 @@ pub mod pipeline;
 pub mod pods;
 pub mod record;
 pub mod runtime;
+pub mod serve;
 pub mod session;
 pub mod sinks;
 mod text;

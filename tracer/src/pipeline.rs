@@ -5,6 +5,8 @@
 
 mod executable;
 mod loss;
+mod memory;
+mod past;
 mod recorder;
 mod running;
 
@@ -17,6 +19,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+pub use memory::Memory;
 pub use recorder::{Format, NodeFacts, Recorder, Style};
 
 use crate::cgroup::{Hierarchy, Place};
@@ -24,10 +27,11 @@ use crate::clock::{ClockWatch, boot_now};
 use crate::ids::{BootNanos, CgroupId};
 use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, event};
 use crate::pods::{PodEvent, PodIndex};
-use crate::record::{GapReason, StopReason};
+use crate::record::{GapReason, SessionRecord, StopReason};
 use crate::runtime::Bundles;
-use crate::session::{Action, Policy, Reconciler, Tracker, report};
+use crate::session::{Action, Away, Policy, Reconciler, Tracker, report};
 use loss::LossWatch;
+pub use past::Agent;
 
 /// Members' ends wake nobody; they are read this often.
 const DRAIN: Duration = Duration::from_millis(100);
@@ -42,6 +46,8 @@ pub struct Pipeline {
     tracker: Tracker,
     reconciler: Reconciler,
     recorder: Recorder,
+    away: Away,
+    agent: Option<Agent>,
     loss: LossWatch,
     reviewed: u64,
 }
@@ -59,7 +65,7 @@ pub struct Inputs {
 }
 
 impl Pipeline {
-    /// A pipeline over a loaded witness. Takes in what already runs in `hierarchy`.
+    /// A pipeline over a loaded witness. Takes in what already runs in `hierarchy`, and what is remembered of it.
     ///
     /// # Errors
     ///
@@ -69,6 +75,7 @@ impl Pipeline {
         hierarchy: &Hierarchy,
         policy: Policy,
         recorder: Recorder,
+        memory: Memory,
     ) -> Result<Self, KernelError> {
         let mut pipeline = Self {
             loss: LossWatch::new(&kernel)?,
@@ -78,8 +85,11 @@ impl Pipeline {
             tracker: Tracker::new(policy),
             reconciler: Reconciler::default(),
             recorder,
+            away: Away::default(),
+            agent: None,
             reviewed: 0,
         };
+        let past = pipeline.remember(memory);
         let running = running::containers(hierarchy, &mut pipeline.bundles);
         pipeline.kernel.take_in(&running, boot_now())?;
         pipeline.take_in_begun(&running)?;
@@ -92,7 +102,14 @@ impl Pipeline {
             pipeline.act(actions)?;
         }
         pipeline.recorder.agent_started();
+        pipeline.tell_past(past, policy);
         Ok(pipeline)
+    }
+
+    /// Keeps what a restart needs, says how it goes, and counts.
+    #[must_use]
+    pub fn as_agent(self, agent: Agent) -> Self {
+        Self { agent: Some(agent), ..self }
     }
 
     /// Takes in anew what began to run between the look at it and its taking in, so that nobody saw it begin.
@@ -203,6 +220,7 @@ impl Pipeline {
         for ended in self.reconciler.reconcile(&self.index, boot_now()) {
             self.recorder.reconciled(ended);
         }
+        self.tell_unseen_ends();
         Ok(())
     }
 
@@ -217,7 +235,9 @@ impl Pipeline {
         }
         self.count_loss()?;
         self.recorder.tell_unwritten();
-        self.review()
+        self.review()?;
+        self.keep();
+        Ok(())
     }
 
     fn count_loss(&mut self) -> Result<(), KernelError> {
@@ -242,12 +262,20 @@ impl Pipeline {
                     container.lost_events += self.lost_since_counted()?;
                     let record =
                         self.recorder.session(|context| report::ended(&container, context), &self.index);
-                    self.reconciler.ended(record, boot_now());
+                    self.ended(record);
                 }
                 Action::GaveUp(container) => self.recorder.undecided(1, [&*container], boot_now()),
             }
         }
         Ok(())
+    }
+
+    /// What follows from an end that was told.
+    fn ended(&mut self, record: Box<SessionRecord>) {
+        if let Some(session) = record.head.session_id() {
+            self.away.told(session);
+        }
+        self.reconciler.ended(record, boot_now());
     }
 
     /// What the next count will find: an end that is told now must not miss it.

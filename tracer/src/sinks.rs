@@ -1,5 +1,6 @@
 //! Where records go.
 
+pub mod metrics;
 pub mod stdout;
 
 use std::io;

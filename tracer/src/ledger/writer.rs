@@ -39,6 +39,13 @@ pub struct Opened {
     pub heartbeat: Option<Heartbeat>,
     /// What it knew then.
     pub snapshot: Snapshot,
+    /// What goes on writing.
+    pub writing: Writing,
+}
+
+/// A ledger that was opened and is not written to yet.
+#[derive(Debug)]
+pub struct Writing {
     folder: PathBuf,
     segments: Segments,
     cursor: Cursor,
@@ -113,14 +120,12 @@ impl Ledger {
         if history.unreadable > 0 {
             tracing::warn!("{} lines in {} are no records", history.unreadable, records.display());
         }
+        let cursor = Cursor::open(&folder.join("stdout.cursor"))?;
         Ok(Opened {
             history,
             heartbeat: Heartbeat::read(&folder.join("heartbeat.json")),
             snapshot: Snapshot::read(&folder.join("state.json")),
-            cursor: Cursor::open(&folder.join("stdout.cursor"))?,
-            folder: folder.to_owned(),
-            segments,
-            lock,
+            writing: Writing { folder: folder.to_owned(), segments, cursor, lock },
         })
     }
 
@@ -137,7 +142,7 @@ impl Ledger {
     }
 }
 
-impl Opened {
+impl Writing {
     /// Starts writing; `stdout` gets every record after it is durable, from where an earlier agent left off.
     ///
     /// # Errors

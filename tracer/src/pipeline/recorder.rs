@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::Lost;
-use crate::clock::{self, ClockState, OffsetHistory, OffsetSample, boot_now};
+use crate::clock::{self, ClockState, OffsetHistory, OffsetSample, WallTime, boot_now};
 use crate::ids::{BootId, BootNanos, Pid};
+use crate::ledger::Heartbeat;
 use crate::pods::PodIndex;
 use crate::record::{
     AgentIdentity, AgentRecord, ClockStepRecord, Convention, GapReason, GapRecord, Record, SessionId,
     SessionRecord, StopReason, table,
 };
-use crate::session::{Container, report::Context};
+use crate::session::{Container, UnseenEnd, report::Context};
+use crate::sinks::metrics::Metrics;
 use crate::sinks::{Output, Sent};
 
 /// How long the end waits for room to say what was not written.
@@ -57,6 +59,7 @@ pub struct Recorder {
     history: OffsetHistory,
     sequence: u64,
     out: Box<dyn Output>,
+    metrics: Option<Arc<Metrics>>,
     /// Records that the output had no room for: how many, and since when.
     unwritten: Option<(u64, BootNanos)>,
 }
@@ -69,7 +72,28 @@ impl Recorder {
             out.send(table::header());
         }
         let history = OffsetHistory::new(clock::sample());
-        Self { node, style, history, sequence: 0, out, unwritten: None }
+        Self { node, style, history, sequence: 0, out, metrics: None, unwritten: None }
+    }
+
+    /// Counts every record in `metrics` as well.
+    #[must_use]
+    pub fn counting(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics: Some(metrics), ..self }
+    }
+
+    /// Goes on behind the last sequence number that an earlier run of this boot gave.
+    pub(super) fn go_on_after(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+
+    /// This boot.
+    pub(super) fn boot_id(&self) -> &BootId {
+        &self.node.boot_id
+    }
+
+    /// The wall time of a moment.
+    pub(super) fn wall_at(&self, at: BootNanos) -> WallTime {
+        self.history.wall_at(at)
     }
 
     /// Told when nothing can be written any more.
@@ -103,11 +127,43 @@ impl Recorder {
         make: impl FnOnce(Context<'_>) -> SessionRecord,
         index: &PodIndex,
     ) -> Box<SessionRecord> {
+        let record = self.describe(make, index);
+        self.write_session(Box::new(record))
+    }
+
+    /// Makes a session's record without writing it.
+    pub(super) fn describe(
+        &self,
+        make: impl FnOnce(Context<'_>) -> SessionRecord,
+        index: &PodIndex,
+    ) -> SessionRecord {
         let clock = self.clock();
         let node_name = self.node.node_name.as_deref();
         let convention = &self.style.convention;
-        let record = make(Context { index, history: &self.history, clock: &clock, convention, node_name });
+        make(Context { index, history: &self.history, clock: &clock, convention, node_name })
+    }
+
+    /// Writes the record of an end that nobody witnessed.
+    pub(super) fn unseen(&mut self, end: UnseenEnd) -> Box<SessionRecord> {
+        let record = end.record(self.clock(), self.node.node_name.as_deref());
         self.write_session(Box::new(record))
+    }
+
+    /// Says that there was no witness from the last sign of life on, where there is one.
+    pub(super) fn was_away(&mut self, since: Option<&Heartbeat>, sessions: Vec<SessionId>, now: BootNanos) {
+        let in_this_boot = since.filter(|since| since.boot_id == self.node.boot_id);
+        let from_boot_ns = in_this_boot.map(|since| since.boot_ns);
+        let (sequence, clock) = (self.next(), self.clock());
+        let record = GapRecord {
+            node_name: self.node.node_name.clone(),
+            from_at: since.map(|since| since.at),
+            to_at: Some(self.history.wall_at(now)),
+            from_boot_ns,
+            to_boot_ns: Some(now),
+            sessions,
+            ..GapRecord::new(GapReason::AgentAway, sequence, clock)
+        };
+        self.write(&Record::Gap(record));
     }
 
     /// Writes what is known by now of an end that was recorded before.
@@ -166,6 +222,9 @@ impl Recorder {
     }
 
     fn write(&mut self, record: &Record) {
+        if let Some(metrics) = &self.metrics {
+            metrics.recorded(record);
+        }
         let elsewhere = |wanted: &String| record.namespace().is_some_and(|of| of != wanted);
         if self.style.namespace.as_ref().is_some_and(elsewhere) {
             return;
@@ -183,9 +242,12 @@ impl Recorder {
     pub(super) fn tell_unwritten(&mut self) {
         let Some((count, from)) = self.unwritten else { return };
         let lost = Lost { reason: self.out.full(), count, from, to: boot_now() };
-        let record = self.gap_record(&lost, self.sequence + 1, []);
-        let Some(line) = self.line(&Record::Gap(record)) else { return };
+        let record = Record::Gap(self.gap_record(&lost, self.sequence + 1, []));
+        let Some(line) = self.line(&record) else { return };
         if self.out.send(line) != Sent::Full {
+            if let Some(metrics) = &self.metrics {
+                metrics.recorded(&record);
+            }
             self.sequence += 1;
             self.unwritten = None;
         }

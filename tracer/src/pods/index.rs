@@ -159,6 +159,13 @@ impl PodIndex {
         self.generation
     }
 
+    /// Takes in pods as they were when they were last known. That makes no index synced: what it lacks may be.
+    pub fn restore(&mut self, pods: impl IntoIterator<Item = PodFacts>) {
+        for facts in pods {
+            self.apply(facts);
+        }
+    }
+
     /// Every pod that is known, also those deleted a while ago.
     pub fn pods(&self) -> impl Iterator<Item = &PodFacts> {
         self.pods.values().map(|entry| &entry.facts)

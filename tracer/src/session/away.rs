@@ -98,10 +98,12 @@ impl Away {
         }
         let synced = *self.synced.get_or_insert(now);
         let mut ends = self.gone_ends(index, now.since(synced) >= SILENT);
-        if now.since(synced) < LOOKED_FOR {
-            ends.extend(self.found_ends(interval, index, is_followed));
-        }
         self.told.extend(ends.iter().map(|end| end.session.clone()));
+        if now.since(synced) < LOOKED_FOR {
+            let found = self.found_ends(interval, index, is_followed);
+            self.told.extend(found.iter().map(|end| end.session.clone()));
+            ends.extend(found);
+        }
         ends
     }
 

@@ -167,6 +167,12 @@ impl Tracker {
         sessions.filter(|container| !container.reported_end)
     }
 
+    /// How many containers wait to be decided.
+    #[must_use]
+    pub fn undecided(&self) -> usize {
+        self.containers.values().filter(|container| container.verdict == Verdict::Undecided).count()
+    }
+
     /// Containers whose end was seen but of which nobody has said what they are.
     pub fn undecided_ends(&self) -> impl Iterator<Item = &Container> {
         let undecided = self.containers.values().filter(|container| container.verdict == Verdict::Undecided);

@@ -59,7 +59,7 @@ fn records_are_durable_and_then_on_stdout_each_once_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     for range in [0..100, 100..150] {
         let reader = Reader::default();
-        let ledger = open(folder.path()).start(reader.clone()).unwrap();
+        let ledger = open(folder.path()).writing.start(reader.clone()).unwrap();
         say(&ledger, range.clone());
         Box::new(ledger).finish().unwrap();
         assert_eq!(reader.text(), lines(range.clone()));
@@ -71,14 +71,14 @@ fn records_are_durable_and_then_on_stdout_each_once_over_a_restart() {
 fn a_reader_that_stalls_or_goes_costs_the_ledger_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (release, gone) = mpsc::channel();
-    let ledger = open(folder.path()).start(Gone(gone)).unwrap();
+    let ledger = open(folder.path()).writing.start(Gone(gone)).unwrap();
     say(&ledger, 0..100);
     drop(release);
     Box::new(ledger).finish().unwrap();
     assert_eq!(durable(folder.path()), lines(0..100));
     // What it did not get, the next one does.
     let reader = Reader::default();
-    Box::new(open(folder.path()).start(reader.clone()).unwrap()).finish().unwrap();
+    Box::new(open(folder.path()).writing.start(reader.clone()).unwrap()).finish().unwrap();
     assert_eq!(reader.text(), lines(0..100));
 }
 
@@ -87,7 +87,7 @@ fn what_is_kept_is_there_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path());
     assert_eq!((opened.heartbeat.clone(), opened.snapshot.clone()), (None, Snapshot::default()));
-    let ledger = opened.start(io::sink()).unwrap();
+    let ledger = opened.writing.start(io::sink()).unwrap();
     let beat = Heartbeat {
         boot_id: BootId::new("b0"),
         boot_ns: crate::ids::BootNanos(7),

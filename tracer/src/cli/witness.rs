@@ -1,0 +1,125 @@
+//! What `trace` and `agent` have in common: a witness on this node, from its options to its end.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::cgroup::Hierarchy;
+use crate::clock::{self, ClockWatch};
+use crate::ids::BootId;
+use crate::kernel::{Kernel, LoadOptions};
+use crate::pipeline::{Agent, Inputs, Memory, NodeFacts, Pipeline, Recorder};
+use crate::pods::{connect, watch};
+use crate::record::{Convention, StopReason};
+use crate::session::Policy;
+
+/// Changes of pods that may wait to be taken in; past it the watch waits, and the API keeps them.
+const POD_EVENTS: usize = 256;
+
+/// Options of every witness.
+#[derive(Debug, Args)]
+pub struct Witness {
+    /// Record ordinary and init containers as well
+    #[arg(long)]
+    all_containers: bool,
+    /// Kubeconfig of the node's cluster [default: $KUBECONFIG, else the service account, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Name of this node in the cluster [default: the node whose boot id is this machine's]
+    #[arg(long, env = "NODE_NAME")]
+    node: Option<String>,
+    /// What your exit codes mean: lines of `CODE NAME [info|warning|error]`
+    #[arg(long, value_name = "FILE")]
+    exit_codes: Option<PathBuf>,
+}
+
+/// Where a witness's records go, and what it knows from before.
+pub(super) struct Keeping {
+    pub(super) recorder: Recorder,
+    pub(super) memory: Memory,
+    pub(super) agent: Option<Agent>,
+}
+
+impl Witness {
+    /// Witnesses until a signal or the output's end; `keeping` is asked where records go once the node's name is known.
+    pub(super) fn run(
+        self,
+        keeping: impl FnOnce(NodeFacts, Convention) -> anyhow::Result<Keeping>,
+    ) -> anyhow::Result<()> {
+        runtime()?.block_on(self.witness(keeping))
+    }
+
+    async fn witness(
+        self,
+        keeping: impl FnOnce(NodeFacts, Convention) -> anyhow::Result<Keeping>,
+    ) -> anyhow::Result<()> {
+        // First, so that an early signal is not the default's sudden death.
+        let mut stop = std::pin::pin!(stop_signal()?);
+        let convention = self.exit_codes.as_deref().map(read_convention).transpose()?.unwrap_or_default();
+        let boot_id = clock::boot_id()?;
+        // An API server that does not answer must not hold up the end.
+        let (client, node_name) = tokio::select! {
+            found = self.reach_api(&boot_id) => found?,
+            _ = &mut stop => return Ok(()),
+        };
+        let hierarchy = Hierarchy::find()?;
+        let (mut kernel, ring) = Kernel::load(LoadOptions::default())?;
+        let logger = kernel.logger();
+
+        let node = NodeFacts {
+            node_name: Some(node_name.clone()),
+            boot_id,
+            kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
+        };
+        let Keeping { recorder, memory, agent } = keeping(node, convention)?;
+        let policy = Policy { all_containers: self.all_containers };
+        let mut pipeline = Pipeline::new(kernel, &hierarchy, policy, recorder, memory)?;
+        if let Some(agent) = agent {
+            pipeline = pipeline.as_agent(agent);
+        }
+
+        let (sender, pods) = mpsc::channel(POD_EVENTS);
+        // On a thread of its own: a bundle is gone some 50 ms after its session, and a long list of pods takes longer to
+        // parse. It ends with the channel.
+        let runtime = runtime()?;
+        std::thread::Builder::new()
+            .name("pods".into())
+            .spawn(move || runtime.block_on(watch::run(client, &node_name, sender)))
+            .context("can't start the thread that watches pods")?;
+        let clock = ClockWatch::new().context("can't watch the clock")?;
+        pipeline.run(Inputs { ring, logger, pods, clock }, stop).await.map(|_| ())
+    }
+
+    async fn reach_api(&self, boot_id: &BootId) -> Result<(kube::Client, String), connect::ConnectError> {
+        let client = connect::client(self.kubeconfig.as_deref()).await?;
+        let node_name = connect::node_name(&client, self.node.as_deref(), boot_id).await?;
+        Ok((client, node_name))
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().context("can't start the asynchronous runtime")
+}
+
+fn read_convention(path: &Path) -> anyhow::Result<Convention> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("can't read the exit codes in {}; check --exit-codes", path.display()))?;
+    Convention::parse(&text).with_context(|| format!("{} is no exit-code convention", path.display()))
+}
+
+/// Resolves at SIGINT or SIGTERM.
+fn stop_signal() -> anyhow::Result<impl Future<Output = StopReason>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => StopReason::Interrupted,
+            _ = terminate.recv() => StopReason::Terminated,
+        }
+    })
+}

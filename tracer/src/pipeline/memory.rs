@@ -1,0 +1,100 @@
+//! What the agent knows from before it started: its ledger's history, and the state kept beside it. Pure.
+
+use std::collections::HashSet;
+
+use crate::ids::BootId;
+use crate::ledger::{Heartbeat, History, Snapshot};
+use crate::pods::PodFacts;
+use crate::record::{SessionId, SessionRecord};
+use crate::session::Remembered;
+
+/// Empty for `trace`, which keeps nothing, and for the first agent on a node.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Pods as last known; the API may be away.
+    pub(super) pods: Vec<PodFacts>,
+    /// Sessions that were live in this boot.
+    pub(super) live: Vec<Remembered>,
+    /// Sessions that were live in an earlier boot: no process of theirs can be.
+    pub(super) cut_off: Vec<SessionRecord>,
+    /// Ends of which the API has not said its word.
+    pub(super) unreconciled: Vec<SessionRecord>,
+    /// Ends that were told.
+    pub(super) told: HashSet<SessionId>,
+    /// The last sequence number given in this boot.
+    pub(super) sequence: u64,
+    /// The last sign of life.
+    pub(super) last_alive: Option<Heartbeat>,
+}
+
+impl Memory {
+    /// Of a ledger and what was kept beside it, in this boot.
+    #[must_use]
+    pub fn of(history: History, heartbeat: Option<Heartbeat>, snapshot: Snapshot, boot: &BootId) -> Self {
+        let mut memory = Self {
+            pods: snapshot.pods,
+            sequence: history.sequence,
+            last_alive: heartbeat,
+            unreconciled: history.unreconciled.into_values().collect(),
+            ..Self::default()
+        };
+        // The ledger knows more of a session than the state: it is durable first.
+        let untold = snapshot.live.into_iter().filter(|record| {
+            let session = record.head.session_id();
+            session.is_some_and(|id| !history.open.contains_key(id) && !history.ended.contains(id))
+        });
+        let untold: Vec<_> = untold.map(|started| Remembered { started, told: false }).collect();
+        let told = history.open.into_values().map(|started| Remembered { started, told: true });
+        for remembered in told.chain(untold) {
+            if remembered.started.clock.boot_id == *boot {
+                memory.live.push(remembered);
+            } else {
+                memory.cut_off.push(remembered.started);
+            }
+        }
+        memory.told = history.ended;
+        memory
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ClockState;
+    use crate::ids::ContainerId;
+    use crate::record::{Evidence, Exit, KernelEvidence, Record};
+
+    fn session(n: u8) -> SessionId {
+        SessionId::of_container(&ContainerId::parse(&format!("{n:064x}")).unwrap())
+    }
+
+    fn started(n: u8, boot: &str) -> SessionRecord {
+        let clock = ClockState { boot_id: BootId::new(boot), synchronized: None, max_error_us: None };
+        SessionRecord::started(session(n), Evidence::of_kernel(KernelEvidence::Full), clock)
+    }
+
+    fn ended(n: u8) -> SessionRecord {
+        let evidence = Evidence::of_kernel(KernelEvidence::Full);
+        SessionRecord::ended(session(n), Exit::unknown(), evidence, started(n, "b1").clock)
+    }
+
+    fn ids<'a>(records: impl IntoIterator<Item = &'a SessionRecord>) -> Vec<SessionId> {
+        records.into_iter().filter_map(|record| record.head.session_id().cloned()).collect()
+    }
+
+    #[test]
+    fn live_sessions_come_from_ledger_and_state_each_once() {
+        let mut history = History::new(BootId::new("b1"));
+        for record in [started(1, "b1"), started(2, "b0"), ended(3)] {
+            history.read(&Record::Session(Box::new(record)).to_json_line().unwrap());
+        }
+        // 1 is in both, 3 ended after the state was kept, 4 and 5 were found running and never told.
+        let live = vec![started(1, "b1"), started(3, "b1"), started(4, "b1"), started(5, "b0")];
+        let memory = Memory::of(history, None, Snapshot { pods: Vec::new(), live }, &BootId::new("b1"));
+        let live: Vec<_> = memory.live.iter().map(|live| (&live.started, live.told)).collect();
+        assert_eq!(ids(live.iter().map(|(started, _)| *started)), [session(1), session(4)]);
+        assert_eq!(live.iter().map(|(_, told)| *told).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(ids(&memory.cut_off), [session(2), session(5)]);
+        assert_eq!((ids(&memory.unreconciled), memory.told), (vec![session(3)], HashSet::from([session(3)])));
+    }
+}

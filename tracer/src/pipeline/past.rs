@@ -1,0 +1,120 @@
+//! From one run of the agent to the next: what is remembered at the start, what is kept while it runs.
+
+use std::sync::Arc;
+
+use super::{Memory, Pipeline};
+use crate::clock::boot_now;
+use crate::ids::{BootNanos, ContainerId};
+use crate::ledger::{Heartbeat, Keeper, Snapshot};
+use crate::record::{SessionId, SessionRecord};
+use crate::serve::Pulse;
+use crate::session::{Away, Policy, UnseenEnd, report};
+use crate::sinks::metrics::Metrics;
+
+/// What makes a pipeline an agent's.
+#[derive(Debug)]
+pub struct Agent {
+    keeper: Keeper,
+    pulse: Arc<Pulse>,
+    metrics: Arc<Metrics>,
+    /// What the kept state was made of: the index's generation and the live sessions.
+    kept: Option<(u64, Vec<ContainerId>)>,
+}
+
+impl Agent {
+    /// An agent that keeps its state with `keeper`, shows its rounds in `pulse` and how things stand in `metrics`.
+    #[must_use]
+    pub fn new(keeper: Keeper, pulse: Arc<Pulse>, metrics: Arc<Metrics>) -> Self {
+        Self { keeper, pulse, metrics, kept: None }
+    }
+}
+
+/// What of the memory is told once the programs are attached.
+#[derive(Debug)]
+pub(super) struct Past {
+    last_alive: Option<Heartbeat>,
+    cut_off: Vec<SessionRecord>,
+    was_live: Vec<SessionId>,
+    told: std::collections::HashSet<SessionId>,
+}
+
+impl Pipeline {
+    /// Takes in what is known from before.
+    pub(super) fn remember(&mut self, memory: Memory) -> Past {
+        self.recorder.go_on_after(memory.sequence);
+        self.index.restore(memory.pods);
+        let id = |record: &SessionRecord| record.head.session_id().cloned();
+        let live = memory.live.iter().filter_map(|live| id(&live.started));
+        let was_live = live.chain(memory.cut_off.iter().filter_map(id)).collect();
+        self.tracker.remember(memory.live);
+        let now = boot_now();
+        for ended in memory.unreconciled {
+            // An end of long ago has had its time.
+            let recent = ended.times.finished_boot_ns.is_none_or(|at| at <= now);
+            if recent && ended.clock.boot_id == *self.recorder.boot_id() {
+                self.reconciler.ended(Box::new(ended), now);
+            }
+        }
+        Past { last_alive: memory.last_alive, cut_off: memory.cut_off, was_live, told: memory.told }
+    }
+
+    /// Says since when there was no witness, and ends what an earlier boot cut off.
+    pub(super) fn tell_past(&mut self, past: Past, policy: Policy) {
+        if past.last_alive.is_none() && past.was_live.is_empty() {
+            return; // The first agent here.
+        }
+        let gone = self.tracker.take_remembered().into_iter().map(|remembered| remembered.started);
+        let now = boot_now();
+        let to = self.recorder.wall_at(now);
+        // Without a readable sign of life nothing says since when; what was live is told all the same.
+        let from = past.last_alive.as_ref().map_or(to, |alive| alive.at);
+        self.recorder.was_away(past.last_alive.as_ref(), past.was_live, now);
+        self.away = Away::new(Some((from, to)), gone, past.told, policy);
+        for started in past.cut_off {
+            let record = self.recorder.unseen(UnseenEnd::of(started));
+            self.ended(record);
+        }
+    }
+
+    /// Tells ends of the time without a witness, as the API gets to say them.
+    pub(super) fn tell_unseen_ends(&mut self) {
+        let tracker = &self.tracker;
+        let ends = self.away.ends(&self.index, |id| tracker.follows(id), boot_now());
+        for end in ends {
+            let record = self.recorder.unseen(end);
+            self.ended(record);
+        }
+    }
+
+    /// A sign of life; and what a restart needs, where it has changed.
+    pub(super) fn keep(&mut self) {
+        let Some(mut agent) = self.agent.take() else { return };
+        let now = boot_now();
+        agent.pulse.beat(now);
+        agent.metrics.stand(
+            self.tracker.live().count(),
+            self.tracker.undecided(),
+            self.index.synced_since().is_some(),
+        );
+        agent.keeper.beat(self.heartbeat(now));
+        let state = (self.index.generation(), self.tracker.live().map(|live| live.id.clone()).collect());
+        if agent.kept.as_ref() != Some(&state) && agent.keeper.keep(&self.snapshot()) {
+            agent.kept = Some(state);
+        }
+        self.agent = Some(agent);
+    }
+
+    fn heartbeat(&self, now: BootNanos) -> Heartbeat {
+        Heartbeat { boot_id: self.recorder.boot_id().clone(), boot_ns: now, at: self.recorder.wall_at(now) }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let record =
+            |container| self.recorder.describe(|context| report::started(container, context), &self.index);
+        let live = self.tracker.live().map(record);
+        Snapshot {
+            pods: self.index.pods().cloned().collect(),
+            live: live.chain(self.away.open().cloned()).collect(),
+        }
+    }
+}
