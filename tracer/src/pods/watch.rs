@@ -6,6 +6,7 @@ use std::time::Duration;
 use backon::ExponentialBuilder;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
+use kube::core::Status;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Config, Event, ExponentialBackoff};
 use kube::{Api, Client};
@@ -34,6 +35,9 @@ pub enum PodEvent {
 /// Of one watch call. A connection that died silently is noticed after this and 5 s.
 const TIMEOUT_SECONDS: u32 = 60;
 
+/// HTTP's code for a resource version that the API server cannot resume from.
+const GONE: u16 = 410;
+
 /// Between two tries to reach the API.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -52,6 +56,11 @@ pub async fn run(client: Client, node: &str, events: Sender<PodEvent>) {
         let stream = watcher::watcher(api.clone(), config.clone());
         match pass_on(stream, &events, &mut reach, &mut pauses).await {
             Ended::ReceiverGone => return,
+            Ended::Gone(why) => {
+                tracing::info!(
+                    "the API server can't say what this watch has missed (410 Gone: {why}); listing the pods anew"
+                );
+            }
             Ended::Failed(error) => reach.lost(&error),
         }
         if events.send(PodEvent::Lost).await.is_err() {
@@ -71,8 +80,12 @@ fn pauses() -> ExponentialBuilder {
 }
 
 /// Why passing on came to an end.
+#[derive(Debug, PartialEq, Eq)]
 enum Ended {
     ReceiverGone,
+    /// The watch was resumed, its connection having ended, and the API server no longer knows from where on: it
+    /// answers, so it is not out of reach, but what happened in between only a list can tell.
+    Gone(String),
     Failed(String),
 }
 
@@ -90,7 +103,7 @@ async fn pass_on(
         };
         let event = match next {
             Some(Ok(event)) => event,
-            Some(Err(error)) => return Ended::Failed(root_cause(&error)),
+            Some(Err(error)) => return ended_by(&error),
             None => return Ended::Failed("the watch ended".into()),
         };
         let listed = matches!(event, Event::InitDone);
@@ -103,6 +116,23 @@ async fn pass_on(
             reach.back();
             pauses.reset();
         }
+    }
+}
+
+fn ended_by(error: &watcher::Error) -> Ended {
+    match status(error) {
+        Some(status) if status.code == GONE => Ended::Gone(status.message.clone()),
+        _ => Ended::Failed(root_cause(error)),
+    }
+}
+
+/// What the API server said, in the stream or instead of one.
+fn status(error: &watcher::Error) -> Option<&Status> {
+    match error {
+        watcher::Error::WatchError(status)
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status),
+        _ => None,
     }
 }
 

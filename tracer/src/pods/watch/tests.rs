@@ -52,6 +52,33 @@ async fn an_error_ends_it() {
     assert_eq!(reach, Reach::Unknown);
 }
 
+/// In the stream, as Kubernetes tells it, or as the answer's own status.
+#[tokio::test]
+async fn a_watch_that_cannot_resume_is_gone_and_the_server_is_not() {
+    let told = |code| {
+        let status =
+            json!({ "code": code, "reason": "Expired", "message": "too old resource version: 3 (9)" });
+        serde_json::from_value::<Box<Status>>(status).unwrap()
+    };
+    let errors = |code| {
+        [
+            watcher::Error::WatchError(told(code)),
+            watcher::Error::WatchStartFailed(kube::Error::Api(told(code))),
+            watcher::Error::WatchFailed(kube::Error::Api(told(code))),
+        ]
+    };
+    for error in errors(410) {
+        let (said, ended, reach) = passed_on(vec![Ok(Event::InitDone), Err(error)]).await;
+        assert_eq!(said, ["RelistDone"]);
+        assert_eq!(ended, Ended::Gone("too old resource version: 3 (9)".into()));
+        assert_eq!(reach, Reach::Up);
+    }
+    for error in errors(500) {
+        let (_, ended, _) = passed_on(vec![Err(error)]).await;
+        assert!(matches!(ended, Ended::Failed(_)), "{ended:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_receiver_that_is_gone_ends_it() {
     let (sender, receiver) = mpsc::channel(1);
