@@ -11,16 +11,17 @@ use xtask::scenario::matcher::mismatches;
 use xtask::scenario::trace::Trace;
 
 /// An API server that is away until [`Away::end`], or until this is dropped.
-struct Away<'a>(Option<&'a Cluster>);
+pub struct Away<'a>(Option<&'a Cluster>);
 
 impl<'a> Away<'a> {
-    fn begin(cluster: &'a Cluster) -> Result<Self> {
+    pub fn begin(cluster: &'a Cluster) -> Result<Self> {
         cluster.stop_api_server()?;
         Ok(Self(Some(cluster)))
     }
 
-    /// Comes back without a memory of what was: a watch that resumes is told 410 Gone.
-    fn end(mut self) -> Result<()> {
+    /// Comes back without a memory of what was: a watch that resumed would be told 410 Gone (see `gone.rs`). One that
+    /// was refused meanwhile lists anew.
+    pub fn end(mut self) -> Result<()> {
         let Some(cluster) = self.0.take() else { return Ok(()) };
         cluster.compact()?;
         cluster.start_api_server()
@@ -99,7 +100,10 @@ pub fn the_trace_starts_while_it_is_away(tier: &Tier) -> Result<()> {
     away.end()?;
     trace.wait_for_session("session_ended", "dbg", PATIENCE)?;
     let records = trace.stop()?;
-    ensure!(check::sessions(&early).next().is_none(), "a record of what could not be known to be a session");
+    ensure!(
+        check::of_sessions(&early).next().is_none(),
+        "a record of what could not be known to be a session"
+    );
     ensure!(check::sessions(&records).count() == 1, "one record was due: {records:?}");
     one_end(
         &session,
@@ -117,7 +121,7 @@ fn ends_while_away(cluster: &Cluster, trace: &Trace, session: &Session) -> Resul
     away.end()
 }
 
-fn one_end(session: &Session, expected: &Value, records: &[Value]) -> Result<()> {
+pub fn one_end(session: &Session, expected: &Value, records: &[Value]) -> Result<()> {
     let ended = session.records("session_ended", records);
     ensure!(ended.len() == 1, "{}: {} session_ended", session.container, ended.len());
     let wrong = mismatches(expected, ended[0]);

@@ -50,16 +50,13 @@ pub fn only_the_wanted_namespace(tier: &Tier) -> Result<()> {
     }
     trace.wait_for_session("session_ended", "dbg", PATIENCE)?;
     let records = trace.stop()?;
-    let spaces: Vec<&Value> = check::sessions(&records).map(|record| &record["namespace"]).collect();
+    let spaces: Vec<&Value> = check::of_sessions(&records).map(|record| &record["namespace"]).collect();
     ensure!(
         spaces.iter().all(|space| **space == *wanted.pod.namespace),
         "records of the namespaces {spaces:?}"
     );
-    ensure!(
-        spaces.len() == 2,
-        "a session_started and a session_ended were due, not {} records",
-        spaces.len()
-    );
+    let told = check::sessions(&records).count();
+    ensure!(told == 2, "a session_started and a session_ended were due, not {told} records");
     Ok(())
 }
 

@@ -16,8 +16,14 @@ use super::runtime::Task;
 /// which has no bound; an offset gone wrong is seen all the same.
 const REAPING_SECONDS: i64 = 5;
 
-/// The records that are about sessions.
+/// The records that say how a session began or ended. What else is said of a session (`session_reconciled`, ...) comes
+/// when it comes, and how often.
 pub fn sessions(records: &[Value]) -> impl Iterator<Item = &Value> {
+    records.iter().filter(|record| record["type"] == "session_started" || record["type"] == "session_ended")
+}
+
+/// Every record that is about a session.
+pub fn of_sessions(records: &[Value]) -> impl Iterator<Item = &Value> {
     records.iter().filter(|record| record["type"].as_str().is_some_and(|kind| kind.starts_with("session_")))
 }
 
@@ -29,12 +35,14 @@ pub fn findings(expect: &Expect, identity: &Value, records: &[Value]) -> Vec<Str
     for wanted in &expect.records {
         found.extend(one(wanted, records));
     }
-    for record in sessions(records) {
-        let about = about(record);
+    for record in of_sessions(records) {
         let container = record["container_name"].as_str().unwrap_or_default();
         if !expect.truth.contains_key(container) {
-            found.push(format!("{about}: this container is no session"));
+            found.push(format!("{}: this container is no session", about(record)));
         }
+    }
+    for record in sessions(records) {
+        let about = about(record);
         found.extend(mismatches(identity, record).into_iter().map(|line| format!("{about}: {line}")));
         found.extend(contradictions(record).into_iter().map(|line| format!("{about}: {line}")));
     }
@@ -91,9 +99,7 @@ fn ends_once(records: &[Value]) -> Vec<String> {
     let mut order: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for record in sessions(records) {
         let kind = record["type"].as_str().unwrap_or_default();
-        if matches!(kind, "session_started" | "session_ended") {
-            order.entry(record["session_id"].as_str().unwrap_or("null")).or_default().push(kind);
-        }
+        order.entry(record["session_id"].as_str().unwrap_or("null")).or_default().push(kind);
     }
     let wrong = |kinds: &[&str]| !matches!(kinds, ["session_started", "session_ended"] | ["session_ended"]);
     order

@@ -86,6 +86,17 @@ fn a_container_that_is_no_session() {
 }
 
 #[test]
+fn what_else_is_said_of_a_session_is_not_counted() {
+    let said = |container: &str| json!({"type": "session_reconciled", "session_id": "a1", "container_name": container});
+    assert_eq!(found(&[started(), ended(), said("dbg"), said("dbg")]), [""; 0]);
+    assert_eq!(
+        found(&[ended(), said("app")]),
+        ["session_reconciled of app: this container is no session"],
+        "but an ordinary container has no record of any kind"
+    );
+}
+
+#[test]
 fn a_record_that_contradicts_itself() {
     for wrong in [
         with("id", "session_ended:b2"),
