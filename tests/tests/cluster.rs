@@ -17,6 +17,8 @@ mod running;
 mod scenarios;
 #[path = "cluster/several.rs"]
 mod several;
+#[path = "cluster/static_pod.rs"]
+mod static_pod;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,7 @@ const TESTS: &[(&str, Test)] = &[
         api_server::a_session_found_running_ends_while_it_is_away,
     ),
     ("api_server::the_trace_starts_while_it_is_away", api_server::the_trace_starts_while_it_is_away),
+    ("static_pod::named_as_the_api_names_its_mirror", static_pod::named_as_the_api_names_its_mirror),
     ("clock::steps_in_the_middle_of_a_session", clock::steps_in_the_middle_of_a_session),
     (
         "leaving::an_interrupt_leaves_nothing_in_the_kernel",

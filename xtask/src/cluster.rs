@@ -121,6 +121,13 @@ impl Cluster {
         self.layout.containerd_state()
     }
 
+    /// Where the kubelet looks for static pods: each manifest in here is a pod of the node. The kubelet is told of
+    /// changes by inotify and passes over files whose name begins with a dot.
+    #[must_use]
+    pub fn static_pods(&self) -> PathBuf {
+        self.layout.static_pods()
+    }
+
     /// The pid of a component (`kubelet`, `containerd`, `kube-apiserver`, ...) while it runs.
     ///
     /// # Errors

@@ -141,6 +141,7 @@ fn kubelet_config(layout: &Layout, ports: &Ports, network: &Network) -> Result<V
         "nodeStatusUpdateFrequency": "1s", "nodeStatusReportFrequency": "10s",
         "shutdownGracePeriod": "0s", "maxPods": 200,
         "registerNode": true, "serializeImagePulls": false,
+        "staticPodPath": layout.static_pods(),
     });
     Ok(serde_json::to_vec_pretty(&config)?)
 }

@@ -118,6 +118,11 @@ impl Layout {
         self.data().join("config").join("cni")
     }
 
+    /// Manifests of static pods.
+    pub(super) fn static_pods(&self) -> PathBuf {
+        self.data().join("static-pods")
+    }
+
     pub(super) fn kubeconfig(&self) -> PathBuf {
         self.config("admin.kubeconfig")
     }

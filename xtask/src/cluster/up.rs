@@ -74,7 +74,9 @@ fn begin(layout: &Layout) -> Result<(Cleanup, ChildStdin)> {
 }
 
 fn prepare(layout: &Layout) -> Result<ChildStdin> {
-    for folder in [layout.logs(), layout.data().join("bin"), layout.data().join("config"), layout.home()] {
+    let data = layout.data();
+    for folder in [layout.logs(), data.join("bin"), data.join("config"), layout.home(), layout.static_pods()]
+    {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     empty_logs(layout)?;
