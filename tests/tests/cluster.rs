@@ -19,6 +19,8 @@ mod scenarios;
 mod several;
 #[path = "cluster/static_pod.rs"]
 mod static_pod;
+#[path = "cluster/unresolved.rs"]
+mod unresolved;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,11 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("api_server::the_trace_starts_while_it_is_away", api_server::the_trace_starts_while_it_is_away),
     ("static_pod::named_as_the_api_names_its_mirror", static_pod::named_as_the_api_names_its_mirror),
+    ("unresolved::what_nobody_knows_is_told_once", unresolved::what_nobody_knows_is_told_once),
+    (
+        "unresolved::nothing_is_told_while_the_api_server_is_away",
+        unresolved::nothing_is_told_while_the_api_server_is_away,
+    ),
     ("clock::steps_in_the_middle_of_a_session", clock::steps_in_the_middle_of_a_session),
     (
         "leaving::an_interrupt_leaves_nothing_in_the_kernel",

@@ -1,0 +1,142 @@
+//! What neither runtime nor API can name: told as unresolved, after the deadline on a synced index and not before.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use debugtrail::session::UNRESOLVED_AFTER;
+use debugtrail_tests::debug::{PATIENCE, Session};
+use debugtrail_tests::tier::Tier;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use xtask::cluster::{BUSYBOX_IMAGE, Cluster};
+use xtask::scenario::check;
+use xtask::scenario::matcher::mismatches;
+use xtask::scenario::trace::Trace;
+
+use super::api_server::Away;
+
+/// By when a verdict that does not wait for the index would have been given: time is looked at once a second.
+const OVERDUE: Duration = Duration::from_secs(UNRESOLVED_AFTER.as_secs() + 2);
+
+/// A container in a pod's cgroup that no kubelet made: of a pod that no API server has, without CRI's annotations.
+struct Stray {
+    id: String,
+    pod_uid: String,
+    ctr: Child,
+    kill: Command,
+}
+
+impl Stray {
+    fn run(cluster: &Cluster, script: &str) -> Result<Self> {
+        let pod_uid = uuid()?;
+        let id = format!("{}{}", uuid()?, uuid()?).replace('-', "");
+        // Not in the kubelet's own tree: it kills what is in a pod's cgroup that it does not know.
+        let cgroup = format!("{}/apart/kubepods/besteffort/pod{pod_uid}/{id}", cluster.cgroup_root());
+        let ctr = || {
+            let mut ctr = Command::new("ctr");
+            ctr.arg("--address").arg(cluster.runtime_socket()).args(["--namespace", "k8s.io"]);
+            ctr.stdin(Stdio::null()).stdout(Stdio::null());
+            ctr
+        };
+        let mut kill = ctr();
+        kill.args(["task", "kill", "--signal", "SIGKILL", &id]).stderr(Stdio::null());
+        let options = ["run", "--rm", "--null-io", "--snapshotter", "native", "--cgroup", &cgroup];
+        // The kubelet's short name, as the runtime keeps it.
+        let image = format!("docker.io/{BUSYBOX_IMAGE}");
+        let command = [&image, &id, "sh", "-c", script];
+        let child = ctr().args(options).args(command).spawn().context("cannot start ctr")?;
+        Ok(Self { id, pod_uid, ctr: child, kill })
+    }
+
+    /// The code that the runtime reports at its end, as a shell would show it.
+    fn end(&mut self) -> Result<Option<i32>> {
+        Ok(self.ctr.wait()?.code())
+    }
+
+    fn records<'a>(&self, records: &'a [Value]) -> Vec<&'a Value> {
+        check::of_sessions(records).filter(|record| record["session_id"] == self.id.as_str()).collect()
+    }
+
+    fn wait_for(&self, kind: &str, trace: &Trace) -> Result<Value> {
+        trace.wait_for(&format!("{kind} of the unresolved container"), PATIENCE, |records| {
+            self.records(records).into_iter().find(|record| record["type"] == kind).cloned()
+        })
+    }
+
+    /// It was told once how it began and once how it ended, and of nothing that nobody knows.
+    fn check(&self, exit_code: i32, records: &[Value]) -> Result<()> {
+        let ours: Vec<&Value> =
+            check::sessions(records).filter(|record| record["session_id"] == self.id.as_str()).collect();
+        let kinds: Vec<&Value> = ours.iter().map(|record| &record["type"]).collect();
+        ensure!(kinds == ["session_started", "session_ended"], "its records are {kinds:?}");
+        let nobody = json!({
+            "namespace": null, "pod_name": null, "container_name": null, "container_id": null, "image": null,
+            "image_id": null, "target_container": null, "session_kind": null, "pod_uid": self.pod_uid,
+            "evidence": {"kernel": "full", "named_by": null, "kind_by": null, "runtime": null, "lost_events": 0},
+        });
+        for record in &ours {
+            let wrong = [mismatches(&nobody, record), check::contradictions(record)].concat();
+            ensure!(wrong.is_empty(), "{}: {}", record["type"], wrong.join("; "));
+        }
+        let wrong =
+            mismatches(&json!({"exit_code": exit_code, "signal": null, "exit_class": "ERROR"}), ours[1]);
+        ensure!(wrong.is_empty(), "session_ended: {}", wrong.join("; "));
+        Ok(())
+    }
+}
+
+impl Drop for Stray {
+    fn drop(&mut self) {
+        // What is left of a test that failed.
+        if matches!(self.ctr.try_wait(), Ok(None)) {
+            let _gone = self.kill.status();
+            let _ended = self.ctr.wait();
+        }
+    }
+}
+
+/// It runs on past the deadline, is told then, and its end when it comes.
+pub fn what_nobody_knows_is_told_once(tier: &Tier) -> Result<()> {
+    let (cluster, access) = (tier.cluster()?, tier.access()?);
+    let trace = Trace::start(&access, &[])?;
+    let before = Instant::now();
+    let mut stray = Stray::run(&cluster, "trap 'exit 5' TERM; while :; do sleep 0.1; done")?;
+    let started = stray.wait_for("session_started", &trace)?;
+    ensure!(before.elapsed() >= UNRESOLVED_AFTER, "told after {:?}", before.elapsed());
+
+    let pid = started["main"]["pid"].as_u64().and_then(|pid| pid.try_into().ok()).context("no main pid")?;
+    Session { container: "the container".into(), id: stray.id.clone(), pid }.signal(Signal::TERM)?;
+    ensure!(stray.end()? == Some(5), "the runtime has another exit code");
+    stray.wait_for("session_ended", &trace)?;
+    stray.check(5, &trace.stop()?)
+}
+
+/// Without an API server its absence from the index says nothing, however long it takes; the deadline runs from the
+/// list of pods on.
+pub fn nothing_is_told_while_the_api_server_is_away(tier: &Tier) -> Result<()> {
+    let (cluster, access) = (tier.cluster()?, tier.access()?);
+    let trace = Trace::start(&access, &[])?;
+    let away = Away::begin(&cluster)?;
+    // Its own life is the time that passes.
+    let mut stray = Stray::run(&cluster, &format!("sleep {}; exit 6", OVERDUE.as_secs()))?;
+    ensure!(stray.end()? == Some(6), "the runtime has another exit code");
+    let early = trace.records();
+    ensure!(stray.records(&early).is_empty(), "told while nobody could know: {early:?}");
+
+    let before = Instant::now();
+    away.end()?;
+    stray.wait_for("session_ended", &trace)?;
+    ensure!(
+        before.elapsed() >= UNRESOLVED_AFTER,
+        "told {:?} after the API server's return",
+        before.elapsed()
+    );
+    stray.check(6, &trace.stop()?)
+}
+
+fn uuid() -> Result<String> {
+    let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").context("no random UUID")?;
+    Ok(uuid.trim().to_owned())
+}
