@@ -9,6 +9,8 @@ mod api_server;
 mod clock;
 #[path = "cluster/forgotten.rs"]
 mod forgotten;
+#[path = "cluster/gone.rs"]
+mod gone;
 #[path = "cluster/leaving.rs"]
 mod leaving;
 #[path = "cluster/running.rs"]
@@ -41,6 +43,7 @@ const TESTS: &[(&str, Test)] = &[
         api_server::a_session_found_running_ends_while_it_is_away,
     ),
     ("api_server::the_trace_starts_while_it_is_away", api_server::the_trace_starts_while_it_is_away),
+    ("gone::a_watch_that_cannot_resume_lists_anew", gone::a_watch_that_cannot_resume_lists_anew),
     ("static_pod::named_as_the_api_names_its_mirror", static_pod::named_as_the_api_names_its_mirror),
     ("unresolved::what_nobody_knows_is_told_once", unresolved::what_nobody_knows_is_told_once),
     (

@@ -157,9 +157,9 @@ impl Cluster {
         wait::for_api_server(&self.layout)
     }
 
-    /// Compacts etcd to its newest revision, so that a watch that resumes from an older one gets
-    /// 410 Gone. A running API server's watch cache still serves what it remembers: stop and
-    /// start the API server as well to have the 410 for sure.
+    /// Writes to etcd and compacts it to the revision of that write, which is newer than all that any watch has
+    /// seen: a watch that resumes from before gets 410 Gone. A running API server's watch cache still serves what it
+    /// remembers: compact while the API server is stopped to have the 410 for sure.
     ///
     /// # Errors
     /// When etcd does not answer.
@@ -170,8 +170,9 @@ impl Cluster {
             kubectl.args(["--server", &server, "create", "--raw", path, "-f", "-"]);
             wait::create(&mut kubectl, body).context("etcd does not answer")
         };
-        // A key of one byte 0, which is never there: the answer's header has the revision.
-        let answer: serde_json::Value = serde_json::from_str(&post("/v3/kv/range", r#"{"key":"AA=="}"#)?)?;
+        // The key "compacted" (base64, as etcd's gateway wants it) is none of the API server's, which has /registry.
+        let answer: serde_json::Value =
+            serde_json::from_str(&post("/v3/kv/put", r#"{"key":"Y29tcGFjdGVk"}"#)?)?;
         let revision = answer["header"]["revision"].as_str().context("etcd told no revision")?;
         post("/v3/kv/compaction", &format!(r#"{{"revision":"{revision}","physical":true}}"#))?;
         Ok(())

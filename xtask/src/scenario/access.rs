@@ -53,6 +53,12 @@ impl Access {
         Ok(access)
     }
 
+    /// The same cluster by another way: `kubeconfig` names other addresses.
+    #[must_use]
+    pub fn with_kubeconfig(self, kubeconfig: PathBuf) -> Self {
+        Self { kubeconfig: Some(kubeconfig), ..self }
+    }
+
     /// The name of the context in use, where it is the user's.
     ///
     /// # Errors

@@ -57,6 +57,12 @@ impl Trace {
         self.0.look(<[Value]>::to_vec)
     }
 
+    /// The last lines of its log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.0.stderr()
+    }
+
     /// Waits until `found` finds what it looks for among all records so far.
     ///
     /// # Errors

@@ -1,0 +1,51 @@
+//! 410 Gone: a watch that resumes where the API server no longer remembers.
+//!
+//! A watch on the API server itself never does: when the server goes, resuming is refused, and then the pods are
+//! listed anew. It takes something between the two that is still there when the API server is not.
+
+use anyhow::{Result, ensure};
+use debugtrail_tests::balancer::Balancer;
+use debugtrail_tests::debug::{PATIENCE, Patient};
+use debugtrail_tests::tier::Tier;
+use serde_json::json;
+use xtask::poll;
+use xtask::scenario::trace::Trace;
+
+use super::api_server::{Away, one_end};
+
+/// The API server is replaced behind a load balancer, a pod comes with a session in it, and only then does the watch's
+/// connection break. The watch resumes, is told 410, and lists: what it missed has its name, what it knew is told once.
+pub fn a_watch_that_cannot_resume_lists_anew(tier: &Tier) -> Result<()> {
+    let cluster = tier.cluster()?;
+    let patient = Patient::admit(tier.access()?)?;
+    let balancer = Balancer::before(cluster.kubeconfig())?;
+    let trace = Trace::start(&balancer.access(patient.access.clone()), &[])?;
+    let known = patient.session("known", 5)?;
+    trace.wait_for_session("session_started", "known", PATIENCE)?;
+
+    Away::begin(&cluster)?.end()?;
+    let other = Patient::admit(tier.access()?)?;
+    let missed = other.session("missed", 6)?;
+    balancer.cut();
+    trace.wait_for_session("session_started", "missed", PATIENCE)?;
+    let told = poll::until(PATIENCE, || trace.log().contains("410 Gone: too old resource version"));
+    ensure!(told, "the API server did not answer the watch 410; the trace said:\n{}", trace.log());
+
+    for session in [&known, &missed] {
+        session.end()?;
+        trace.wait_for_session("session_ended", &session.container, PATIENCE)?;
+    }
+    let log = trace.log();
+    let records = trace.stop()?;
+    ensure!(!log.contains("lost the API server"), "it was there all the time:\n{log}");
+    for (session, code) in [(&known, 5), (&missed, 6)] {
+        let starts = session.records("session_started", &records).len();
+        ensure!(starts == 1, "{}: {starts} session_started", session.container);
+        let expected = json!({
+            "exit_code": code, "container_name": session.container, "session_kind": "ephemeral",
+            "main": {"pid": session.pid}, "evidence": {"kernel": "full", "kind_by": "declared"},
+        });
+        one_end(session, &expected, &records)?;
+    }
+    Ok(())
+}
