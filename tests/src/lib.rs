@@ -1,5 +1,6 @@
 //! Shared by the tiers.
 
+pub mod agent;
 pub mod balancer;
 pub mod debug;
 pub mod kernel_objects;

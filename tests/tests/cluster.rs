@@ -3,6 +3,8 @@
 //! One embedded cluster serves all tests and is taken down after the last, which a harness of static values could
 //! not do; so this is a program of its own with the usual options.
 
+#[path = "cluster/agent.rs"]
+mod agent;
 #[path = "cluster/api_server.rs"]
 mod api_server;
 #[path = "cluster/clock.rs"]
@@ -33,6 +35,11 @@ use libtest_mimic::{Arguments, Conclusion, Trial};
 type Test = fn(&Tier) -> Result<()>;
 
 const TESTS: &[(&str, Test)] = &[
+    ("agent::goes_on_where_it_was_killed", agent::goes_on_where_it_was_killed),
+    ("agent::knows_its_pods_without_the_api", agent::knows_its_pods_without_the_api),
+    ("agent::closes_what_a_power_loss_cut_off", agent::closes_what_a_power_loss_cut_off),
+    ("agent::waits_for_room_on_a_full_disk", agent::waits_for_room_on_a_full_disk),
+    ("agent::one_on_a_node", agent::one_on_a_node),
     ("running::sessions_that_run_when_the_trace_starts", running::sessions_that_run_when_the_trace_starts),
     ("several::each_under_its_own_name", several::each_under_its_own_name),
     ("several::only_the_wanted_namespace", several::only_the_wanted_namespace),

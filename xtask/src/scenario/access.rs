@@ -96,9 +96,17 @@ impl Access {
     /// `debugtrail trace` of this node, without further options.
     #[must_use]
     pub fn trace(&self) -> Command {
+        let mut command = self.debugtrail("trace");
+        command.args(["--output", "json"]);
+        command
+    }
+
+    /// A `debugtrail` that witnesses this node, without further options.
+    #[must_use]
+    pub fn debugtrail(&self, subcommand: &str) -> Command {
         let binary = std::env::var_os("DEBUGTRAIL_BIN").map_or_else(repo::debugtrail_binary, PathBuf::from);
         let mut command = Command::new(binary);
-        command.args(["trace", "--output", "json", "--node", &self.node_name]);
+        command.args([subcommand, "--node", &self.node_name]);
         if let Some(kubeconfig) = &self.kubeconfig {
             command.arg("--kubeconfig").arg(kubeconfig);
         }
