@@ -1,7 +1,7 @@
 //! A running `debugtrail agent`, outside of any pod: what it does from one start to the next.
 
-use std::io::{BufRead, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::BufRead;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use xtask::scenario::access::Access;
 use xtask::scenario::feed::Feed;
 
 use crate::debug::PATIENCE;
+use crate::http;
 
 /// For flushing and taking the programs out of the kernel.
 const STOP: Duration = Duration::from_secs(30);
@@ -91,13 +92,7 @@ impl Agent {
     /// # Errors
     /// When it does not answer.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
-        let mut stream = TcpStream::connect(self.listen).context("the agent does not listen")?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        Ok((status.context("no HTTP status")?, body.to_owned()))
+        http::get(self.listen, path)
     }
 
     /// Kills it as the OOM killer would, and gives what it had written.
@@ -142,7 +137,11 @@ pub fn ledger(folder: &Path) -> Result<Vec<Value>> {
     Ok(records)
 }
 
-fn free_address() -> Result<SocketAddr> {
+/// An address of this machine that nobody listens on.
+///
+/// # Errors
+/// When there is none.
+pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 

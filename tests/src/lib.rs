@@ -3,5 +3,6 @@
 pub mod agent;
 pub mod balancer;
 pub mod debug;
+pub mod http;
 pub mod kernel_objects;
 pub mod tier;

@@ -15,6 +15,8 @@ mod forgotten;
 mod gone;
 #[path = "cluster/leaving.rs"]
 mod leaving;
+#[path = "cluster/prometheus.rs"]
+mod prometheus;
 #[path = "cluster/running.rs"]
 mod running;
 #[path = "cluster/scenarios.rs"]
@@ -40,6 +42,7 @@ const TESTS: &[(&str, Test)] = &[
     ("agent::closes_what_a_power_loss_cut_off", agent::closes_what_a_power_loss_cut_off),
     ("agent::waits_for_room_on_a_full_disk", agent::waits_for_room_on_a_full_disk),
     ("agent::one_on_a_node", agent::one_on_a_node),
+    ("prometheus::scrapes_an_agent", prometheus::scrapes_an_agent),
     ("running::sessions_that_run_when_the_trace_starts", running::sessions_that_run_when_the_trace_starts),
     ("several::each_under_its_own_name", several::each_under_its_own_name),
     ("several::only_the_wanted_namespace", several::only_the_wanted_namespace),

@@ -130,6 +130,14 @@ text_id!(PodUid, PodRef, BootId);
 text_view!(ContainerId, PodUid, PodRef, BootId);
 number_display!(CgroupId, Pid, BootNanos);
 
+impl PodRef {
+    /// The pod's UID, where the path carries that and not a static pod's config hash (32 hexadecimal digits).
+    #[must_use]
+    pub fn uid(&self) -> Option<PodUid> {
+        self.0.contains('-').then(|| PodUid::new(self.0.clone()))
+    }
+}
+
 impl From<&PodUid> for PodRef {
     fn from(uid: &PodUid) -> Self {
         Self(uid.0.clone())
@@ -141,6 +149,13 @@ mod tests {
     use super::*;
 
     const ID: &str = "a24ec411d2fbb5a3c5dbd4c9e5fbbb3b4e2f1d0c9b8a79685746352413021fff";
+
+    #[test]
+    fn a_config_hash_is_no_uid() {
+        assert_eq!(PodRef::new("f0e1d2c3b4a5968778695a4b3c2d1e0f").uid(), None);
+        let uid = PodUid::new("78089609-4f5d-4a7e-8b6e-6b2a3f1c0d9e");
+        assert_eq!(PodRef::from(&uid).uid(), Some(uid));
+    }
 
     #[test]
     fn container_ids_are_64_lower_case_hex_digits() {

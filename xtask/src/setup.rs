@@ -7,6 +7,7 @@ pub mod apt;
 pub mod bpf_linker;
 pub mod cargo_deny;
 pub mod kubernetes;
+pub mod prometheus;
 pub mod toolchain;
 
 /// Installs what is missing, and is quick where nothing is.

@@ -57,6 +57,9 @@ pub fn run(tiers: &[Tier]) -> Result<()> {
 
 fn run_one(tier: Tier) -> Result<()> {
     machine::check(tier)?;
+    if tier == Tier::Cluster {
+        setup::prometheus::install()?;
+    }
     let result = command::run(&mut cargo_test(tier));
     // A test binary that was killed leaves its cluster to the guard.
     cluster::settle()?;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use debugtrail_tests::agent::{Agent, ledger};
-use debugtrail_tests::debug::{PATIENCE, Patient, Session};
+use debugtrail_tests::debug::{PATIENCE, Patient};
 use debugtrail_tests::tier::Tier;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use xtask::poll;
 use xtask::scenario::matcher::mismatches;
 
-use crate::api_server::Away;
+use crate::api_server::{Away, one_end};
 
 /// Killed in the middle of sessions: one runs on and ends under the next agent, one ends meanwhile, one begins and ends
 /// meanwhile.
@@ -258,12 +258,4 @@ fn gap(records: &[Value]) -> Result<&Value> {
     let gaps: Vec<&Value> = records.iter().filter(is_it).collect();
     ensure!(gaps.len() == 1, "{} gaps of the time away", gaps.len());
     Ok(gaps[0])
-}
-
-fn one_end(session: &Session, expected: &Value, records: &[Value]) -> Result<()> {
-    let ended = session.records("session_ended", records);
-    ensure!(ended.len() == 1, "{}: {} session_ended", session.container, ended.len());
-    let wrong = mismatches(expected, ended[0]);
-    ensure!(wrong.is_empty(), "{}: {}", session.container, wrong.join("; "));
-    Ok(())
 }

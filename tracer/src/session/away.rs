@@ -147,7 +147,7 @@ impl Away {
 
 /// The kubelet's times are whole seconds, cut off.
 fn within((from, to): (WallTime, WallTime), end: &Terminated) -> bool {
-    let Some(finished) = end.finished_at.map(|at| at.as_second()) else { return false };
+    let Some(finished) = end.finished_at.map(jiff::Timestamp::as_second) else { return false };
     finished >= from.0.as_second() && finished <= to.0.as_second()
 }
 

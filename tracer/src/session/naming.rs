@@ -145,7 +145,7 @@ fn undecided(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Verdic
             .and_then(|meta| meta.namespace.clone())
             .or_else(|| pod.map(|pod| pod.namespace.clone())),
         pod_name: meta.and_then(|meta| meta.pod_name.clone()).or_else(|| pod.map(|pod| pod.name.clone())),
-        pod_uid: Some(pod.map_or_else(|| PodUid::new(question.pod.as_str()), |pod| pod.uid.clone())),
+        pod_uid: pod.map(|pod| pod.uid.clone()).or_else(|| question.pod.uid()),
         named_by: named.as_ref().map(|_| NamedBy::Runtime),
         container_name: named,
         scheme: scheme(question, None),

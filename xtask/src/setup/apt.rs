@@ -1,6 +1,7 @@
 //! System packages.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -77,6 +78,30 @@ fn install(missing: &[Package]) -> Result<()> {
     command::run_quietly(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(names), &step)?;
     step.done();
     Ok(())
+}
+
+/// Unpacks a package into `folder` and installs nothing: neither its dependencies nor a service of it.
+///
+/// # Errors
+/// When it can't be had or unpacked.
+pub(super) fn unpack(package: &str, folder: &Path, step: &Step) -> Result<()> {
+    let archives = folder.with_extension("deb");
+    std::fs::create_dir_all(&archives).with_context(|| format!("cannot make {}", archives.display()))?;
+    let download = || {
+        let mut apt_get = apt_get();
+        apt_get.current_dir(&archives).args(["-o", "APT::Sandbox::User=root", "download", package]);
+        command::run_quietly(&mut apt_get, step)
+    };
+    // A machine whose package lists are missing or old has none or another version.
+    if download().is_err() {
+        command::run_quietly(apt_get().arg("update"), step)?;
+        download()?;
+    }
+    for archive in std::fs::read_dir(&archives)? {
+        let mut dpkg = Command::new("dpkg-deb");
+        command::run_quietly(dpkg.arg("--extract").arg(archive?.path()).arg(folder), step)?;
+    }
+    std::fs::remove_dir_all(&archives).with_context(|| format!("cannot remove {}", archives.display()))
 }
 
 fn installed(names: &[&str]) -> Result<BTreeSet<String>> {
