@@ -1,5 +1,6 @@
 //! A real single-node Kubernetes inside `target/cluster`: etcd, kube-apiserver, controller
-//! manager, scheduler, kubelet and containerd of its own, in a mount namespace of its own.
+//! manager, scheduler, kubelet, kube-proxy and containerd of its own, in a mount and a network
+//! namespace of its own.
 //!
 //! The way of a cluster: `up` takes the lock, starts `guard` and `init`; init starts the
 //! components and adopts what they leave behind; `teardown` kills and removes what carries the
@@ -35,6 +36,7 @@ mod up;
 mod wait;
 
 use layout::Layout;
+use network::Network;
 use process::ProcessId;
 use state::State;
 
@@ -128,6 +130,20 @@ impl Cluster {
         self.layout.static_pods()
     }
 
+    /// The node's `/var/lib/debugtrail` as seen from the machine.
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.layout.ledger()
+    }
+
+    /// Makes an image known to the node, as a registry would: an OCI archive with a full name in it.
+    ///
+    /// # Errors
+    /// When containerd does not take it.
+    pub fn import_image(&self, archive: &Path) -> Result<()> {
+        images::import(&self.layout, &[archive])
+    }
+
     /// The pid of a component (`kubelet`, `containerd`, `kube-apiserver`, ...) while it runs.
     ///
     /// # Errors
@@ -164,7 +180,7 @@ impl Cluster {
     /// # Errors
     /// When etcd does not answer.
     pub fn compact(&self) -> Result<()> {
-        let server = format!("http://127.0.0.1:{}", control::load(&self.layout)?.etcd_port);
+        let server = components::etcd_server(self.network()?);
         let post = |path: &str, body: &str| {
             let mut kubectl = self.kubectl();
             kubectl.args(["--server", &server, "create", "--raw", path, "-f", "-"]);
@@ -210,6 +226,10 @@ impl Cluster {
     pub fn start_containerd(&self) -> Result<()> {
         control::start(&self.layout, "containerd")?;
         wait::for_containerd(&self.layout)
+    }
+
+    fn network(&self) -> Result<Network> {
+        control::load(&self.layout)?.network.context("the embedded cluster has no network yet")
     }
 
     /// Takes everything down and checks that nothing is left; also a kept one.

@@ -33,6 +33,12 @@ pub fn bpf_object() -> PathBuf {
     target().join("bpf").join("tracer-ebpf")
 }
 
+/// The binary that scenarios and tests run: what `DEBUGTRAIL_BIN` names, else what `build` makes.
+#[must_use]
+pub fn debugtrail_under_test() -> PathBuf {
+    std::env::var_os("DEBUGTRAIL_BIN").map_or_else(debugtrail_binary, PathBuf::from)
+}
+
 /// The binary that `build` makes.
 #[must_use]
 pub fn debugtrail_binary() -> PathBuf {

@@ -12,40 +12,44 @@ use rcgen::{
 };
 use serde_json::json;
 
+use super::components;
 use super::layout::{Layout, NODE_NAME};
 use super::network::Network;
 
 /// An identity of Kubernetes: file name, user, group.
-const CLIENTS: [(&str, &str, &str); 4] = [
+const CLIENTS: [(&str, &str, &str); 5] = [
     ("admin", "debugtrail-admin", "system:masters"),
     ("controller-manager", "system:kube-controller-manager", ""),
     ("scheduler", "system:kube-scheduler", ""),
+    ("kube-proxy", "system:kube-proxy", ""),
     // The API server as a client of the kubelet.
     ("kubelet-client", "kube-apiserver-kubelet-client", "system:masters"),
 ];
 
-/// Addresses that the API server's certificate names besides the loopback.
+/// The first of the service addresses is the API server's.
 const SERVICE_ADDRESS: &str = "10.96.0.1";
 
-/// Writes keys, certificates and kubeconfigs for an API server at this URL.
+/// Writes keys, certificates and kubeconfigs.
 ///
 /// Certificates are valid from 1975 to 4096 (rcgen's default), as tests step the clock.
-pub(super) fn write(layout: &Layout, network: &Network, server: &str) -> Result<()> {
+pub(super) fn write(layout: &Layout, network: Network) -> Result<()> {
+    let (address, server) = (network.address().to_string(), components::server(network));
     let authority = Authority::new()?;
     write_secret(&layout.config("ca.crt"), &authority.certificate)?;
     let service_accounts = KeyPair::generate()?;
     write_secret(&layout.config("service-account.key"), &service_accounts.serialize_pem())?;
     write_secret(&layout.config("service-account.pub"), &service_accounts.public_key_pem())?;
-    let names = ["127.0.0.1", "localhost", SERVICE_ADDRESS, "kubernetes.default.svc"];
+    // The loopback: for tests that put something between a client and the server.
+    let names = [&address, "127.0.0.1", SERVICE_ADDRESS, "kubernetes.default.svc"];
     authority.issue(layout, "apiserver", "kube-apiserver", "", &names)?;
-    authority.issue(layout, "kubelet-server", NODE_NAME, "", &[NODE_NAME, &network.address()])?;
+    authority.issue(layout, "kubelet-server", NODE_NAME, "", &[NODE_NAME, &address])?;
     for (file, user, group) in CLIENTS {
         authority.issue(layout, file, user, group, &[])?;
-        write_kubeconfig(layout, file, server)?;
+        write_kubeconfig(layout, file, &server)?;
     }
     let node = format!("system:node:{NODE_NAME}");
     authority.issue(layout, "kubelet", &node, "system:nodes", &[])?;
-    write_kubeconfig(layout, "kubelet", server)
+    write_kubeconfig(layout, "kubelet", &server)
 }
 
 struct Authority {

@@ -1,5 +1,7 @@
 //! `cargo xtask cluster up|down|status`.
 
+use std::env;
+
 use anyhow::Result;
 
 use super::layout::Layout;
@@ -53,6 +55,11 @@ pub fn status() -> Result<()> {
 
 fn print_use(cluster: &Cluster) {
     println!("    export KUBECONFIG={}", cluster.kubeconfig().display());
+    if let (Some(_), Some(network)) =
+        (env::var_os("HTTPS_PROXY").or(env::var_os("https_proxy")), cluster.network().ok())
+    {
+        println!("    export NO_PROXY={}", network.address());
+    }
     println!("    {} get nodes", cluster.kubectl().get_program().to_string_lossy());
     println!("\ncontainerd: {}", cluster.runtime_socket().display());
     println!("node:       {}", cluster.node_name());

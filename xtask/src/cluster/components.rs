@@ -6,33 +6,30 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::layout::{Layout, NODE_NAME, cgroup};
-use super::network::{Network, free_ports};
+use super::network::Network;
 use crate::repo;
 
-/// Ports that were free when the cluster started.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ports {
-    pub(super) etcd: u16,
-    pub(super) etcd_peer: u16,
-    pub(super) api_server: u16,
-    pub(super) kubelet: u16,
+/// Ports in the node's network namespace, where nobody else listens. Below those that the kernel gives to clients: while
+/// the API server is stopped, everybody tries to reach it, and a client whose own port happens to be the server's connects
+/// to itself and keeps the server from coming back.
+pub(super) const ETCD_PORT: u16 = 2379;
+const ETCD_PEER_PORT: u16 = 2380;
+const API_SERVER_PORT: u16 = 6443;
+pub(super) const KUBELET_PORT: u16 = 10250;
+
+/// Where the API server is.
+pub(super) fn server(network: Network) -> String {
+    format!("https://{}:{API_SERVER_PORT}", network.address())
 }
 
-impl Ports {
-    pub(super) fn choose(network: &Network) -> Result<Self> {
-        let [etcd, etcd_peer, api_server] = free_ports("127.0.0.1")?;
-        let [kubelet] = free_ports(&network.address())?;
-        Ok(Self { etcd, etcd_peer, api_server, kubelet })
-    }
-
-    /// Where the API server listens.
-    pub(super) fn server(&self) -> String {
-        format!("https://127.0.0.1:{}", self.api_server)
-    }
+/// Where etcd is.
+pub(super) fn etcd_server(network: Network) -> String {
+    format!("http://{}:{ETCD_PORT}", network.address())
 }
 
-pub(super) fn etcd(layout: &Layout, ports: &Ports) -> Vec<String> {
-    let (client, peer) = (local(ports.etcd), local(ports.etcd_peer));
+pub(super) fn etcd(layout: &Layout, network: Network) -> Vec<String> {
+    let client = etcd_server(network);
+    let peer = format!("http://{}:{ETCD_PEER_PORT}", network.address());
     vec![
         "etcd".into(),
         "--name=debugtrail".into(),
@@ -45,13 +42,13 @@ pub(super) fn etcd(layout: &Layout, ports: &Ports) -> Vec<String> {
     ]
 }
 
-pub(super) fn api_server(layout: &Layout, ports: &Ports, network: &Network) -> Vec<String> {
+pub(super) fn api_server(layout: &Layout, network: Network) -> Vec<String> {
     let file = |name: &str| layout.config(name).display().to_string();
     vec![
         kubernetes("kube-apiserver"),
-        flag("etcd-servers", local(ports.etcd)),
-        flag("bind-address", "127.0.0.1"),
-        flag("secure-port", ports.api_server),
+        flag("etcd-servers", etcd_server(network)),
+        flag("bind-address", network.address()),
+        flag("secure-port", API_SERVER_PORT),
         flag("advertise-address", network.address()),
         flag("tls-cert-file", file("apiserver.crt")),
         flag("tls-private-key-file", file("apiserver.key")),
@@ -65,6 +62,8 @@ pub(super) fn api_server(layout: &Layout, ports: &Ports, network: &Network) -> V
         flag("service-account-key-file", file("service-account.pub")),
         flag("service-account-signing-key-file", file("service-account.key")),
         flag("service-cluster-ip-range", "10.96.0.0/16"),
+        // Webhooks are called at their pods' addresses.
+        flag("enable-aggregator-routing", true),
         flag("allow-privileged", true),
     ]
 }
@@ -92,7 +91,12 @@ pub(super) fn scheduler(layout: &Layout) -> Vec<String> {
     ]
 }
 
-pub(super) fn kubelet(layout: &Layout, network: &Network) -> Vec<String> {
+/// What makes service addresses answer: a pod's way to the API server is one.
+pub(super) fn proxy(layout: &Layout) -> Vec<String> {
+    vec![kubernetes("kube-proxy"), flag("config", layout.config("kube-proxy.json").display())]
+}
+
+pub(super) fn kubelet(layout: &Layout, network: Network) -> Vec<String> {
     vec![
         kubernetes("kubelet"),
         flag("config", layout.config("kubelet.json").display()),
@@ -108,19 +112,20 @@ pub(super) fn containerd(layout: &Layout) -> Vec<String> {
 }
 
 /// Writes the files that those commands name.
-pub(super) fn write_configs(layout: &Layout, ports: &Ports, network: &Network) -> Result<()> {
-    fs::write(layout.config("kubelet.json"), kubelet_config(layout, ports, network)?)?;
+pub(super) fn write_configs(layout: &Layout, network: Network) -> Result<()> {
+    fs::write(layout.config("kubelet.json"), kubelet_config(layout, network)?)?;
+    fs::write(layout.config("kube-proxy.json"), proxy_config(layout)?)?;
     fs::write(layout.config("containerd.toml"), containerd_config(layout))?;
     // The machine's own may name a resolver that no pod reaches, or be missing.
     fs::write(layout.config("resolv.conf"), "nameserver 10.96.0.10\n")?;
     network.write_config(layout)
 }
 
-fn kubelet_config(layout: &Layout, ports: &Ports, network: &Network) -> Result<Vec<u8>> {
+fn kubelet_config(layout: &Layout, network: Network) -> Result<Vec<u8>> {
     let socket = format!("unix://{}", layout.containerd_socket().display());
     let config = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-        "address": network.address(), "port": ports.kubelet, "healthzPort": 0,
+        "address": network.address(), "port": KUBELET_PORT, "healthzPort": 0,
         "tlsCertFile": layout.config("kubelet-server.crt"),
         "tlsPrivateKeyFile": layout.config("kubelet-server.key"),
         "authentication": {
@@ -142,6 +147,17 @@ fn kubelet_config(layout: &Layout, ports: &Ports, network: &Network) -> Result<V
         "shutdownGracePeriod": "0s", "maxPods": 200,
         "registerNode": true, "serializeImagePulls": false,
         "staticPodPath": layout.static_pods(),
+    });
+    Ok(serde_json::to_vec_pretty(&config)?)
+}
+
+fn proxy_config(layout: &Layout) -> Result<Vec<u8>> {
+    let config = json!({
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
+        "clientConnection": {"kubeconfig": layout.config("kube-proxy.kubeconfig")},
+        "hostnameOverride": NODE_NAME, "mode": "nftables",
+        // The connection table's size is the whole machine's, and cannot be set from a network namespace.
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
     });
     Ok(serde_json::to_vec_pretty(&config)?)
 }
@@ -196,10 +212,6 @@ state = "/run/containerd"
 
 fn kubernetes(component: &str) -> String {
     repo::kubernetes_tools().join(component).display().to_string()
-}
-
-fn local(port: u16) -> String {
-    format!("http://127.0.0.1:{port}")
 }
 
 fn flag(name: &str, value: impl std::fmt::Display) -> String {

@@ -42,10 +42,10 @@ pub(super) fn build(layout: &Layout) -> Result<Vec<PathBuf>> {
 }
 
 /// Imports the images into containerd, which must be up.
-pub(super) fn import(layout: &Layout, archives: &[PathBuf]) -> Result<()> {
+pub(super) fn import(layout: &Layout, archives: &[impl AsRef<Path>]) -> Result<()> {
     for archive in archives {
         let mut ctr = ctr(layout);
-        ctr.args(["images", "import", "--snapshotter", "native"]).arg(archive);
+        ctr.args(["images", "import", "--snapshotter", "native"]).arg(archive.as_ref());
         command::output(&mut ctr)?;
     }
     Ok(())

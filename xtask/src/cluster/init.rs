@@ -1,5 +1,5 @@
-//! The cluster's init: it holds the mount namespace, starts the components in it on request,
-//! adopts the shims and container processes that their parents leave behind, and reaps them.
+//! The cluster's init: it holds the mount and the network namespace, starts the components in them on
+//! request, adopts the shims and container processes that their parents leave behind, and reaps them.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -105,13 +105,13 @@ fn reap_for_ever() {
     }
 }
 
-/// The command line of init: a session and a mount namespace of its own.
+/// The command line of init: a session, a mount namespace and a network namespace of its own.
 pub(super) fn command(layout: &Layout) -> Result<Command> {
     let log = File::options().create(true).append(true).open(layout.log("init"))?;
     let _stale = fs::remove_file(layout.init_socket());
     let mut command = Command::new("setsid");
     command
-        .args(["unshare", "--mount", "--propagation", "private", "--"])
+        .args(["unshare", "--mount", "--net", "--propagation", "private", "--"])
         .arg(layout.xtask())
         .args(["internal", "init"])
         .stdin(Stdio::null())

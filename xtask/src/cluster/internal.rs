@@ -7,7 +7,7 @@ use super::{guard, hooked_runc, init};
 /// Not for people.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Internal {
-    /// The cluster's init: holds the mount namespace, starts and reaps the components.
+    /// The cluster's init: holds the namespaces, starts and reaps the components.
     Init,
     /// Waits for the cluster's owner to end, then takes the cluster down.
     Guard {

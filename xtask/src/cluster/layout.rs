@@ -14,12 +14,12 @@ pub(super) fn cgroup() -> String {
     format!("debugtrail-{:08x}", tag(env!("CARGO_MANIFEST_DIR")))
 }
 
-/// The bridge that connects the pods. At most 15 bytes, as the kernel has it.
-pub(super) fn bridge() -> String {
+/// The network link from the machine to the node. At most 15 bytes, as the kernel has it.
+pub(super) fn link() -> String {
     format!("dtrail-{:08x}", tag(env!("CARGO_MANIFEST_DIR")))
 }
 
-/// Tells this checkout's cgroup and bridge from another's (FNV-1a): both may have a cluster.
+/// Tells this checkout's cgroup and link from another's (FNV-1a): both may have a cluster.
 const fn tag(path: &str) -> u32 {
     let (bytes, mut hash, mut next) = (path.as_bytes(), 0x811c_9dc5_u32, 0);
     while next < bytes.len() {
@@ -140,6 +140,11 @@ impl Layout {
         self.data().join("images")
     }
 
+    /// The DaemonSet's `/var/lib/debugtrail`.
+    pub(super) fn ledger(&self) -> PathBuf {
+        self.data().join("ledger")
+    }
+
     /// What is bound over the machine's folders in the cluster's mount namespace: (ours, theirs).
     pub(super) fn binds(&self) -> Vec<(PathBuf, PathBuf)> {
         let bind = |ours: &str, theirs: &str| (self.data().join(ours), PathBuf::from(theirs));
@@ -150,6 +155,7 @@ impl Layout {
             bind("kubelet", "/var/lib/kubelet"),
             bind("log-pods", "/var/log/pods"),
             bind("log-containers", "/var/log/containers"),
+            (self.ledger(), PathBuf::from("/var/lib/debugtrail")),
         ]
     }
 }
@@ -162,6 +168,6 @@ mod tests {
     fn checkouts_have_names_of_their_own() {
         assert_eq!(tag(""), 0x811c_9dc5, "the offset basis of FNV-1a");
         assert_eq!(tag("a"), 0xe40c_292c);
-        assert!(bridge().len() <= 15);
+        assert!(link().len() <= 15);
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use procfs::process::{Process, all_processes};
 
-use super::layout::Layout;
+use super::layout::{Layout, link};
 use super::{cgroups, network};
 
 /// Programs that others may run as well: ours are those that were told a path of the cluster.
@@ -17,7 +17,7 @@ pub(super) fn list() -> Result<Vec<String>> {
     let mut left = processes(&layout)?;
     left.extend(mounts(&layout)?);
     left.extend(cgroups::existing()?.iter().map(|path| format!("cgroup {}", path.display())));
-    left.extend(network::links().iter().map(|link| format!("network link {link}")));
+    left.extend(network::exists().then(|| format!("network link {}", link())));
     let files = [layout.data(), layout.state(), layout.init_socket(), layout.containerd_socket()];
     let there = files.iter().filter(|path| path.exists());
     left.extend(there.map(|path| format!("file {}", path.display())));

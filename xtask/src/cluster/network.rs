@@ -1,59 +1,86 @@
-//! The pods' network: a bridge of our own, with an address that the node uses as its own. Nothing
-//! is forwarded and no sysctl or packet filter of the machine is touched.
+//! The node's network namespace: the components and the pods' bridge are in it, and one link leads there from the
+//! machine. So kube-proxy's packet filter, forwarding and whatever else a node sets end with the namespace, and no
+//! sysctl, packet filter or port of the machine is touched.
 
 use std::fs;
-use std::net::TcpListener;
-use std::ops::Range;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::layout::{Layout, bridge};
+use super::layout::{Layout, link};
+use super::process::ProcessId;
 use crate::command;
 
-/// Prefixes of /24 networks to choose from; the first that the machine does not route is taken.
-const PREFIXES: [&str; 4] = ["10.201.77", "172.29.177", "192.168.177", "10.77.201"];
+/// Networks to choose from, each a /24 less its last byte; the first that the machine does not route is taken.
+const PREFIXES: [[u8; 3]; 4] = [[10, 201, 77], [172, 29, 177], [192, 168, 177], [10, 77, 201]];
 
-/// Below the ports that the kernel gives to clients. While the API server is stopped, everybody tries to reach it, and a
-/// client whose own port happens to be the server's connects to itself and keeps the server from coming back.
-const SERVER_PORTS: Range<u16> = 20_000..32_000;
+/// Last bytes of addresses: the node's, on the bridge; the pods', from and to; the machine's, on its end of the link.
+const NODE: u8 = 1;
+const PODS: (u8, u8) = (10, 250);
+const MACHINE: u8 = 254;
+
+/// Inside the namespace: the bridge that connects the pods, and the link's end that is plugged into it.
+const BRIDGE: &str = "pods";
+const UPLINK: &str = "machine";
+
+/// A namespace of the node's own answers at once or not at all.
+const CONNECTING: Duration = Duration::from_secs(1);
 
 /// The network that was chosen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Network {
-    prefix: &'static str,
+    prefix: [u8; 3],
 }
 
 impl Network {
-    /// Makes the bridge.
-    pub(super) fn make() -> Result<Self> {
-        let prefix = PREFIXES
-            .into_iter()
-            .find(|prefix| is_free(prefix))
-            .with_context(|| format!("all of {PREFIXES:?} are in use here: free one of them"))?;
-        let network = Self { prefix };
-        let address = format!("{}/24", network.address());
-        command::output(ip().args(["link", "add", &bridge(), "type", "bridge"]))?;
-        command::output(ip().args(["address", "add", &address, "dev", &bridge()]))?;
-        command::output(ip().args(["link", "set", &bridge(), "up"]))?;
+    /// Makes the bridge in the network namespace of the cluster's init, and the link to it.
+    pub(super) fn make(init: ProcessId) -> Result<Self> {
+        let prefix = PREFIXES.into_iter().find(|&prefix| Self { prefix }.is_free());
+        let network =
+            Self { prefix: prefix.context("all networks for pods are in use here: free 10.201.77.0/24")? };
+        let (pid, link) = (init.pid().to_string(), link());
+        let on_machine = |arguments: &[&str]| command::output(Command::new("ip").args(arguments));
+        let on_node = |arguments: &[&str]| {
+            let mut inside = Command::new("nsenter");
+            command::output(inside.args(["--target", &pid, "--net", "ip"]).args(arguments))
+        };
+        on_machine(&["link", "add", &link, "type", "veth", "peer", "name", UPLINK, "netns", &pid])?;
+        on_machine(&["address", "add", &network.with_mask(MACHINE), "dev", &link])?;
+        on_machine(&["link", "set", &link, "up"])?;
+        on_node(&["link", "set", "lo", "up"])?;
+        on_node(&["link", "add", BRIDGE, "type", "bridge"])?;
+        on_node(&["address", "add", &network.with_mask(NODE), "dev", BRIDGE])?;
+        on_node(&["link", "set", UPLINK, "master", BRIDGE, "up"])?;
+        on_node(&["link", "set", BRIDGE, "up"])?;
         Ok(network)
     }
 
-    /// The bridge's and so the node's address.
-    pub(super) fn address(&self) -> String {
-        format!("{}.1", self.prefix)
+    /// The node's address, which the machine and the pods reach alike.
+    pub(super) fn address(self) -> Ipv4Addr {
+        self.host(NODE)
+    }
+
+    /// Whether something of the node listens on this port.
+    pub(super) fn answers(self, port: u16) -> bool {
+        TcpStream::connect_timeout(&SocketAddr::from((self.address(), port)), CONNECTING).is_ok()
     }
 
     /// Writes what containerd tells the CNI plugins.
-    pub(super) fn write_config(&self, layout: &Layout) -> Result<()> {
+    pub(super) fn write_config(self, layout: &Layout) -> Result<()> {
         let config = json!({
             "cniVersion": "0.4.0", "name": "debugtrail", "plugins": [{
-                "type": "bridge", "bridge": bridge(), "isGateway": false, "ipMasq": false,
+                // The default route is the pods' way to service addresses, which kube-proxy translates on the node.
+                "type": "bridge", "bridge": BRIDGE, "isDefaultGateway": true, "ipMasq": false,
+                // A pod reaches itself by its service.
+                "hairpinMode": true,
                 "ipam": {"type": "host-local", "ranges": [[{
-                    "subnet": format!("{}.0/24", self.prefix),
-                    "rangeStart": format!("{}.10", self.prefix),
+                    "subnet": self.with_mask(0),
+                    "rangeStart": self.host(PODS.0), "rangeEnd": self.host(PODS.1),
                     "gateway": self.address()}]]}
             }]
         });
@@ -62,50 +89,35 @@ impl Network {
         fs::write(folder.join("10-debugtrail.conflist"), serde_json::to_vec_pretty(&config)?)?;
         Ok(())
     }
+
+    fn host(self, last: u8) -> Ipv4Addr {
+        let [a, b, c] = self.prefix;
+        Ipv4Addr::new(a, b, c, last)
+    }
+
+    fn with_mask(self, last: u8) -> String {
+        format!("{}/24", self.host(last))
+    }
+
+    /// True where nothing but a default route leads to the network.
+    fn is_free(self) -> bool {
+        let mut routes = Command::new("ip");
+        command::output(routes.args(["-4", "route", "show", "match", &self.address().to_string()]))
+            .is_ok_and(|routes| routes.lines().all(|route| route.starts_with("default")))
+    }
 }
 
-/// Ports that are free on this address now.
-pub(super) fn free_ports<const N: usize>(address: &str) -> Result<[u16; N]> {
-    // Two clusters that start at the same time look in different places first.
-    let first = SERVER_PORTS.start + (std::process::id() % 1000) as u16 * 10;
-    let candidates = (first..SERVER_PORTS.end).chain(SERVER_PORTS.start..first);
-    // Held until all are found, so that none is found twice.
-    let listeners: Vec<TcpListener> =
-        candidates.filter_map(|port| TcpListener::bind((address, port)).ok()).take(N).collect();
-    let ports: Vec<u16> =
-        listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<Result<_>>()?;
-    ports.try_into().map_err(|_| anyhow!("no {N} free ports on {address} in {SERVER_PORTS:?}"))
-}
-
-/// Removes the bridge and what is still plugged into it.
+/// Removes the link. With the last process in it the namespace goes, and all that is in it.
 pub(super) fn remove() -> Result<()> {
-    for link in links() {
-        // A pod's end goes by itself once the kernel has released the pod's namespace.
-        let removed = command::output(ip().args(["link", "delete", &link]));
-        if Path::new("/sys/class/net").join(&link).exists() {
-            removed?;
-        }
+    if !exists() {
+        return Ok(());
     }
-    Ok(())
+    let removed = command::output(Command::new("ip").args(["link", "delete", &link()]));
+    // The kernel may have been faster: the link goes with the namespace that its other end is in.
+    if exists() { removed.map(drop) } else { Ok(()) }
 }
 
-/// Our links that exist: the pods' ends first, then the bridge.
-pub(super) fn links() -> Vec<String> {
-    let folder = Path::new("/sys/class/net").join(bridge());
-    if !folder.exists() {
-        return Vec::new();
-    }
-    let ports = fs::read_dir(folder.join("brif")).into_iter().flatten().flatten();
-    ports.map(|entry| entry.file_name().to_string_lossy().into_owned()).chain([bridge()]).collect()
-}
-
-/// True where nothing but a default route leads to the network.
-fn is_free(prefix: &str) -> bool {
-    let address = format!("{prefix}.1");
-    command::output(ip().args(["-4", "route", "show", "match", &address]))
-        .is_ok_and(|routes| routes.lines().all(|route| route.starts_with("default")))
-}
-
-fn ip() -> Command {
-    Command::new("ip")
+/// Whether our link is there.
+pub(super) fn exists() -> bool {
+    Path::new("/sys/class/net").join(link()).exists()
 }

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
+use super::network::Network;
 use super::process::ProcessId;
 
 /// The content of `processes.json`.
@@ -29,10 +29,8 @@ pub(super) struct State {
     pub(super) components: BTreeMap<String, Component>,
     /// Mount points that the machine did not have, outermost first.
     pub(super) made_folders: Vec<PathBuf>,
-    /// etcd's client port.
-    pub(super) etcd_port: u16,
-    /// Where the kubelet serves once it is up: address and port.
-    pub(super) kubelet: Option<SocketAddr>,
+    /// Its network, once it is made.
+    pub(super) network: Option<Network>,
 }
 
 /// One component: how it is started, and the process it is now.

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::components::{self, Ports};
 use super::control::{self, start_gate, start_new};
 use super::layout::Layout;
 use super::network::Network;
 use super::process::ProcessId;
 use super::state::State;
-use super::{access, cgroups, guard, hooked_runc, images, init, mount_space, ownership, teardown, wait};
+use super::{
+    access, cgroups, components, guard, hooked_runc, images, init, mount_space, ownership, teardown, wait,
+};
 use crate::interrupt::{self, Cleanup};
 use crate::progress::Step;
 use crate::{command, poll, repo};
@@ -95,14 +96,14 @@ fn prepare(layout: &Layout) -> Result<ChildStdin> {
 
 fn start_all(layout: &Layout, step: &Step) -> Result<()> {
     start_init(layout)?;
-    let (network, ports) = start_network(layout)?;
-    write_configs(layout, &network, &ports)?;
+    let network = start_network(layout)?;
+    write_configs(layout, network)?;
     step.detail("etcd and containerd");
-    start_new(layout, "etcd", components::etcd(layout, &ports))?;
+    start_new(layout, "etcd", components::etcd(layout, network))?;
     start_new(layout, "containerd", components::containerd(layout))?;
-    wait::for_port(layout, ports.etcd)?;
+    wait::for_etcd(layout, network)?;
     step.detail("kube-apiserver");
-    start_new(layout, "kube-apiserver", components::api_server(layout, &ports, &network))?;
+    start_new(layout, "kube-apiserver", components::api_server(layout, network))?;
     let archives = build_images(layout)?;
     wait::for_containerd(layout)?;
     images::import(layout, &archives)?;
@@ -110,7 +111,9 @@ fn start_all(layout: &Layout, step: &Step) -> Result<()> {
     step.detail("controllers and kubelet");
     start_new(layout, "kube-controller-manager", components::controller_manager(layout))?;
     start_new(layout, "kube-scheduler", components::scheduler(layout))?;
-    start_new(layout, "kubelet", components::kubelet(layout, &network))?;
+    start_new(layout, "kubelet", components::kubelet(layout, network))?;
+    // From the start: a pod that is there before it would fail to reach the API server, and back off.
+    start_new(layout, "kube-proxy", components::proxy(layout))?;
     wait::create_runtime_classes(layout)?;
     step.detail("the node to be Ready");
     wait::for_node(layout)?;
@@ -133,22 +136,20 @@ fn start_init(layout: &Layout) -> Result<()> {
     bail!("the cluster's init does not start: {}", log.trim())
 }
 
-fn start_network(layout: &Layout) -> Result<(Network, Ports)> {
+fn start_network(layout: &Layout) -> Result<Network> {
     let _gate = start_gate()?;
-    let network = Network::make()?;
-    let ports = Ports::choose(&network)?;
     let mut state = control::load(layout)?;
-    state.etcd_port = ports.etcd;
-    state.kubelet = Some(format!("{}:{}", network.address(), ports.kubelet).parse()?);
+    let network = Network::make(state.init.context("the cluster has no init yet")?)?;
+    state.network = Some(network);
     state.save(layout)?;
-    Ok((network, ports))
+    Ok(network)
 }
 
 /// Behind the gate, as everything that writes where a teardown removes.
-fn write_configs(layout: &Layout, network: &Network, ports: &Ports) -> Result<()> {
+fn write_configs(layout: &Layout, network: Network) -> Result<()> {
     let _gate = start_gate()?;
-    access::write(layout, network, &ports.server())?;
-    components::write_configs(layout, ports, network)
+    access::write(layout, network)?;
+    components::write_configs(layout, network)
 }
 
 fn build_images(layout: &Layout) -> Result<Vec<PathBuf>> {

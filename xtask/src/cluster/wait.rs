@@ -1,14 +1,15 @@
 //! Waiting for the parts to be ready, and the first objects.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
+use super::components::{ETCD_PORT, KUBELET_PORT};
 use super::layout::{Layout, NODE_NAME};
+use super::network::Network;
 use super::{control, images};
 use crate::{command, poll, repo};
 
@@ -28,9 +29,9 @@ pub(super) fn kubectl(layout: &Layout) -> Command {
     kubectl
 }
 
-/// Until something listens on a port of the loopback.
-pub(super) fn for_port(layout: &Layout, port: u16) -> Result<()> {
-    until(layout, "etcd", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+/// Until etcd listens.
+pub(super) fn for_etcd(layout: &Layout, network: Network) -> Result<()> {
+    until(layout, "etcd", || network.answers(ETCD_PORT))
 }
 
 /// Until containerd serves.
@@ -46,8 +47,8 @@ pub(super) fn for_api_server(layout: &Layout) -> Result<()> {
 /// Until the kubelet is up and its node Ready and taking pods.
 pub(super) fn for_node(layout: &Layout) -> Result<()> {
     // The node stays Ready for a while without its kubelet, so that alone says nothing.
-    let kubelet = control::load(layout)?.kubelet.context("the cluster has no kubelet yet")?;
-    until(layout, "the kubelet", || TcpStream::connect(kubelet).is_ok())?;
+    let network = control::load(layout)?.network.context("the cluster has no network yet")?;
+    until(layout, "the kubelet", || network.answers(KUBELET_PORT))?;
     let fields = "jsonpath={.status.conditions[?(@.type=='Ready')].status} taints:{.spec.taints}";
     until(layout, "the node", || {
         let answer = kubectl(layout).args(["get", "node", NODE_NAME, "--output", fields]).output();

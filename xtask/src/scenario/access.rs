@@ -12,6 +12,9 @@ use crate::{command, repo};
 /// Where the kernel gives out this boot's id; a node object's nodeInfo.bootID is the same.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
+/// No proxy leads to the embedded cluster.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
 const NO_KUBECTL: &str = "cannot start kubectl: put it on PATH";
 
 /// Access to a cluster with this machine as one of its nodes.
@@ -104,8 +107,7 @@ impl Access {
     /// A `debugtrail` that witnesses this node, without further options.
     #[must_use]
     pub fn debugtrail(&self, subcommand: &str) -> Command {
-        let binary = std::env::var_os("DEBUGTRAIL_BIN").map_or_else(repo::debugtrail_binary, PathBuf::from);
-        let mut command = Command::new(binary);
+        let mut command = Command::new(repo::debugtrail_under_test());
         command.args([subcommand, "--node", &self.node_name]);
         if let Some(kubeconfig) = &self.kubeconfig {
             command.arg("--kubeconfig").arg(kubeconfig);
@@ -123,6 +125,9 @@ impl Access {
             command.env("PATH", path);
         }
         command.env("KUBECONFIG", kubeconfig);
+        for proxy in PROXIES {
+            command.env_remove(proxy);
+        }
     }
 }
 

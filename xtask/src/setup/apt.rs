@@ -21,13 +21,15 @@ const BUILD: [Package; 5] = [
     ("zlib1g-dev", "LLVM 22 links it"),
 ];
 
-const CLUSTER: [Package; 7] = [
+const CLUSTER: [Package; 9] = [
+    ("buildah", "builds the image that the DaemonSet runs"),
     ("busybox-static", "the test images are made of it"),
     ("containerd", "the container runtime of the embedded cluster"),
     ("containernetworking-plugins", "pods get their addresses from them"),
     ("crun", "the second OCI runtime that the tests run sessions on"),
     ("etcd-server", "the embedded cluster's store"),
-    ("iproute2", "makes the embedded cluster's bridge"),
+    ("iproute2", "makes the embedded cluster's network"),
+    ("nftables", "kube-proxy tells the kernel of service addresses with it"),
     ("runc", "the OCI runtime that the tests run sessions on"),
 ];
 
