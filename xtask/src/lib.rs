@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod command;
 pub mod demo;
 pub mod family;
+pub mod image;
 pub mod interrupt;
 pub mod lint;
 pub mod poll;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{cluster, demo, interrupt, lint, scenario, setup, tiers};
+use xtask::{cluster, demo, image, interrupt, lint, scenario, setup, tiers};
 
 /// Every chore of debugtrail.
 #[derive(Parser)]
@@ -19,6 +19,8 @@ enum Chore {
     Setup,
     /// Build the eBPF object, then the release binary with the object inside.
     Build,
+    /// Build the image that the DaemonSet of deploy/ runs, as an OCI archive in target/image.
+    Image,
     /// The embedded single-node Kubernetes, kept for trials.
     #[command(subcommand)]
     Cluster(ClusterChore),
@@ -84,6 +86,7 @@ fn dispatch(chore: Chore) -> anyhow::Result<()> {
     match chore {
         Chore::Setup => setup::run(),
         Chore::Build => setup::run().and_then(|()| xtask::build::run()),
+        Chore::Image => image::run(),
         Chore::Cluster(ClusterChore::Up) => setup::run().and_then(|()| cluster::chores::up()),
         Chore::Cluster(ClusterChore::Down) => cluster::chores::down(),
         Chore::Cluster(ClusterChore::Status) => cluster::chores::status(),
