@@ -58,7 +58,15 @@ impl Patient {
     /// When it does not start.
     pub fn session(&self, container: &str, code: u8) -> Result<Session> {
         self.debug(container, &format!("trap 'exit {code}' TERM; while :; do sleep 0.1; done"))?;
-        self.running("ephemeralContainerStatuses", container)
+        self.in_state("ephemeralContainerStatuses", container, "running")
+    }
+
+    /// A session that has ended, once the API says so.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn ended(&self, container: &str) -> Result<Session> {
+        self.in_state("ephemeralContainerStatuses", container, "terminated")
     }
 
     /// The ordinary container.
@@ -66,16 +74,14 @@ impl Patient {
     /// # Errors
     /// When it does not run.
     pub fn app(&self) -> Result<Session> {
-        self.running("containerStatuses", "app")
+        self.in_state("containerStatuses", "app", "running")
     }
 
-    fn running(&self, statuses: &str, container: &str) -> Result<Session> {
-        let uri = self.pod.wait_for(&format!("a running {container}"), PATIENCE, |pod, _| {
+    fn in_state(&self, statuses: &str, container: &str, state: &str) -> Result<Session> {
+        let uri = self.pod.wait_for(&format!("a {state} {container}"), PATIENCE, |pod, _| {
             let status =
                 pod["status"][statuses].as_array()?.iter().find(|status| status["name"] == container)?;
-            status["state"]["running"]
-                .is_object()
-                .then(|| status["containerID"].as_str().map(str::to_owned))?
+            status["state"][state].is_object().then(|| status["containerID"].as_str().map(str::to_owned))?
         })?;
         let id = uri.split("://").nth(1).context("a container id is SCHEME://ID")?.to_owned();
         let pid =

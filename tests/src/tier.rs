@@ -1,14 +1,21 @@
 //! One embedded cluster for a whole tier: started by the first test that needs it, taken down after the last.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use xtask::cluster::{Cluster, Options};
+use xtask::deploy::DaemonSet;
 use xtask::scenario::access::Access;
 
 /// A handle on the tier's cluster.
 #[derive(Debug, Clone, Default)]
-pub struct Tier(Arc<Mutex<Option<Arc<Cluster>>>>);
+pub struct Tier(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    cluster: Option<Arc<Cluster>>,
+    daemon_set: Option<DaemonSet>,
+}
 
 impl Tier {
     /// The cluster; the first call starts it.
@@ -16,13 +23,26 @@ impl Tier {
     /// # Errors
     /// When it does not start.
     pub fn cluster(&self) -> Result<Arc<Cluster>> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cluster) = &*held {
+        let mut held = self.held();
+        if let Some(cluster) = &held.cluster {
             return Ok(Arc::clone(cluster));
         }
         let cluster = Arc::new(Cluster::up(&Options::default())?);
-        *held = Some(Arc::clone(&cluster));
+        held.cluster = Some(Arc::clone(&cluster));
         Ok(cluster)
+    }
+
+    /// The DaemonSet; the first call deploys it, and it goes with the cluster.
+    ///
+    /// # Errors
+    /// When it does not get Ready.
+    pub fn daemon_set(&self) -> Result<DaemonSet> {
+        let cluster = self.cluster()?;
+        let mut held = self.held();
+        if held.daemon_set.is_none() {
+            held.daemon_set = Some(DaemonSet::deploy(&cluster)?);
+        }
+        held.daemon_set.clone().context("it was deployed")
     }
 
     /// How tests reach it.
@@ -38,7 +58,11 @@ impl Tier {
     /// # Errors
     /// When something of it is left; the error lists it.
     pub fn down(&self) -> Result<()> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        held.and_then(Arc::into_inner).map_or(Ok(()), Cluster::down)
+        let cluster = self.held().cluster.take();
+        cluster.and_then(Arc::into_inner).map_or(Ok(()), Cluster::down)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,6 +9,8 @@ mod agent;
 mod api_server;
 #[path = "cluster/clock.rs"]
 mod clock;
+#[path = "cluster/daemonset.rs"]
+mod daemonset;
 #[path = "cluster/forgotten.rs"]
 mod forgotten;
 #[path = "cluster/gone.rs"]
@@ -67,6 +69,15 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("leaving::a_closed_pipe_is_a_quiet_end", leaving::a_closed_pipe_is_a_quiet_end),
     ("forgotten::candidates_return_to_zero", forgotten::candidates_return_to_zero),
+    // Last: the DaemonSet stays from its first test on.
+    ("daemonset::the_applied_files_get_ready", daemonset::the_applied_files_get_ready),
+    ("daemonset::every_scenario_runs_through_it", daemonset::every_scenario_runs_through_it),
+    ("daemonset::the_api_server_is_away_for_a_minute", daemonset::the_api_server_is_away_for_a_minute),
+    ("daemonset::it_is_killed_in_the_middle_of_sessions", daemonset::it_is_killed_in_the_middle_of_sessions),
+    (
+        "daemonset::its_pod_is_deleted_in_the_middle_of_sessions",
+        daemonset::its_pod_is_deleted_in_the_middle_of_sessions,
+    ),
 ];
 
 fn main() -> ExitCode {

@@ -5,6 +5,7 @@ pub mod build;
 pub mod cluster;
 pub mod command;
 pub mod demo;
+pub mod deploy;
 pub mod family;
 pub mod image;
 pub mod interrupt;

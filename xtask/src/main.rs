@@ -58,7 +58,11 @@ enum Chore {
 #[derive(Subcommand)]
 enum ClusterChore {
     /// Start it and leave it running.
-    Up,
+    Up {
+        /// Run debugtrail's DaemonSet on it, by the files of deploy/.
+        #[arg(long)]
+        with_agent: bool,
+    },
     /// Take it down, whoever left it.
     Down,
     /// Is it up, how to use it, and what is left of an old one.
@@ -87,7 +91,7 @@ fn dispatch(chore: Chore) -> anyhow::Result<()> {
         Chore::Setup => setup::run(),
         Chore::Build => setup::run().and_then(|()| xtask::build::run()),
         Chore::Image => image::run(),
-        Chore::Cluster(ClusterChore::Up) => setup::run().and_then(|()| cluster::chores::up()),
+        Chore::Cluster(ClusterChore::Up { with_agent }) => cluster::chores::up(with_agent),
         Chore::Cluster(ClusterChore::Down) => cluster::chores::down(),
         Chore::Cluster(ClusterChore::Status) => cluster::chores::status(),
         Chore::Demo { use_cluster, keep } => demo::run(use_cluster, keep),

@@ -244,7 +244,7 @@ fn pretend_another_boot(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn each_id_once(records: &[Value]) -> Result<()> {
+pub fn each_id_once(records: &[Value]) -> Result<()> {
     let mut seen = BTreeSet::new();
     for record in records {
         let id = record["id"].as_str().with_context(|| format!("no id in {record}"))?;

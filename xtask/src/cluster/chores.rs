@@ -6,15 +6,27 @@ use anyhow::Result;
 
 use super::layout::Layout;
 use super::{Cluster, Options, leftovers, ownership};
+use crate::deploy::DaemonSet;
+use crate::{build, setup};
 
-/// Starts the cluster and leaves it running.
+/// Starts the cluster, with debugtrail's DaemonSet on it where `with_agent` says so, and leaves it running.
 ///
 /// # Errors
 /// When it does not start.
-pub fn up() -> Result<()> {
+pub fn up(with_agent: bool) -> Result<()> {
+    setup::run()?;
+    if with_agent {
+        build::run()?;
+    }
     let cluster = Cluster::up(&Options { keep: true })?;
+    if with_agent {
+        DaemonSet::deploy(&cluster)?;
+    }
     println!("the embedded cluster is up; to use it:\n");
     print_use(&cluster);
+    if with_agent {
+        println!("records:    kubectl logs -n debugtrail daemonset/debugtrail --follow | grep '^{{'");
+    }
     println!("\nto end it: cargo xtask cluster down");
     Ok(())
 }

@@ -129,7 +129,9 @@ fn watch(access: &Access, namespace: &str, name: &str) -> Result<Feed<Value>> {
     })
 }
 
-fn is_ready(pod: &Value) -> bool {
+/// Whether a pod object says that the pod is Ready.
+#[must_use]
+pub fn is_ready(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array();
     conditions
         .into_iter()

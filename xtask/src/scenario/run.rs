@@ -42,14 +42,51 @@ pub struct Outcome {
     pub findings: Vec<String>,
 }
 
+/// Who tells of a scenario's sessions: a `debugtrail trace`, or the DaemonSet's log.
+pub trait Witness {
+    /// Waits until it has told how this session of a pod ended.
+    ///
+    /// # Errors
+    /// When `timeout` passes before.
+    fn wait_for_end(&self, pod: &Pod, container: &str, timeout: Duration) -> Result<()>;
+
+    /// All that it has told, once nothing more is to come.
+    ///
+    /// # Errors
+    /// When it does not end as it should.
+    fn finish(self) -> Result<Vec<Value>>;
+}
+
+impl Witness for Trace {
+    fn wait_for_end(&self, _only_pod: &Pod, container: &str, timeout: Duration) -> Result<()> {
+        self.wait_for_session("session_ended", container, timeout).map(drop)
+    }
+
+    fn finish(self) -> Result<Vec<Value>> {
+        self.stop()
+    }
+}
+
 /// Runs a scenario with a tracer of its own; `say` is told each step as it begins.
 ///
 /// # Errors
 /// When it cannot be run to its end. Records that are not as expected are findings, no errors.
 pub fn run(scenario: &Scenario, access: &Access, say: &dyn Fn(&str)) -> Result<Outcome> {
     say("debugtrail trace attaches to the kernel");
+    run_before(Trace::start(access, &[])?, scenario, access, say)
+}
+
+/// Runs a scenario before a witness that is there already.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_before(
+    witness: impl Witness,
+    scenario: &Scenario,
+    access: &Access,
+    say: &dyn Fn(&str),
+) -> Result<Outcome> {
     let tasks = access.runtime_socket.as_deref().map(Tasks::listen).transpose()?;
-    let trace = Trace::start(access, &[])?;
     let namespace = Namespace::create(access, "scenario")?;
     say(&format!("a pod starts in namespace {}", namespace.name));
     let pod = Pod::run(access, &namespace.name, &scenario.folder.join("pod.yaml"))?;
@@ -57,8 +94,8 @@ pub fn run(scenario: &Scenario, access: &Access, say: &dyn Fn(&str)) -> Result<O
     say(&format!("a person types:\n{}", script.typed()));
     script.run(access)?;
     say("the sessions end, and the API gets to know");
-    let mut findings = wait_for_all(scenario, &trace, &pod);
-    let records: Vec<Value> = trace.stop()?.into_iter().filter(|record| is_of(record, &pod)).collect();
+    let mut findings = wait_for_all(scenario, &witness, &pod);
+    let records: Vec<Value> = witness.finish()?.into_iter().filter(|record| is_of(record, &pod)).collect();
     findings.extend(check::findings(&scenario.expect, &identity(access, &pod), &records));
     let sessions = sessions(scenario, &pod, tasks.as_ref(), &records);
     findings.extend(sessions.iter().flat_map(|session| match (&session.record, &session.task) {
@@ -69,10 +106,10 @@ pub fn run(scenario: &Scenario, access: &Access, say: &dyn Fn(&str)) -> Result<O
 }
 
 /// Waits for every session's record and for the API's last word on it.
-fn wait_for_all(scenario: &Scenario, trace: &Trace, pod: &Pod) -> Vec<String> {
+fn wait_for_all(scenario: &Scenario, witness: &impl Witness, pod: &Pod) -> Vec<String> {
     let mut findings = Vec::new();
     for container in scenario.expect.truth.keys() {
-        let record = trace.wait_for_session("session_ended", container, PATIENCE);
+        let record = witness.wait_for_end(pod, container, PATIENCE);
         let last_word =
             |object: &Value, deleted: bool| ApiView::of(object, container, deleted).is_final().then_some(());
         let word = pod.wait_for(&format!("the API's last word on {container}"), PATIENCE, last_word);

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::feed::Feed;
+use crate::command;
 
 /// What containerd said of one container's main process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,6 +68,24 @@ impl Tasks {
     }
 }
 
+/// The pid of a container's main process on this machine.
+///
+/// # Errors
+/// When containerd does not answer or has no such task.
+pub fn pid(socket: &Path, container_id: &str) -> Result<u32> {
+    let mut ctr = Command::new("ctr");
+    ctr.arg("--address").arg(socket).args(["--namespace", "k8s.io", "tasks", "list"]);
+    let list = command::output(&mut ctr)?;
+    pid_in(&list, container_id)
+        .with_context(|| format!("containerd runs no container {container_id}:\n{list}"))
+}
+
+/// A line is `ID PID STATUS`.
+fn pid_in(list: &str, container_id: &str) -> Option<u32> {
+    let mut words = list.lines().map(str::split_whitespace);
+    words.find_map(|mut words| (words.next() == Some(container_id)).then(|| words.next()?.parse().ok())?)
+}
+
 /// One event about a task; others are not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Event {
@@ -114,7 +133,7 @@ fn parse(line: &str) -> Option<Event> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, Task, parse, tasks};
+    use super::{Event, Task, parse, pid_in, tasks};
 
     const START: &str =
         r#"2026-11-24 02:49:03.681782097 +0000 UTC k8s.io /tasks/start {"container_id":"f9","pid":1931}"#;
@@ -131,6 +150,13 @@ mod tests {
             oom: true,
         };
         assert_eq!(tasks(&events)["f9"], expected);
+    }
+
+    #[test]
+    fn a_task_has_a_pid() {
+        let list = "TASK    PID     STATUS\nf9aa    1931    RUNNING\nf9      1932    STOPPED\n";
+        assert_eq!(pid_in(list, "f9"), Some(1932));
+        assert_eq!(pid_in(list, "f"), None);
     }
 
     #[test]
