@@ -53,7 +53,7 @@ impl Network {
         on_machine(&["address", "add", &network.with_mask(MACHINE), "dev", &link])?;
         on_machine(&["link", "set", &link, "up"])?;
         on_node(&["link", "set", "lo", "up"])?;
-        on_node(&["link", "add", BRIDGE, "type", "bridge"])?;
+        on_node(&["link", "add", BRIDGE, "address", &network.hardware_address(), "type", "bridge"])?;
         on_node(&["address", "add", &network.with_mask(NODE), "dev", BRIDGE])?;
         on_node(&["link", "set", UPLINK, "master", BRIDGE, "up"])?;
         on_node(&["link", "set", BRIDGE, "up"])?;
@@ -95,6 +95,13 @@ impl Network {
         Ipv4Addr::new(a, b, c, last)
     }
 
+    /// Of the bridge. Without one of its own a bridge has the lowest of its ports', which changes with the pods that come
+    /// and go, and for a minute the node is out of reach for those who remember the old one.
+    fn hardware_address(self) -> String {
+        let [a, b, c, d] = self.address().octets();
+        format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+    }
+
     fn with_mask(self, last: u8) -> String {
         format!("{}/24", self.host(last))
     }
@@ -120,4 +127,18 @@ pub(super) fn remove() -> Result<()> {
 /// Whether our link is there.
 pub(super) fn exists() -> bool {
     Path::new("/sys/class/net").join(link()).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_follow_from_the_prefix() {
+        let network = Network { prefix: [10, 201, 77] };
+        assert_eq!(network.address(), Ipv4Addr::new(10, 201, 77, 1));
+        assert_eq!(network.with_mask(MACHINE), "10.201.77.254/24");
+        // A locally administered unicast address, as it has to be.
+        assert_eq!(network.hardware_address(), "02:00:0a:c9:4d:01");
+    }
 }
