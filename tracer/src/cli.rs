@@ -1,26 +1,28 @@
 //! The command line: one file per subcommand. stdout is data, stderr is for people.
 //!
-//! Exit codes: 0 the work was done, or was ended by SIGINT, SIGTERM or the reader of the output; 1 something
-//! failed, and one line on stderr says what to do; 2 the command line is wrong.
+//! What the exit codes say: `exit_code`.
 
 mod agent;
+mod convention;
+mod doctor;
+pub(crate) mod exit_code;
 mod log;
 mod trace;
 mod witness;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use exit_code::Failure;
 
 /// How every Kubernetes debug session ended, witnessed by the kernel.
 #[derive(Debug, Parser)]
 #[command(
     name = "debugtrail",
     version,
-    after_help = "\
-Exit codes: 0 done, also when ended by SIGINT, SIGTERM or a closed pipe; 1 failed, stderr says what to do; \
-2 wrong usage.
-Environment: DEBUGTRAIL_LOG sets what is logged on stderr, such as `debug` (default: info)."
+    after_help = help()
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -39,6 +41,16 @@ enum Command {
     /// What the DaemonSet runs. After a restart it goes on where it was: what happened meanwhile is told from the API,
     /// once, and the time without a witness is a gap. Needs what `trace` needs, and its ledger's folder.
     Agent(agent::Agent),
+    /// Say what this node and cluster can and cannot witness, with the mend for each
+    ///
+    /// Loads the programs into the kernel for a moment and asks the API what `trace` and `agent` ask it; changes
+    /// nothing. Ends with 0 where it can witness, else with the exit code of what fails first.
+    Doctor(doctor::Doctor),
+}
+
+fn help() -> String {
+    let log = "Environment: DEBUGTRAIL_LOG sets what is logged on stderr, such as `debug` (default: info).";
+    format!("{}\n\n{log}", exit_code::HELP)
 }
 
 /// Does what the command line says.
@@ -46,14 +58,13 @@ enum Command {
 pub fn run(cli: Cli) -> ExitCode {
     log::start();
     let result = match cli.command {
-        Command::Trace(trace) => trace::run(trace),
-        Command::Agent(agent) => agent::run(agent),
+        Command::Trace(trace) => trace::run(trace).map(|()| ExitCode::SUCCESS),
+        Command::Agent(agent) => agent::run(agent).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(doctor) => doctor::run(&doctor),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("debugtrail: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|error| {
+        // Where stderr is full or closed, the exit code still says it.
+        let _ = writeln!(std::io::stderr(), "debugtrail: {error:#}");
+        Failure::of(&error).into()
+    })
 }

@@ -6,7 +6,9 @@ pub mod fields;
 pub mod inspect;
 mod load;
 mod maps;
+pub mod needs;
 pub mod observation;
+mod privileges;
 mod skipped;
 
 use std::io::Read;
@@ -21,10 +23,21 @@ use aya_log::EbpfLogger;
 pub use event::Event;
 pub use load::{KernelError, LoadOptions};
 pub use maps::{LossCounts, Running, RunningMain};
+pub use needs::Lack;
 pub use observation::{EndSeen, MainSeen, Observation};
+pub use privileges::{Capability, PrivilegeError, Privileges, check_privileges};
 
 use crate::ids::{BootNanos, CgroupId};
 use load::refused;
+
+/// What the running kernel lacks of what the programs need.
+///
+/// # Errors
+///
+/// No BTF, or one that can't be read.
+pub fn lacks() -> Result<Vec<Lack>, KernelError> {
+    load::types().map(|types| needs::lacks(&types))
+}
 
 /// The loaded and attached programs. Dropping it detaches them and leaves nothing behind.
 pub struct Kernel {

@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod cli;
 pub mod clock;
+pub mod doctor;
 pub mod ids;
 pub mod kernel;
 pub mod ledger;

@@ -12,7 +12,6 @@ mod running;
 
 use std::{io, time::Duration};
 
-use anyhow::Context;
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::mpsc::Receiver,
@@ -30,6 +29,7 @@ use crate::pods::{PodEvent, PodIndex};
 use crate::record::{GapReason, SessionRecord, StopReason};
 use crate::runtime::Bundles;
 use crate::session::{Action, Away, Policy, Reconciler, Tracker, report};
+use crate::sinks::OutputError;
 use loss::LossWatch;
 pub use past::Agent;
 
@@ -143,7 +143,7 @@ impl Pipeline {
         if told != StopReason::OutputClosed {
             self.last_look()?;
         }
-        self.recorder.agent_stopped(told).context("cannot write to standard output")?;
+        self.recorder.agent_stopped(told).map_err(OutputError)?;
         reason
     }
 

@@ -1,5 +1,6 @@
 //! The API's pods of this node: an index that answers questions (pure), fed by a watch (I/O).
 
+pub mod access;
 pub mod connect;
 pub mod debug;
 pub mod facts;

@@ -1,7 +1,10 @@
 //! Where records go.
 
+mod error;
 pub mod metrics;
 pub mod stdout;
+
+pub use error::OutputError;
 
 use std::io;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use crate::ids::{CgroupId, Pid};
 pub enum HierarchyError {
     /// There is no cgroup2 mount.
     #[error(
-        "no cgroup v2 hierarchy is mounted: run `mount -t cgroup2 none /sys/fs/cgroup/unified`, \
+        "no cgroup v2 hierarchy is mounted; run `mount -t cgroup2 none /sys/fs/cgroup/unified`, \
          or mount the host's /sys/fs/cgroup into this container"
     )]
     NotMounted,

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::witness::{Keeping, Witness};
 use crate::clock;
+use crate::kernel;
 use crate::ledger::{Ledger, Limits, Opened};
 use crate::pipeline::{Agent as Keeps, Format, Memory, Recorder, Style};
 use crate::serve::{self, Pulse, Status};
@@ -31,11 +32,12 @@ pub struct Agent {
 }
 
 pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
+    kernel::check_privileges()?;
     let boot_id = clock::boot_id()?;
     // Both first: a second agent on this node must not come so far as to load programs.
     let opened = Ledger::open(&agent.ledger, Limits::of_mebibytes(agent.ledger_size), boot_id.clone())?;
     let listener = serve::listen(agent.listen)?;
-    agent.witness.run(|node, convention| {
+    agent.witness.run(None, |node, convention| {
         let Opened { history, heartbeat, snapshot, writing } = opened;
         let memory = Memory::of(history, heartbeat, snapshot, &boot_id);
         let ledger = writing.start(std::io::stdout())?;

@@ -22,7 +22,8 @@ pub struct Trace {
 
 pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
     let Trace { output, namespace, witness } = trace;
-    witness.run(|node, convention| {
+    let wanted = namespace.clone();
+    witness.run(wanted.as_deref(), |node, convention| {
         let out = Stdout::start().context("can't start the thread that writes to stdout")?;
         let style = Style { format: output, namespace, convention };
         let recorder = Recorder::new(node, style, Box::new(out));

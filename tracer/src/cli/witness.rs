@@ -1,19 +1,19 @@
 //! What `trace` and `agent` have in common: a witness on this node, from its options to its end.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::convention;
 use crate::cgroup::Hierarchy;
 use crate::clock::{self, ClockWatch};
-use crate::ids::BootId;
-use crate::kernel::{Kernel, LoadOptions};
+use crate::kernel::{self, Kernel, LoadOptions};
 use crate::pipeline::{Agent, Inputs, Memory, NodeFacts, Pipeline, Recorder};
-use crate::pods::{connect, watch};
+use crate::pods::{access, watch};
 use crate::record::{Convention, StopReason};
 use crate::session::Policy;
 
@@ -46,27 +46,31 @@ pub(super) struct Keeping {
 
 impl Witness {
     /// Witnesses until a signal or the output's end; `keeping` is asked where records go once the node's name is known.
+    /// `namespace`: the one that is told of, which the cluster should have.
     pub(super) fn run(
         self,
+        namespace: Option<&str>,
         keeping: impl FnOnce(NodeFacts, Convention) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
-        runtime()?.block_on(self.witness(keeping))
+        runtime()?.block_on(self.witness(namespace, keeping))
     }
 
     async fn witness(
         self,
+        namespace: Option<&str>,
         keeping: impl FnOnce(NodeFacts, Convention) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
         // First, so that an early signal is not the default's sudden death.
         let mut stop = std::pin::pin!(stop_signal()?);
-        let convention = self.exit_codes.as_deref().map(read_convention).transpose()?.unwrap_or_default();
+        let convention = self.exit_codes.as_deref().map(convention::read).transpose()?.unwrap_or_default();
+        kernel::check_privileges()?;
+        let hierarchy = Hierarchy::find()?;
         let boot_id = clock::boot_id()?;
         // An API server that does not answer must not hold up the end.
         let (client, node_name) = tokio::select! {
-            found = self.reach_api(&boot_id) => found?,
+            found = access::reach(self.kubeconfig.as_deref(), self.node.as_deref(), namespace, &boot_id) => found?,
             _ = &mut stop => return Ok(()),
         };
-        let hierarchy = Hierarchy::find()?;
         let (mut kernel, ring) = Kernel::load(LoadOptions::default())?;
         let logger = kernel.logger();
 
@@ -93,23 +97,11 @@ impl Witness {
         let clock = ClockWatch::new().context("can't watch the clock")?;
         pipeline.run(Inputs { ring, logger, pods, clock }, stop).await.map(|_| ())
     }
-
-    async fn reach_api(&self, boot_id: &BootId) -> Result<(kube::Client, String), connect::ConnectError> {
-        let client = connect::client(self.kubeconfig.as_deref()).await?;
-        let node_name = connect::node_name(&client, self.node.as_deref(), boot_id).await?;
-        Ok((client, node_name))
-    }
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().context("can't start the asynchronous runtime")
-}
-
-fn read_convention(path: &Path) -> anyhow::Result<Convention> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("can't read the exit codes in {}; check --exit-codes", path.display()))?;
-    Convention::parse(&text).with_context(|| format!("{} is no exit-code convention", path.display()))
 }
 
 /// Resolves at SIGINT or SIGTERM.

@@ -236,12 +236,12 @@ fn rest_len(kind: u32, len: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// `struct outer { int a; union { long b; struct { int c; int d; }; }; }`,
     /// and a tracepoint `t` with two arguments.
-    fn sample() -> Vec<u8> {
+    pub(in crate::kernel) fn sample() -> Vec<u8> {
         let strings = b"\0outer\0a\0b\0c\0d\0btf_trace_t\0";
         let at = |name: &str| {
             let bytes = [b"\0", name.as_bytes(), b"\0"].concat();

@@ -15,7 +15,7 @@ macro_rules! field_table {
 }
 
 /// Global -> the names a field goes by, newest kernel first.
-const FIELDS: &[(&str, &[&str])] = kernel_fields!(field_table);
+pub(super) const FIELDS: &[(&str, &[&str])] = kernel_fields!(field_table);
 
 /// The value of every global.
 ///
@@ -36,7 +36,7 @@ pub fn globals(btf: &Btf) -> Result<Vec<(&'static str, u32)>, BtfError> {
     Ok(globals)
 }
 
-fn offset(btf: &Btf, names: &[&str]) -> Result<u32, BtfError> {
+pub(super) fn offset(btf: &Btf, names: &[&str]) -> Result<u32, BtfError> {
     let mut result = Err(BtfError::Malformed("a field has no name"));
     for name in names {
         let (structure, member) = name.split_once('.').unwrap_or((name, ""));

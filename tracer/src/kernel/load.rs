@@ -10,13 +10,15 @@ use thiserror::Error;
 
 use super::btf::{Btf, BtfError};
 use super::fields;
+use super::needs::{self, Lack};
+use super::privileges::{self, PrivilegeError, Privileges};
 
 /// Where the kernel describes its types.
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
 /// Program -> tracepoint. Ends are attached first and beginnings last, so that nothing that is
 /// seen to begin can end unseen.
-const HOOKS: [&str; 8] = [
+pub(super) const HOOKS: [&str; 8] = [
     "sched_process_free",
     "sched_process_exit",
     "mark_victim",
@@ -45,19 +47,29 @@ static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("DEBUGTRAIL_BPF_OB
 pub enum KernelError {
     /// The kernel has no BTF, or it can't be read.
     #[error(
-        "can't read {BTF_PATH}: {0}; debugtrail needs a kernel of 5.10 or later built with CONFIG_DEBUG_INFO_BTF"
+        "can't read {BTF_PATH}: {0}; debugtrail needs a kernel of 5.10 or later built with CONFIG_DEBUG_INFO_BTF, \
+         and its /sys"
     )]
     NoBtf(io::Error),
     /// The kernel lacks what the programs need.
     #[error(transparent)]
     Kernel(#[from] BtfError),
-    /// Not allowed to load BPF programs.
+    /// The kernel is too old, or built without what the programs need.
     #[error(
-        "not allowed to load BPF programs: run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+        "kernel {release} lacks what debugtrail needs: {}; run a kernel of 5.10 or later with all of it",
+        needs::in_words(.lacks)
     )]
-    NotAllowed,
+    TooOld {
+        /// `uname -r`.
+        release: String,
+        /// What it lacks.
+        lacks: Vec<Lack>,
+    },
+    /// Not allowed to load BPF programs.
+    #[error(transparent)]
+    NotAllowed(PrivilegeError),
     /// The kernel refused something else; its verifier's words are in the source.
-    #[error("the kernel refused the BPF programs: {0:#}")]
+    #[error("the kernel refused the BPF programs: {}; DEBUGTRAIL_LOG=debug shows all of its words", first_line(.0))]
     Refused(anyhow::Error),
     /// A map call failed.
     #[error("reading the kernel's maps failed: {0}")]
@@ -76,8 +88,34 @@ pub struct LoadOptions {
 
 /// Loads and attaches all programs. Dropping the result detaches them.
 pub(super) fn load(options: LoadOptions) -> Result<Ebpf, KernelError> {
+    let types = types()?;
+    let lacks = needs::lacks(&types);
+    if !lacks.is_empty() {
+        return Err(KernelError::TooOld { release: release(), lacks });
+    }
+    let charged = needs::charges_memlock(&types);
+    if charged {
+        privileges::raise_memlock();
+    }
+    load_described(options, &types).map_err(|error| match error {
+        KernelError::NotAllowed(_) => not_allowed(charged),
+        error => error,
+    })
+}
+
+/// The kernel's release, as `uname -r` gives it.
+pub(super) fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// The kernel's types.
+pub(super) fn types() -> Result<Btf, KernelError> {
     let bytes = std::fs::read(BTF_PATH).map_err(KernelError::NoBtf)?;
-    let globals = fields::globals(&Btf::parse(&bytes)?)?;
+    Ok(Btf::parse(&bytes)?)
+}
+
+fn load_described(options: LoadOptions, types: &Btf) -> Result<Ebpf, KernelError> {
+    let globals = fields::globals(types)?;
     let btf = AyaBtf::from_sys_fs().map_err(refused)?;
     let mut loader = EbpfLoader::new();
     loader.btf(Some(&btf));
@@ -118,5 +156,19 @@ pub(super) fn refused<E: std::error::Error + Send + Sync + 'static>(error: E) ->
     let denied = error.chain().any(|cause| {
         cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied)
     });
-    if denied { KernelError::NotAllowed } else { KernelError::Refused(error) }
+    if denied {
+        return not_allowed(false);
+    }
+    tracing::debug!("the kernel's words: {error:#}");
+    KernelError::Refused(error)
+}
+
+fn not_allowed(charges_memlock: bool) -> KernelError {
+    let why = Privileges::now().map_or(PrivilegeError::Forbidden, |own| own.why_refused(charges_memlock));
+    KernelError::NotAllowed(why)
+}
+
+/// A verifier's log has thousands.
+fn first_line(error: &anyhow::Error) -> String {
+    format!("{error:#}").lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
 }

@@ -1,5 +1,7 @@
 //! The way to the API server, and this node's name there.
 
+mod error;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,9 +9,12 @@ use k8s_openapi::api::core::v1::Node;
 use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
-use thiserror::Error;
 
+use super::access::answer;
 use crate::ids::BootId;
+
+pub(crate) use error::root_cause;
+pub use error::{ConnectError, Right};
 
 /// A server that does not take a connection within this is out of reach.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,60 +22,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A server that sends nothing for this long is out of reach: longer than a quiet watch lasts.
 const READ_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Why there is no client or no node name.
-#[derive(Debug, Error)]
-pub enum ConnectError {
-    /// `--kubeconfig` or `KUBECONFIG` names a file that is no kubeconfig.
-    #[error("cannot use kubeconfig {path}: {why}; check --kubeconfig or $KUBECONFIG")]
-    Kubeconfig {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Nothing says where the API server is.
-    #[error("no kubeconfig and no service account ({0}); give --kubeconfig FILE, or run in the cluster")]
-    NoConfig(String),
-    /// The configuration makes no client.
-    #[error("cannot make a client of the API server: {0}; check the kubeconfig's certificates")]
-    Client(String),
-    /// The API server does not answer.
-    #[error("cannot reach the API server: {0}; check that it runs and that the kubeconfig is current")]
-    Unreachable(String),
-    /// The API server refuses.
-    #[error(
-        "the API server refuses to show {what}: {why}; the role needs get and list on nodes, and list and watch on pods"
-    )]
-    Refused {
-        /// What was asked for.
-        what: String,
-        /// The answer.
-        why: String,
-    },
-    /// The node told is not one of the cluster's.
-    #[error("the cluster has no node {0}; check --node (or NODE_NAME) against `kubectl get nodes`")]
-    NoSuchNode(String),
-    /// More than one node is this machine.
-    #[error("nodes {0} all run on this machine; say which one with --node NAME")]
-    Several(String),
-    /// No node of the cluster is this machine.
-    #[error(
-        "no node of the cluster has this machine's boot id {0}: the kubeconfig is of another cluster, or give --node NAME"
-    )]
-    NotANode(BootId),
-    /// The node is another machine.
-    #[error(
-        "node {node} is another machine: its boot id is {theirs}, here it is {ours}; use this cluster's kubeconfig or another --node"
-    )]
-    OtherMachine {
-        /// The name told.
-        node: String,
-        /// Its boot id.
-        theirs: String,
-        /// This machine's.
-        ours: BootId,
-    },
-}
+const GET_NODES: Right = Right { verb: "get", resource: "nodes" };
+const LIST_NODES: Right = Right { verb: "list", resource: "nodes" };
 
 /// A client by `kubeconfig` if given, else by `KUBECONFIG`, the pod's service account, or `~/.kube/config`.
 ///
@@ -86,15 +39,18 @@ pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
-    Client::try_from(config).map_err(|error| ConnectError::Client(root_cause(&error)))
+    let plugin = error::plugin(&config);
+    Client::try_from(config).map_err(|error| error::no_client(&error, plugin))
 }
 
 async fn from_file(
     path: &Path,
     kubeconfig: Result<Kubeconfig, KubeconfigError>,
 ) -> Result<Config, ConnectError> {
-    let wrong =
-        |error: KubeconfigError| ConnectError::Kubeconfig { path: path.to_owned(), why: root_cause(&error) };
+    let wrong = |error: KubeconfigError| ConnectError::Kubeconfig {
+        path: path.to_owned(),
+        why: error::wrong(&error),
+    };
     Config::from_custom_kubeconfig(kubeconfig.map_err(wrong)?, &KubeConfigOptions::default())
         .await
         .map_err(wrong)
@@ -105,7 +61,7 @@ async fn from_surroundings() -> Result<Config, ConnectError> {
         return Ok(config);
     }
     let from_home = Config::from_kubeconfig(&KubeConfigOptions::default()).await;
-    from_home.map_err(|error| ConnectError::NoConfig(root_cause(&error)))
+    from_home.map_err(|error| ConnectError::NoConfig(error::wrong(&error)))
 }
 
 /// This node's name in the cluster: `told` (by `--node`), else the environment's `NODE_NAME`, else that of the node
@@ -118,42 +74,57 @@ pub async fn node_name(
     told: Option<&str>,
     boot_id: &BootId,
 ) -> Result<String, ConnectError> {
-    let from_env = std::env::var("NODE_NAME").ok().filter(|name| !name.is_empty());
-    match told.map(str::to_owned).or(from_env) {
-        Some(name) => check(client, name, boot_id).await,
+    match told_name(told) {
+        Some(name) => match verify(client, &name, boot_id).await {
+            Ok(_) => Ok(name),
+            Err(error) => unless_refuted(error, name),
+        },
         None => find(client, boot_id).await,
     }
 }
 
-/// With the API server away the name is believed: an agent must start then, too.
-async fn check(client: &Client, name: String, ours: &BootId) -> Result<String, ConnectError> {
-    let node = match Api::<Node>::all(client.clone()).get(&name).await {
-        Ok(node) => node,
-        Err(kube::Error::Api(status)) if status.code == 404 => return Err(ConnectError::NoSuchNode(name)),
-        Err(error) => {
-            return match refused(&format!("node {name}"), &error) {
-                ConnectError::Unreachable(why) => {
-                    tracing::warn!(
-                        "cannot check that this is node {name}: no answer from the API server ({why})"
-                    );
-                    Ok(name)
-                }
-                other => Err(other),
-            };
-        }
-    };
+/// The name told by `--node` or by the environment's `NODE_NAME`.
+#[must_use]
+pub fn told_name(told: Option<&str>) -> Option<String> {
+    let from_env = || std::env::var("NODE_NAME").ok();
+    told.map(str::to_owned).or_else(from_env).filter(|name| !name.is_empty())
+}
+
+/// The node of this name, which is this machine.
+///
+/// # Errors
+/// Where there is none, it is another machine, or the API server does not say.
+pub async fn verify(client: &Client, name: &str, ours: &BootId) -> Result<Node, ConnectError> {
+    let node = answer(GET_NODES, Api::<Node>::all(client.clone()).get_opt(name)).await?;
+    let node = node.ok_or_else(|| ConnectError::NoSuchNode(name.to_owned()))?;
     match boot_id(&node) {
         Some(theirs) if theirs != ours.as_str() => {
-            Err(ConnectError::OtherMachine { node: name, theirs: theirs.into(), ours: ours.clone() })
+            let (node, theirs) = (name.to_owned(), theirs.to_owned());
+            Err(ConnectError::OtherMachine { node, theirs, ours: ours.clone() })
         }
-        _ => Ok(name),
+        _ => Ok(node),
+    }
+}
+
+/// With the API server away, or silent on nodes, the name is believed: an agent must start then, too.
+fn unless_refuted(error: ConnectError, name: String) -> Result<String, ConnectError> {
+    match error {
+        ConnectError::Unreachable(why) => {
+            tracing::warn!("cannot check that this is node {name}: no answer from the API server ({why})");
+            Ok(name)
+        }
+        ConnectError::Forbidden { right, .. } => {
+            tracing::warn!("cannot check that this is node {name}: the API server forbids {right}");
+            Ok(name)
+        }
+        other => Err(other),
     }
 }
 
 async fn find(client: &Client, ours: &BootId) -> Result<String, ConnectError> {
     let cached = ListParams::default().match_any();
-    let nodes = Api::<Node>::all(client.clone()).list(&cached).await;
-    let nodes = nodes.map_err(|error| refused("its nodes", &error))?;
+    let nodes = answer(LIST_NODES, Api::<Node>::all(client.clone()).list(&cached)).await;
+    let nodes = nodes.map_err(with_a_name_instead)?;
     let here: Vec<String> = nodes
         .items
         .into_iter()
@@ -161,6 +132,16 @@ async fn find(client: &Client, ours: &BootId) -> Result<String, ConnectError> {
         .filter_map(|node| node.metadata.name)
         .collect();
     only(here, ours)
+}
+
+/// Nobody needs to list nodes who says which one it is.
+fn with_a_name_instead(error: ConnectError) -> ConnectError {
+    match error {
+        ConnectError::Forbidden { right, why, .. } => {
+            ConnectError::Forbidden { right, why, mend: "give --node NAME, or grant it" }
+        }
+        other => other,
+    }
 }
 
 /// The nodes of a kind cluster are containers on one machine and share its boot id.
@@ -176,22 +157,6 @@ fn only(mut here: Vec<String>, ours: &BootId) -> Result<String, ConnectError> {
 fn boot_id(node: &Node) -> Option<&str> {
     let info = node.status.as_ref()?.node_info.as_ref()?;
     Some(info.boot_id.as_str()).filter(|id| !id.is_empty())
-}
-
-fn refused(what: &str, error: &kube::Error) -> ConnectError {
-    match error {
-        kube::Error::Api(status) => ConnectError::Refused { what: what.into(), why: status.message.clone() },
-        other => ConnectError::Unreachable(root_cause(other)),
-    }
-}
-
-/// The first line of the innermost cause: that says what happened; what is around it says where in the client.
-pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(cause) = error.source() {
-        error = cause;
-    }
-    error.to_string().lines().next().unwrap_or("no reason given").to_owned()
 }
 
 #[cfg(test)]
@@ -218,13 +183,6 @@ mod tests {
         let node =
             |status| serde_json::from_value::<Node>(json!({ "metadata": {}, "status": status })).unwrap();
         assert_eq!(boot_id(&node(json!({}))), None);
-    }
-
-    #[test]
-    fn the_innermost_cause_is_told() {
-        let refused = std::io::Error::from_raw_os_error(libc::ECONNREFUSED);
-        let error = kube::Error::Service(Box::new(kube::Error::ReadEvents(refused)));
-        assert_eq!(root_cause(&error), "Connection refused (os error 111)");
     }
 
     #[tokio::test]

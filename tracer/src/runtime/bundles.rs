@@ -80,6 +80,20 @@ impl Bundles {
         Self { well_known, proc, shims: Vec::new() }
     }
 
+    /// Folders that hold bundles, or could: those of the well-known ones that exist, and those that shims show.
+    #[must_use]
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let well_known = self.well_known.iter().map(|place| place.directory.clone());
+        let of_shims = shims::running(&self.proc);
+        let of_shims = of_shims
+            .iter()
+            .filter_map(|shim| fs::read_link(shim.process().join("cwd")).ok()?.parent().map(Path::to_owned));
+        let mut folders: Vec<PathBuf> = well_known.filter(|folder| folder.is_dir()).chain(of_shims).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        folders
+    }
+
     /// What the runtime says of `id` now; `None` where it says nothing, or `id` is not Kubernetes'.
     ///
     /// Opens a few files where it finds something, and reads the names of all processes where not: ask again for an

@@ -28,6 +28,11 @@ impl Shim {
         self.process.join("cwd/..")
     }
 
+    /// `/proc/PID` of the shim.
+    pub fn process(&self) -> &Path {
+        &self.process
+    }
+
     /// Whether the pid is still a shim's: it may have been given to another process since.
     pub fn lives(&self) -> bool {
         shim(&self.process).is_some()

@@ -1,0 +1,55 @@
+//! Looks at this machine.
+
+use std::path::Path;
+
+use procfs::process::Process;
+
+use crate::cgroup::{Hierarchy, HierarchyError};
+use crate::cli::exit_code::Failure;
+use crate::kernel::{Kernel, KernelError, LoadOptions};
+
+use super::super::facts::{CgroupFacts, Problem};
+
+/// Inode of the initial pid namespace: `PROC_PID_INIT_INO` of include/linux/proc_ns.h.
+const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// `BPF_FS_MAGIC` of include/uapi/linux/magic.h.
+const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
+
+pub(super) fn initial_pid_namespace() -> bool {
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE)
+}
+
+pub(super) fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// Really loads and attaches the programs, and takes them out again.
+pub(super) fn try_programs() -> Result<(), Problem> {
+    Kernel::load(LoadOptions::default()).map(drop).map_err(|error| problem(&error))
+}
+
+pub(super) fn problem(error: &KernelError) -> Problem {
+    Problem::of(error.into(), error)
+}
+
+pub(super) fn cgroups() -> Result<CgroupFacts, Problem> {
+    let lacking = |error: HierarchyError| Problem::of(Failure::Machine, &error);
+    let hierarchy = Hierarchy::find().map_err(lacking)?;
+    let mounts = Process::myself().and_then(|own| own.mountinfo()).map_err(|error| lacking(error.into()))?;
+    let mut hybrid = false;
+    let mut root = String::from("/");
+    for mount in mounts {
+        hybrid |= mount.fs_type == "cgroup";
+        if mount.fs_type == "cgroup2" && mount.mount_point == hierarchy.mount() {
+            root = mount.root;
+        }
+    }
+    Ok(CgroupFacts { mount: hierarchy.mount().to_owned(), root, hybrid })
+}
+
+pub(super) fn has_bpffs() -> bool {
+    rustix::fs::statfs(Path::new("/sys/fs/bpf"))
+        // The field's type differs between architectures.
+        .is_ok_and(|found| u64::try_from(found.f_type).is_ok_and(|kind| kind == BPF_FS_MAGIC))
+}

@@ -1,0 +1,197 @@
+//! What the machine's facts mean.
+
+use crate::cli::exit_code::Failure;
+use crate::clock::ClockState;
+use crate::kernel::{Lack, Privileges};
+
+use super::super::facts::{CgroupFacts, Facts, LedgerFacts, Others, Problem};
+use super::{Finding, parts};
+
+/// Less than this is gone before somebody looks: some 200,000 records.
+const LITTLE_SPACE: u64 = 256 << 20;
+
+pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
+    let mut findings = vec![privileges(&facts.privileges), pids(facts.initial_pid_namespace)];
+    findings.extend(kernel(&facts.release, &facts.lacks));
+    findings.push(programs(&facts.programs));
+    findings.push(memlock(&facts.privileges, &facts.programs));
+    findings.push(cgroups(&facts.cgroups));
+    findings.push(bpffs(facts.bpffs));
+    findings.push(runtimes(facts));
+    findings.push(others(&facts.others));
+    findings.push(clock(&facts.clock));
+    findings.extend(facts.ledger.as_ref().map(ledger));
+    findings
+}
+
+fn privileges(found: &Result<Privileges, String>) -> Finding {
+    const CHECK: &str = "privileges";
+    let own = match found {
+        Ok(own) => own,
+        Err(error) => {
+            let what = format!("the kernel does not tell this process's capabilities: {error}");
+            return Finding::warning(CHECK, what, "allow capget in the seccomp profile");
+        }
+    };
+    match own.check() {
+        Ok(()) if own.root => Finding::ok(CHECK, "root, and no capability is missing"),
+        Ok(()) => Finding::ok(CHECK, "not root, but no capability is missing"),
+        Err(error) => {
+            Finding::problem(CHECK, &Problem { failure: Failure::NotPermitted, text: error.to_string() })
+        }
+    }
+}
+
+fn pids(initial: bool) -> Finding {
+    const CHECK: &str = "pid namespace";
+    if initial {
+        return Finding::ok(CHECK, "the host's");
+    }
+    let what = "not the host's: processes cannot be found by the pids that the kernel tells";
+    Finding::warning(CHECK, what, "set hostPID: true in the pod's spec, or give the container --pid=host")
+}
+
+/// One finding, or one for each thing that the kernel lacks.
+fn kernel(release: &str, lacks: &Result<Vec<Lack>, Problem>) -> Vec<Finding> {
+    const CHECK: &str = "kernel";
+    match lacks {
+        Err(problem) => vec![Finding::problem(CHECK, problem)],
+        Ok(lacks) if lacks.is_empty() => {
+            vec![Finding::ok(CHECK, format!("{release}, its BTF has every field and tracepoint needed"))]
+        }
+        Ok(lacks) => lacks.iter().map(|lack| lacking(CHECK, release, lack)).collect(),
+    }
+}
+
+fn lacking(check: &'static str, release: &str, lack: &Lack) -> Finding {
+    let what = format!("{release} has no {}, and {}", lack.what, lack.purpose);
+    Finding::failing(check, Failure::Machine, what, "run a kernel of 5.10 or later that has it")
+}
+
+fn programs(loaded: &Result<(), Problem>) -> Finding {
+    const CHECK: &str = "programs";
+    match loaded {
+        Ok(()) => Finding::ok(CHECK, "loaded, attached and removed again"),
+        Err(problem) => Finding::problem(CHECK, problem),
+    }
+}
+
+/// What counts is whether the programs load.
+fn memlock(found: &Result<Privileges, String>, loaded: &Result<(), Problem>) -> Finding {
+    const CHECK: &str = "locked memory";
+    let limit = found.as_ref().map_or(Some(0), |own| own.memlock);
+    match (limit, loaded) {
+        (None, _) => Finding::ok(CHECK, "unlimited"),
+        (Some(limit), Ok(())) => Finding::ok(CHECK, format!("{} KiB, and the maps fit", limit / 1024)),
+        (Some(limit), Err(_)) => Finding::warning(
+            CHECK,
+            format!("{} KiB, which kernels before 5.11 count BPF maps against", limit / 1024),
+            "should the programs not load for it: `ulimit -l unlimited`, or LimitMEMLOCK=infinity in the unit",
+        ),
+    }
+}
+
+fn cgroups(found: &Result<CgroupFacts, Problem>) -> Finding {
+    const CHECK: &str = "cgroups";
+    let found = match found {
+        Ok(found) => found,
+        Err(problem) => return Finding::problem(CHECK, problem),
+    };
+    let mode = if found.hybrid { "hybrid" } else { "pure v2" };
+    let what = format!("cgroup v2 at {}, {mode}", found.mount.display());
+    if found.root.split('/').all(|step| step.is_empty() || step == "..") {
+        return Finding::ok(CHECK, what);
+    }
+    let what = format!("{what}, but only from {} on: what runs elsewhere is not found", found.root);
+    Finding::warning(CHECK, what, "mount the host's whole /sys/fs/cgroup into this container")
+}
+
+fn bpffs(mounted: bool) -> Finding {
+    const CHECK: &str = "bpffs";
+    if mounted {
+        return Finding::ok(CHECK, "mounted at /sys/fs/bpf");
+    }
+    let what =
+        "none at /sys/fs/bpf: `agent` cannot keep its programs over a restart (`trace` does not need it)";
+    Finding::warning(
+        CHECK,
+        what,
+        "run `mount -t bpf bpf /sys/fs/bpf`, or mount the host's into this container",
+    )
+}
+
+fn runtimes(facts: &Facts) -> Finding {
+    const CHECK: &str = "runtime";
+    if facts.bundles.is_empty() {
+        let what =
+            "no state folder of containerd, k3s, MicroK8s or CRI-O: short sessions stay without a name";
+        let mend = "mount the runtime's state folder (such as /run/containerd) into this container, or run with \
+                    the host's pids";
+        return Finding::warning(CHECK, what, mend);
+    }
+    let folders: Vec<String> = facts.bundles.iter().map(|folder| folder.display().to_string()).collect();
+    Finding::ok(CHECK, format!("bundles in {}", folders.join(", ")))
+}
+
+fn others(found: &Result<Others, String>) -> Finding {
+    const CHECK: &str = "other debugtrails";
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => {
+            let what = format!("cannot look for the programs of others: {error}");
+            return Finding::warning(CHECK, what, "run as root");
+        }
+    };
+    let pids: Vec<String> = found.pids.iter().map(ToString::to_string).collect();
+    let who = if pids.is_empty() { "held by no process".into() } else { format!("pid {}", pids.join(", ")) };
+    match found.count {
+        0 => Finding::ok(CHECK, "none"),
+        1 => Finding::ok(CHECK, format!("one witnesses here ({who})")),
+        count => Finding::warning(
+            CHECK,
+            format!("{count} witness here ({who}): each costs, and each tells every session"),
+            "end those that are not meant; what no process holds is pinned in /sys/fs/bpf",
+        ),
+    }
+}
+
+fn clock(clock: &ClockState) -> Finding {
+    const CHECK: &str = "clock";
+    match (clock.synchronized, clock.max_error_us) {
+        (Some(true), Some(error)) => {
+            Finding::ok(CHECK, format!("synchronised, off by {} ms at most", error.div_ceil(1000)))
+        }
+        (Some(true), None) => Finding::ok(CHECK, "synchronised"),
+        (Some(false), _) => Finding::warning(
+            CHECK,
+            "not synchronised: durations are exact, times of day are only as good as the clock",
+            "run chrony or systemd-timesyncd",
+        ),
+        (None, _) => Finding::warning(
+            CHECK,
+            "the kernel does not tell whether it is synchronised",
+            "allow adjtimex in the seccomp profile",
+        ),
+    }
+}
+
+fn ledger(found: &LedgerFacts) -> Finding {
+    const CHECK: &str = "ledger";
+    let folder = found.folder.display();
+    if let Err(error) = &found.written {
+        let what = format!("cannot write in {folder}: {error}");
+        let (what, mend) = parts(&what);
+        let mend =
+            mend.unwrap_or_else(|| format!("run `mkdir -p {folder}`, on a file system with room for it"));
+        return Finding::failing(CHECK, Failure::Output, what, mend);
+    }
+    match found.free_bytes {
+        Some(free) if free < LITTLE_SPACE => Finding::warning(
+            CHECK,
+            format!("{folder} can be written, but has only {} MiB left", free >> 20),
+            "make room: when it is full, nothing more is recorded",
+        ),
+        Some(free) => Finding::ok(CHECK, format!("{folder} can be written, {} MiB left", free >> 20)),
+        None => Finding::ok(CHECK, format!("{folder} can be written")),
+    }
+}
