@@ -14,3 +14,6 @@ mod main_process;
 
 #[path = "kernel/keeping.rs"]
 mod keeping;
+
+#[path = "kernel/bad_places.rs"]
+mod bad_places;

@@ -32,8 +32,14 @@ const LIST_NODES: Right = Right { verb: "list", resource: "nodes" };
 pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
     let from_env = std::env::var_os("KUBECONFIG").filter(|paths| !paths.is_empty()).map(PathBuf::from);
     let mut config = match (kubeconfig, from_env) {
-        (Some(path), _) => from_file(path, Kubeconfig::read_from(path)).await?,
-        (None, Some(paths)) => from_file(&paths, Kubeconfig::read()).await?,
+        (Some(path), _) => {
+            check_text(path)?;
+            from_file(path, Kubeconfig::read_from(path)).await?
+        }
+        (None, Some(paths)) => {
+            std::env::split_paths(&paths).try_for_each(|path| check_text(&path))?;
+            from_file(&paths, Kubeconfig::read()).await?
+        }
         (None, None) => from_surroundings().await?,
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
@@ -56,9 +62,24 @@ async fn from_file(
         .map_err(wrong)
 }
 
+/// The client library takes UTF-16 as well, and panics (kube 5.0) where that is cut short. What can't be read is its to
+/// say.
+fn check_text(path: &Path) -> Result<(), ConnectError> {
+    match std::fs::read(path) {
+        Ok(bytes) if std::str::from_utf8(&bytes).is_err() => {
+            let why = "it is no kubeconfig: not UTF-8 text".to_owned();
+            Err(ConnectError::Kubeconfig { path: path.to_owned(), why })
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn from_surroundings() -> Result<Config, ConnectError> {
     if let Ok(config) = Config::incluster() {
         return Ok(config);
+    }
+    if let Some(home) = std::env::home_dir() {
+        check_text(&home.join(".kube/config"))?;
     }
     let from_home = Config::from_kubeconfig(&KubeConfigOptions::default()).await;
     from_home.map_err(|error| ConnectError::NoConfig(error::wrong(&error)))

@@ -1,7 +1,7 @@
 //! Asks the API server what `trace` and `agent` ask it, on a thread of its own: a kubeconfig's plugin may take for ever.
 
 use std::fmt::Display;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::node::v1::RuntimeClass;
@@ -41,8 +41,11 @@ impl Questions {
     /// The answers, or that there are none.
     pub(super) fn end(self) -> ClusterFacts {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        self.answers.recv_timeout(left).unwrap_or_else(|_| {
-            let why = format!("no answer within {} s", PATIENCE.as_secs());
+        self.answers.recv_timeout(left).unwrap_or_else(|error| {
+            let why = match error {
+                RecvTimeoutError::Timeout => format!("no answer within {} s", PATIENCE.as_secs()),
+                RecvTimeoutError::Disconnected => "asking it failed".to_owned(),
+            };
             let error = ConnectError::Unreachable(why);
             ClusterFacts { client: Some(Err(problem(&error))), ..ClusterFacts::default() }
         })

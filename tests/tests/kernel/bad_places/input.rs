@@ -1,0 +1,39 @@
+//! A bad command line, and bad files named there.
+
+use super::run::{Ended, Place, text};
+
+#[test]
+fn an_unknown_option_is_wrong_usage() {
+    let ended = Ended::of(Place::new().debugtrail(&["trace", "--no-such-option"]));
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+}
+
+#[test]
+fn a_convention_is_refused_by_its_first_bad_line() {
+    let place = Place::new();
+    let refused = |content: &[u8], parts: &[&str]| {
+        let path = place.file("codes", content);
+        let ended = Ended::of(place.debugtrail(&["trace", "--exit-codes", text(&path)]));
+        ended.complains(2, &[&[text(&path)], parts].concat());
+    };
+    refused(b"# ours\n42 pool-exhausted warning\n300 much error\n", &["line 3", "`300` is no exit code"]);
+    refused(b"42 a\n42 b\n", &["line 2", "there twice"]);
+    refused(b"42 a loud\n", &["line 1", "`loud` is no severity"]);
+    refused(b"42 a\n43 \xff\n", &["line 2", "UTF-8"]);
+}
+
+#[test]
+fn a_convention_that_cannot_be_read_is_refused() {
+    let place = Place::new();
+    for (path, why) in [("/nowhere/codes", "No such file"), ("/", "directory"), ("/dev/zero", "larger than")]
+    {
+        Ended::of(place.debugtrail(&["trace", "--exit-codes", path])).complains(2, &[path, why]);
+    }
+}
+
+#[test]
+fn the_help_tells_the_exit_codes() {
+    let ended = Ended::of(Place::new().debugtrail(&["--help"]));
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stdout.contains("Exit codes:\n  0  done"), "{}", ended.stdout);
+}

@@ -1,0 +1,71 @@
+//! Kubeconfigs that lead nowhere.
+
+use serde_json::{Value, json};
+
+use super::run::{Ended, Place, kubeconfig, text};
+
+#[track_caller]
+fn refused(place: &Place, content: impl AsRef<[u8]>, parts: &[&str]) {
+    let path = place.file("kubeconfig", content);
+    Ended::of(place.debugtrail(&["trace", "--kubeconfig", text(&path)])).complains(5, parts);
+}
+
+#[test]
+fn a_file_that_is_no_kubeconfig() {
+    let place = Place::new();
+    let missing = place.path("missing");
+    let ended = Ended::of(place.debugtrail(&["trace", "--kubeconfig", text(&missing)]));
+    ended.complains(5, &[text(&missing), "No such file", "check --kubeconfig"]);
+    refused(&place, "root:x:0:0", &["it is no kubeconfig: line 1"]);
+    refused(&place, [0xff, 0xfe, 0x00], &["not UTF-8 text"]);
+    refused(&place, "", &["no current context"]);
+}
+
+#[test]
+fn a_context_that_is_not_there() {
+    let place = Place::new();
+    let with = |context: Value| {
+        let mut config = kubeconfig(&json!({}));
+        config["current-context"] = context;
+        config.to_string()
+    };
+    refused(&place, with(Value::Null), &["no current context"]);
+    refused(&place, with(json!("other")), &["no context `other`"]);
+}
+
+#[test]
+fn certificates_that_are_none() {
+    let place = Place::new();
+    let by_user = |user: Value| kubeconfig(&user).to_string();
+    let data = json!({"client-certificate-data": "!!!", "client-key-data": "!!!"});
+    refused(&place, by_user(data), &["client certificate is no base64"]);
+    // `hello` is no certificate.
+    let data = json!({"client-certificate-data": "aGVsbG8=", "client-key-data": "aGVsbG8="});
+    refused(&place, by_user(data), &["cannot make a client", "check the kubeconfig's certificates"]);
+    let files = json!({"client-certificate": "/nowhere/it.crt", "client-key": "/nowhere/it.key"});
+    refused(&place, by_user(files), &["client certificate /nowhere/it.crt: No such file"]);
+    refused(
+        &place,
+        by_user(json!({"tokenFile": "/nowhere/token"})),
+        &["token file /nowhere/token: No such file"],
+    );
+}
+
+#[test]
+fn a_plugin_that_gives_no_credentials() {
+    let place = Place::new();
+    let with = |command: &str| {
+        let exec = json!({
+            "apiVersion": "client.authentication.k8s.io/v1", "command": command, "interactiveMode": "Never"
+        });
+        kubeconfig(&json!({ "exec": exec })).to_string()
+    };
+    refused(&place, with("no-such-plugin"), &["exec plugin `no-such-plugin`", "No such file", "PATH"]);
+    refused(&place, with("false"), &["exec plugin `false`", "exit status: 1"]);
+}
+
+#[test]
+fn a_server_that_is_away_without_a_node_told() {
+    let place = Place::new();
+    Ended::of(place.debugtrail(&["trace"])).complains(5, &["cannot reach the API server", "refused"]);
+}

@@ -1,0 +1,40 @@
+//! Without root, and with one capability less.
+
+use super::run::{Ended, Place};
+
+const NEEDED: &str = "+bpf,+perfmon,+sys_ptrace,+dac_read_search";
+
+#[test]
+fn nobody_is_told_of_root() {
+    let place = Place::new();
+    Ended::of(place.as_nobody("", &["trace"]))
+        .complains(3, &["needs root", "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE"]);
+}
+
+#[test]
+fn the_four_capabilities_suffice_and_each_missing_one_is_named() {
+    let place = Place::new();
+    // It gets as far as the API server, which is away.
+    Ended::of(place.as_nobody(NEEDED, &["trace"])).complains(5, &["cannot reach the API server"]);
+    for missing in ["bpf", "perfmon", "sys_ptrace", "dac_read_search"] {
+        let rest: Vec<&str> = NEEDED.split(',').filter(|one| one[1..] != *missing).collect();
+        let ended = Ended::of(place.as_nobody(&rest.join(","), &["trace"]));
+        ended.complains(3, &[&format!("CAP_{} is missing", missing.to_uppercase())]);
+    }
+}
+
+#[test]
+fn root_with_fewer_capabilities_is_told_which() {
+    let place = Place::new();
+    // CAP_SYS_ADMIN includes both.
+    let wrapper = ["setpriv", "--bounding-set=-sys_admin,-bpf,-perfmon"];
+    let ended = Ended::of(place.through(&wrapper, &["trace"]));
+    ended.complains(3, &["CAP_BPF and CAP_PERFMON are missing"]);
+}
+
+#[test]
+fn root_of_a_user_namespace_is_told_where_it_is() {
+    let place = Place::new();
+    let wrapper = ["unshare", "--user", "--map-root-user"];
+    Ended::of(place.through(&wrapper, &["trace"])).complains(3, &["user namespace"]);
+}
