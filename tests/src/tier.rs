@@ -1,19 +1,11 @@
 //! One embedded cluster for a whole tier: started by the first test that needs it, taken down after the last.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use xtask::cluster::{Cluster, Options};
 use xtask::deploy::DaemonSet;
-use xtask::repo;
 use xtask::scenario::access::Access;
-
-/// The binary under test: as `cargo xtask test` says, else the last one built.
-#[must_use]
-pub fn debugtrail_binary() -> PathBuf {
-    std::env::var_os("DEBUGTRAIL_BIN").map_or_else(repo::debugtrail_binary, PathBuf::from)
-}
 
 /// A handle on the tier's cluster.
 #[derive(Debug, Clone, Default)]

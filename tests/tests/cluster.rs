@@ -7,6 +7,8 @@
 mod agent;
 #[path = "cluster/api_server.rs"]
 mod api_server;
+#[path = "cluster/bad_input.rs"]
+mod bad_input;
 #[path = "cluster/clock.rs"]
 mod clock;
 #[path = "cluster/daemonset.rs"]
@@ -68,6 +70,17 @@ const TESTS: &[(&str, Test)] = &[
         leaving::an_interrupt_leaves_nothing_in_the_kernel,
     ),
     ("leaving::a_closed_pipe_is_a_quiet_end", leaving::a_closed_pipe_is_a_quiet_end),
+    ("bad_input::credentials_that_nobody_knows", bad_input::credentials_that_nobody_knows),
+    ("bad_input::a_right_that_is_missing_is_named", bad_input::a_right_that_is_missing_is_named),
+    ("bad_input::rights_that_are_not_needed", bad_input::rights_that_are_not_needed),
+    ("bad_input::a_namespace_that_is_unknown_may_come", bad_input::a_namespace_that_is_unknown_may_come),
+    ("bad_input::a_node_that_is_not_this_machine", bad_input::a_node_that_is_not_this_machine),
+    ("bad_input::doctor_finds_that_it_can_witness", bad_input::doctor_finds_that_it_can_witness),
+    ("bad_input::doctor_names_missing_rights", bad_input::doctor_names_missing_rights),
+    (
+        "bad_input::doctor_tells_the_blind_spot_of_a_sandbox",
+        bad_input::doctor_tells_the_blind_spot_of_a_sandbox,
+    ),
     ("forgotten::candidates_return_to_zero", forgotten::candidates_return_to_zero),
     // Last: the DaemonSet stays from its first test on.
     ("daemonset::the_applied_files_get_ready", daemonset::the_applied_files_get_ready),

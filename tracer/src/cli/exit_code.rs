@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::convention::BadInput;
 use crate::cgroup::HierarchyError;
 use crate::kernel::{KernelError, PrivilegeError};
+use crate::ledger::LedgerError;
 use crate::pods::connect::ConnectError;
 use crate::sinks::OutputError;
 
@@ -81,7 +82,7 @@ fn kind(cause: &(dyn Error + 'static)) -> Option<Failure> {
         (cause.is::<PrivilegeError>(), Failure::NotPermitted),
         (cause.is::<HierarchyError>(), Failure::Machine),
         (cause.is::<ConnectError>(), Failure::Cluster),
-        (cause.is::<OutputError>(), Failure::Output),
+        (cause.is::<OutputError>() || cause.is::<LedgerError>(), Failure::Output),
     ];
     kinds.into_iter().find_map(|(is, failure)| is.then_some(failure))
 }
@@ -114,6 +115,7 @@ mod tests {
         assert_eq!(code(HierarchyError::NotMounted), 4);
         assert_eq!(code(ConnectError::NoSuchNode("n".into())), 5);
         assert_eq!(code(OutputError(io())), 6);
+        assert_eq!(code(LedgerError::Held { path: "l".into(), holder: None }), 6);
     }
 
     #[test]

@@ -70,9 +70,9 @@ pub struct Others {
 pub struct LedgerFacts {
     /// The folder.
     pub folder: PathBuf,
-    /// Whether a file could be written there and made durable.
+    /// Whether a file could be written there and made durable; or above, where the folder is still to be made.
     pub written: Result<(), String>,
-    /// Free bytes for this process, where the folder is there.
+    /// Free bytes for this process.
     pub free_bytes: Option<u64>,
 }
 

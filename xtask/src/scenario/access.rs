@@ -1,6 +1,6 @@
 //! How a scenario reaches its cluster: the embedded one, or the one of the current kubeconfig.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -107,13 +107,37 @@ impl Access {
     /// A `debugtrail` that witnesses this node, without further options.
     #[must_use]
     pub fn debugtrail(&self, subcommand: &str) -> Command {
+        self.debugtrail_with(&[subcommand, "--node", &self.node_name])
+    }
+
+    /// `debugtrail` with these arguments, on this cluster.
+    #[must_use]
+    pub fn debugtrail_with(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(repo::debugtrail_under_test());
-        command.args([subcommand, "--node", &self.node_name]);
+        command.args(arguments);
         if let Some(kubeconfig) = &self.kubeconfig {
             command.arg("--kubeconfig").arg(kubeconfig);
         }
         self.set_environment(&mut command);
         command
+    }
+
+    /// Its kubeconfig, where it is not the user's own.
+    #[must_use]
+    pub fn kubeconfig(&self) -> Option<&Path> {
+        self.kubeconfig.as_deref()
+    }
+
+    /// The same cluster by another kubeconfig.
+    #[must_use]
+    pub fn by(&self, kubeconfig: &Path) -> Self {
+        Self { kubeconfig: Some(kubeconfig.to_owned()), ..self.clone() }
+    }
+
+    /// The same with this machine taken for a node of this name.
+    #[must_use]
+    pub fn as_node(&self, name: &str) -> Self {
+        Self { node_name: name.to_owned(), ..self.clone() }
     }
 
     /// Makes a program that calls `kubectl` reach this cluster.

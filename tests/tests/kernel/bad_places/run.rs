@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use debugtrail_tests::tier::debugtrail_binary;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use xtask::poll;
+use xtask::{poll, repo};
 
 /// Nothing here takes longer; what hangs is ended and fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,7 +34,8 @@ impl Place {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let place = Self { dir };
         fs::set_permissions(place.dir.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
-        fs::copy(debugtrail_binary(), place.binary()).expect("the kernel tier needs the built binary");
+        fs::copy(repo::debugtrail_under_test(), place.binary())
+            .expect("the kernel tier needs the built binary");
         place.file("away.kubeconfig", kubeconfig(&json!({})).to_string());
         place
     }

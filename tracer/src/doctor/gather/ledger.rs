@@ -7,12 +7,19 @@ use std::path::Path;
 use super::super::facts::LedgerFacts;
 
 pub(super) fn look(folder: &Path) -> LedgerFacts {
-    let free = rustix::fs::statvfs(folder).ok().map(|room| room.f_bavail.saturating_mul(room.f_frsize));
+    let there = there(folder);
+    let free = rustix::fs::statvfs(there).ok().map(|room| room.f_bavail.saturating_mul(room.f_frsize));
     LedgerFacts {
         folder: folder.to_owned(),
-        written: write(folder).map_err(|error| error.to_string()),
+        written: write(there).map_err(|error| error.to_string()),
         free_bytes: free,
     }
+}
+
+/// The folder, or what it will be made in.
+fn there(folder: &Path) -> &Path {
+    let named = folder.ancestors().find(|above| above.exists()).unwrap_or(folder);
+    if named.as_os_str().is_empty() { Path::new(".") } else { named }
 }
 
 /// Writes a file, makes it durable, and removes it.
@@ -38,10 +45,18 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_told() {
+    fn a_folder_that_is_not_there_can_be_made_where_the_one_above_can_be_written() {
         let folder = tempfile::tempdir().unwrap();
-        let found = look(&folder.path().join("none"));
-        assert!(found.written.unwrap_err().contains("No such file"));
-        assert_eq!(found.free_bytes, None);
+        let found = look(&folder.path().join("to/come"));
+        assert_eq!(found.written, Ok(()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_folder_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(look(&file).written.unwrap_err().contains("Not a directory"));
     }
 }

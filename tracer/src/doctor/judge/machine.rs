@@ -5,7 +5,7 @@ use crate::clock::ClockState;
 use crate::kernel::{Lack, Privileges};
 
 use super::super::facts::{CgroupFacts, Facts, LedgerFacts, Others, Problem};
-use super::{Finding, parts};
+use super::Finding;
 
 /// Less than this is gone before somebody looks: some 200,000 records.
 const LITTLE_SPACE: u64 = 256 << 20;
@@ -180,9 +180,7 @@ fn ledger(found: &LedgerFacts) -> Finding {
     let folder = found.folder.display();
     if let Err(error) = &found.written {
         let what = format!("cannot write in {folder}: {error}");
-        let (what, mend) = parts(&what);
-        let mend =
-            mend.unwrap_or_else(|| format!("run `mkdir -p {folder}`, on a file system with room for it"));
+        let mend = "give a --ledger on a file system that can be written and has room";
         return Finding::failing(CHECK, Failure::Output, what, mend);
     }
     match found.free_bytes {
