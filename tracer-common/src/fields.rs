@@ -24,6 +24,8 @@ macro_rules! kernel_fields {
             SIGNAL_LIVE = "signal_struct.live";
             CSS_SET_DFL_CGRP = "css_set.dfl_cgrp";
             CGROUP_KN = "cgroup.kn";
+            // One structure inside another: the offsets are added.
+            CGROUP_SERIAL_NR = "cgroup.self+cgroup_subsys_state.serial_nr";
             CGROUP_ROOT = "cgroup.root";
             CGROUP_ROOT_HIERARCHY_ID = "cgroup_root.hierarchy_id";
             // `__parent` since 6.15.

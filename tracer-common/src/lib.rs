@@ -27,7 +27,10 @@ pub mod maps {
     /// Per-CPU counters of [`crate::loss::Loss`].
     pub const LOST: &str = "LOST";
     /// One word that only userspace writes: how many entries it added to `CGROUPS` less how many
-    /// it removed, wrapping. The kernel adds its own count to it; the sum tells whether any hook
-    /// has anything to look up at all.
+    /// it removed, wrapping, and [`LOOK_AT_ALL`]. The kernel adds its own count to it; the sum tells
+    /// whether any hook has anything to look up at all.
     pub const USER_ENTRIES: &str = ".data.user";
+    /// Bit of [`USER_ENTRIES`]: what the kernel notes of cgroups is not enough to tell whose tasks
+    /// are of no interest.
+    pub const LOOK_AT_ALL: u64 = 1 << 63;
 }

@@ -3,12 +3,14 @@
 //! Nothing here knows of Kubernetes. A new cgroup becomes a candidate; the first exec in it from
 //! outside, into another mount namespace, is its main process; the end of that process is written
 //! into the cgroup's map entry. Userspace decides which cgroups are sessions and forgets the rest.
-//! While no cgroup is of interest every hook is one test long.
+//! While no cgroup is of interest every hook is one test long; else a hook that is about any other
+//! process is two.
 #![no_std]
 #![no_main]
 
 mod clock;
 mod hooks;
+mod interest;
 mod maps;
 mod membership;
 mod task;

@@ -1,6 +1,4 @@
-//! Maps, globals, and the counting of what does not fit.
-
-use core::ptr;
+//! Maps, and the counting of what does not fit.
 
 use aya_ebpf::{
     bindings::BPF_RB_FORCE_WAKEUP,
@@ -42,35 +40,6 @@ pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::ALL.len(
 /// program's stack.
 #[map]
 pub static EMPTY: Array<CgroupEntry> = Array::with_max_entries(1, 0);
-
-/// Entries that the kernel added to `CGROUPS` less those it removed. Only the mkdir and rmdir hooks
-/// write it, and the kernel calls both under `cgroup_mutex`.
-static mut KERNEL_ENTRIES: u64 = 0;
-/// The same of userspace, in a section of its own so that writing it touches nothing else.
-#[unsafe(no_mangle)]
-#[unsafe(link_section = ".data.user")]
-static mut USER_ENTRIES: u64 = 0;
-
-/// Whether any cgroup is of interest: the one test that every other process pays for.
-#[inline(always)]
-pub fn active() -> bool {
-    // SAFETY: both are aligned words that live as long as the program.
-    unsafe {
-        ptr::read_volatile(&raw const KERNEL_ENTRIES)
-            .wrapping_add(ptr::read_volatile(&raw const USER_ENTRIES))
-            != 0
-    }
-}
-
-/// Counts a change of the number of entries; for the mkdir and rmdir hooks alone.
-#[inline(always)]
-pub fn count_entries(change: i64) {
-    // SAFETY: `cgroup_mutex` is held by the only two callers.
-    unsafe {
-        let entries = ptr::read_volatile(&raw const KERNEL_ENTRIES);
-        ptr::write_volatile(&raw mut KERNEL_ENTRIES, entries.wrapping_add_signed(change));
-    }
-}
 
 /// Counts one loss.
 #[inline(always)]

@@ -4,7 +4,8 @@
 use debugtrail_common::{loss::Loss, process::ProcessKey};
 
 use crate::{
-    maps::{CGROUPS, MEMBERS, entry, lost},
+    interest,
+    maps::{MEMBERS, entry, lost},
     task::{self, Ptr},
 };
 
@@ -20,20 +21,23 @@ pub fn of(key: &ProcessKey) -> Option<u64> {
 pub fn of_task(task: Ptr, key: &ProcessKey) -> Option<u64> {
     of(key).or_else(|| {
         let cgroup_id = task::cgroup_id(task);
-        CGROUPS.get_ptr(cgroup_id)?;
-        enter(key, cgroup_id);
-        Some(cgroup_id)
+        enter(key, cgroup_id).then(|| {
+            interest::mark_for_good(task::cgroup_of(task));
+            cgroup_id
+        })
     })
 }
 
-/// Makes a process a member, if the cgroup still is one of ours.
+/// Makes a process a member, if the cgroup still is one of ours; whether it is. The caller marks the
+/// cgroup that the process sits in.
 #[inline(always)]
-pub fn enter(key: &ProcessKey, cgroup_id: u64) {
-    let Some(entry) = entry(cgroup_id) else { return };
+pub fn enter(key: &ProcessKey, cgroup_id: u64) -> bool {
+    let Some(entry) = entry(cgroup_id) else { return false };
     entry.steps.entered = 1;
     if MEMBERS.insert(key, cgroup_id, 0).is_err() {
         lost(Loss::Membership);
     }
+    true
 }
 
 /// Whether a task is inside a cgroup: as a member, or by where it is now.

@@ -62,12 +62,24 @@ pub fn css_set(task: Ptr) -> u64 {
     read(task, &TASK_CGROUPS)
 }
 
+/// The task's cgroup in the default hierarchy. A task has one until its last reference is dropped,
+/// which is after the last of our hooks.
+#[inline(always)]
+pub fn cgroup_of(task: Ptr) -> Ptr {
+    let css_set: Ptr = read(task, &TASK_CGROUPS);
+    read(css_set, &CSS_SET_DFL_CGRP)
+}
+
 /// Id of the task's cgroup in the default hierarchy.
 #[inline(always)]
 pub fn cgroup_id(task: Ptr) -> u64 {
-    let css_set: Ptr = read(task, &TASK_CGROUPS);
-    let cgroup: Ptr = read(css_set, &CSS_SET_DFL_CGRP);
-    id_of(cgroup)
+    id_of(cgroup_of(task))
+}
+
+/// Number of a cgroup, counted up since the boot and never given twice. A load less than its id.
+#[inline(always)]
+pub fn number_of(cgroup: Ptr) -> u64 {
+    read(cgroup, &CGROUP_SERIAL_NR)
 }
 
 /// Id of a cgroup.

@@ -4,6 +4,7 @@ pub mod btf;
 pub mod event;
 pub mod fields;
 pub mod inspect;
+mod interest;
 mod load;
 mod maps;
 pub mod needs;
@@ -117,6 +118,7 @@ impl Kernel {
         for cgroup in running {
             self.maps.enter_running(cgroup, now)?;
         }
+        self.maps.settle()?;
         let scan: &mut Iter = load::program(&mut self.ebpf, load::SCAN)?;
         let link = scan.attach().map_err(refused)?;
         let mut tasks = scan.take_link(link).map_err(refused)?.into_file().map_err(refused)?;

@@ -9,7 +9,8 @@ use debugtrail_common::{cgroup::PATH_LEN, event::EventKind, loss::Loss};
 
 use crate::{
     clock::now,
-    maps::{CGROUPS, EMPTY, TRACKED, active, count_entries, entry, lost, wake},
+    interest::{self, count_entries},
+    maps::{CGROUPS, EMPTY, TRACKED, entry, lost, wake},
     membership,
     task::{self, Ptr},
 };
@@ -28,13 +29,16 @@ pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
 fn created(ctx: &BtfTracePointContext, cgroup: Ptr, path: Ptr) -> i32 {
     let id = task::id_of(cgroup);
     let Some(empty) = EMPTY.get_ptr(0) else { return 0 };
+    interest::begin_anew();
+    interest::mark(cgroup);
+    count_entries(1);
     // SAFETY: the entry is never written, and it is alive until the program returns.
     if CGROUPS.insert(&id, unsafe { &*empty }, u64::from(BPF_NOEXIST)).is_err() {
+        count_entries(-1);
         lost(Loss::Cgroup);
         debug!(ctx, "no room for cgroup {}: a session in it is not seen", id);
         return 0;
     }
-    count_entries(1);
     let Some(entry) = entry(id) else { return 0 };
     entry.created_boot_ns = now();
     // SAFETY: reads at most PATH_LEN bytes into the entry's array of that size.
@@ -56,7 +60,7 @@ fn created(ctx: &BtfTracePointContext, cgroup: Ptr, path: Ptr) -> i32 {
 #[btf_tracepoint(function = "cgroup_rmdir")]
 pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
     let cgroup: Ptr = ctx.arg(0);
-    if active() && task::in_default_hierarchy(cgroup) {
+    if interest::entries().any() && task::in_default_hierarchy(cgroup) {
         removed(cgroup);
     }
     0
@@ -84,7 +88,7 @@ fn removed(cgroup: Ptr) -> i32 {
 #[btf_tracepoint(function = "cgroup_attach_task")]
 pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
     let cgroup: Ptr = ctx.arg(0);
-    if active() && task::in_default_hierarchy(cgroup) {
+    if interest::entries().any() && task::in_default_hierarchy(cgroup) {
         attached(cgroup, ctx.arg(2));
     }
     0
@@ -94,8 +98,8 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
 fn attached(cgroup: Ptr, task: Ptr) -> i32 {
     let key = task::key(task);
     // Membership sticks: what already belongs somewhere does not change sides.
-    if membership::of(&key).is_none() {
-        membership::enter(&key, task::id_of(cgroup));
+    if membership::of(&key).is_some() || membership::enter(&key, task::id_of(cgroup)) {
+        interest::mark(cgroup);
     }
     0
 }

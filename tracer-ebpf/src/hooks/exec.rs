@@ -13,7 +13,8 @@ use debugtrail_common::{
 
 use crate::{
     clock::now,
-    maps::{MAINS, active, entry, lost, wake},
+    interest,
+    maps::{MAINS, entry, lost, wake},
     membership,
     task::{self, BINPRM_FILENAME, Ptr, TASK_REAL_PARENT},
 };
@@ -22,8 +23,9 @@ use crate::{
 /// leader by now, whichever thread called execve.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
-    if active() {
-        execed(&ctx, ctx.arg(0), ctx.arg(2));
+    let task: Ptr = ctx.arg(0);
+    if interest::may_concern(task) {
+        execed(&ctx, task, ctx.arg(2));
     }
     0
 }

@@ -10,7 +10,8 @@ use debugtrail_common::{
 
 use crate::{
     clock::now,
-    maps::{EVENTS, MAINS, MEMBERS, OOM_VICTIMS, TRACKED, active, entry, lost, wake},
+    interest,
+    maps::{EVENTS, MAINS, MEMBERS, OOM_VICTIMS, TRACKED, entry, lost, wake},
     membership,
     task::{self, Ptr},
 };
@@ -21,8 +22,9 @@ static EXIT_HAS_GROUP_DEAD: Global<u32> = Global::new(0);
 /// `sched_process_exit(struct task_struct *)`, and `(…, bool group_dead)` since 6.16.
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
-    if active() {
-        exited(&ctx, ctx.arg(0));
+    let task: Ptr = ctx.arg(0);
+    if interest::may_concern(task) {
+        exited(&ctx, task);
     }
     0
 }
@@ -51,8 +53,9 @@ fn exited(ctx: &BtfTracePointContext, task: Ptr) -> i32 {
 /// seen to skip it.
 #[btf_tracepoint(function = "sched_process_free")]
 pub fn sched_process_free(ctx: BtfTracePointContext) -> i32 {
-    if active() {
-        freed(ctx.arg(0));
+    let task: Ptr = ctx.arg(0);
+    if interest::may_concern(task) {
+        freed(task);
     }
     0
 }

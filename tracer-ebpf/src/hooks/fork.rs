@@ -3,8 +3,7 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
-    maps::active,
-    membership,
+    interest, membership,
     task::{self, Ptr},
 };
 
@@ -12,8 +11,11 @@ use crate::{
 /// its cgroup and before it runs.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
-    if active() {
-        forked(ctx.arg(0), ctx.arg(1));
+    let (parent, child): (Ptr, Ptr) = (ctx.arg(0), ctx.arg(1));
+    let entries = interest::entries();
+    // CLONE_INTO_CGROUP puts a child elsewhere and fires no attach.
+    if entries.any() && (task::css_set(parent) != task::css_set(child) || entries.may_concern(child)) {
+        forked(parent, child);
     }
     0
 }
@@ -23,12 +25,10 @@ fn forked(parent: Ptr, child: Ptr) -> i32 {
     if !task::is_leader(child) {
         return 0; // A thread: its process already is what it is.
     }
-    let cgroup_id = match membership::of(&task::key(parent)) {
-        Some(cgroup_id) => cgroup_id,
-        // CLONE_INTO_CGROUP puts a child elsewhere and fires no attach.
-        None if task::css_set(parent) != task::css_set(child) => task::cgroup_id(child),
-        None => return 0,
-    };
-    membership::enter(&task::key(child), cgroup_id);
+    // A parent inside that is no member is one whose entering was not heard.
+    let cgroup_id = membership::of(&task::key(parent)).unwrap_or_else(|| task::cgroup_id(child));
+    if membership::enter(&task::key(child), cgroup_id) {
+        interest::mark_for_good(task::cgroup_of(child));
+    }
     0
 }

@@ -5,6 +5,7 @@ use core::ffi::c_void;
 use debugtrail_common::{loss::Loss, process::ProcessKey};
 
 use crate::{
+    interest,
     maps::{MAINS, entry, lost},
     membership,
     task::{self, Ptr},
@@ -23,7 +24,7 @@ struct TaskIteration {
 extern "C" fn scan_tasks(ctx: *mut c_void) -> i32 {
     // SAFETY: the kernel passes a `struct bpf_iter__task`.
     let task = unsafe { (*ctx.cast::<TaskIteration>()).task };
-    if !task.is_null() && task::is_leader(task) {
+    if !task.is_null() {
         found(task);
     }
     0
@@ -33,6 +34,11 @@ extern "C" fn scan_tasks(ctx: *mut c_void) -> i32 {
 fn found(task: Ptr) {
     let cgroup_id = task::cgroup_id(task);
     let Some(entry) = entry(cgroup_id) else { return };
+    // Of each thread: in a threaded cgroup they may sit apart.
+    interest::mark(task::cgroup_of(task));
+    if !task::is_leader(task) {
+        return;
+    }
     let key = ProcessKey::new(task::tgid(task), task::start_boot_ns(task));
     if membership::of(&key).is_none() {
         membership::enter(&key, cgroup_id);

@@ -39,13 +39,18 @@ pub fn globals(btf: &Btf) -> Result<Vec<(&'static str, u32)>, BtfError> {
 pub(super) fn offset(btf: &Btf, names: &[&str]) -> Result<u32, BtfError> {
     let mut result = Err(BtfError::Malformed("a field has no name"));
     for name in names {
-        let (structure, member) = name.split_once('.').unwrap_or((name, ""));
-        result = btf.offset(structure, member);
+        result = name.split('+').map(|step| step_offset(btf, step)).sum();
         if result.is_ok() {
             break;
         }
     }
     result
+}
+
+/// Offset of `structure.member`.
+fn step_offset(btf: &Btf, step: &str) -> Result<u32, BtfError> {
+    let (structure, member) = step.split_once('.').unwrap_or((step, ""));
+    btf.offset(structure, member)
 }
 
 #[cfg(test)]
@@ -55,8 +60,8 @@ mod tests {
     #[test]
     fn every_field_is_named_as_structure_and_member() {
         for (global, names) in FIELDS {
-            for name in *names {
-                assert_eq!(name.split('.').count(), 2, "{global}: {name}");
+            for step in names.iter().flat_map(|name| name.split('+')) {
+                assert_eq!(step.split('.').count(), 2, "{global}: {step}");
             }
         }
     }

@@ -13,6 +13,7 @@ use debugtrail_common::{
     process::ProcessKey,
 };
 
+use super::interest::Interest;
 use super::load::KernelError;
 use super::observation::{Observation, observe};
 use crate::ids::{BootNanos, CgroupId, Pid};
@@ -27,9 +28,7 @@ pub(super) struct Maps {
     mains: HashMap<MapData, ProcessKey, u64>,
     members: HashMap<MapData, ProcessKey, u64>,
     lost: PerCpuArray<MapData, u64>,
-    user_entries: Array<MapData, u64>,
-    /// The value of `user_entries`, of which this process is the only writer.
-    entries: u64,
+    interest: Interest,
     /// Cgroups found running that the full map had no room for.
     no_room: u64,
 }
@@ -64,8 +63,7 @@ impl Maps {
             mains: HashMap::try_from(take(ebpf, maps::MAINS)?)?,
             members: HashMap::try_from(take(ebpf, maps::MEMBERS)?)?,
             lost: PerCpuArray::try_from(take(ebpf, maps::LOST)?)?,
-            user_entries: Array::try_from(take(ebpf, maps::USER_ENTRIES)?)?,
-            entries: 0,
+            interest: Interest::new(Array::try_from(take(ebpf, maps::USER_ENTRIES)?)?),
             no_room: 0,
         })
     }
@@ -95,8 +93,9 @@ impl Maps {
             Err(error) => absent(error)?,
         };
         if removed {
-            self.count_entries(-1)?;
+            self.interest.removed()?;
         }
+        self.interest.forgot(cgroup)?;
         // Only after the entry: a hook that finds no entry adds no process.
         remove_processes_of(&mut self.mains, cgroup)?;
         remove_processes_of(&mut self.members, cgroup)
@@ -121,17 +120,29 @@ impl Maps {
         let len = path.len().min(PATH_LEN - 1);
         entry.path[..len].copy_from_slice(&path[..len]);
         entry.path_len = (len + 1) as u32;
+        self.interest.adding()?;
         const BPF_NOEXIST: u64 = 1;
-        match self.cgroups.insert(running.cgroup.0, entry, BPF_NOEXIST) {
-            Ok(()) => self.count_entries(1).map(|()| true),
+        let Err(error) = self.cgroups.insert(running.cgroup.0, entry, BPF_NOEXIST) else {
+            if running.main == RunningMain::ToCome {
+                self.interest.found_empty(running.cgroup)?;
+            }
+            return Ok(true);
+        };
+        self.interest.removed()?;
+        match errno(&error) {
             // Made after the programs were attached: the kernel knows it better.
-            Err(error) if errno(&error) == Some(libc::EEXIST) => Ok(false),
-            Err(error) if errno(&error) == Some(libc::E2BIG) => {
+            Some(libc::EEXIST) => Ok(false),
+            Some(libc::E2BIG) => {
                 self.no_room += 1;
                 Ok(false)
             }
-            Err(error) => Err(error.into()),
+            _ => Err(error.into()),
         }
+    }
+
+    /// To be called between the adding of cgroups found running and the scan.
+    pub(super) fn settle(&mut self) -> Result<(), KernelError> {
+        self.interest.settle()
     }
 
     pub(super) fn loss(&self) -> Result<LossCounts, KernelError> {
@@ -141,11 +152,6 @@ impl Maps {
         }
         *counts.entry(Loss::Cgroup).or_insert(0) += self.no_room;
         Ok(counts)
-    }
-
-    fn count_entries(&mut self, change: i64) -> Result<(), KernelError> {
-        self.entries = self.entries.wrapping_add_signed(change);
-        Ok(self.user_entries.set(0, self.entries, 0)?)
     }
 }
 
