@@ -9,6 +9,9 @@ mod support;
 #[path = "kernel/ends.rs"]
 mod ends;
 
+#[path = "kernel/interest.rs"]
+mod interest;
+
 #[path = "kernel/main_process.rs"]
 mod main_process;
 

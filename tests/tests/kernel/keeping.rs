@@ -1,31 +1,22 @@
 //! What is kept, what is lost, and that both add up.
 
-use debugtrail::kernel::{Event, LoadOptions, Running, RunningMain, event, inspect};
+use debugtrail::kernel::{LoadOptions, Running, RunningMain, inspect};
 use debugtrail_common::loss::Loss;
 
 use crate::support::{ENDING, TestCgroup, Witness, now, wait};
 
 const CHILDREN: u64 = 3000;
 
-/// Ends of members that the ring holds.
-fn members_in_ring(witness: &mut Witness) -> u64 {
-    let mut members = 0;
-    while let Some(bytes) = witness.ring.next() {
-        members += u64::from(matches!(event::parse(&bytes), Some(Event::MemberEnded(_))));
-    }
-    members
-}
-
 fn storm(mut witness: Witness) -> (u64, u64) {
     let cgroup = TestCgroup::new("storm");
-    witness.kernel.track(cgroup.id, cgroup.id).expect("a cgroup can be tracked");
+    witness.track(&cgroup);
     let mut main = cgroup.main(ENDING, &["fork-storm", &CHILDREN.to_string()]);
     let status = wait(&mut main);
     let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
     assert_eq!(seen.end.map(|end| end.status), Some(status));
     assert_eq!(status.0, 42 << 8);
     let lost = witness.kernel.loss().expect("loss can be read")[&Loss::Member];
-    (members_in_ring(&mut witness), lost)
+    (witness.members().len() as u64, lost)
 }
 
 #[test]
@@ -103,14 +94,10 @@ fn what_the_kernel_saw_made_is_not_overwritten_by_the_scan() {
 fn one_born_inside_that_never_execs_is_a_member() {
     let mut witness = Witness::new();
     let cgroup = TestCgroup::new("born");
-    witness.kernel.track(cgroup.id, cgroup.id).expect("a cgroup can be tracked");
+    witness.track(&cgroup);
     let pid = cgroup.clone_and_exit(13);
-    let mut ends = Vec::new();
-    while let Some(bytes) = witness.ring.next() {
-        if let Some(Event::MemberEnded(member)) = event::parse(&bytes) {
-            ends.push((member.pid.0, member.status.0, member.cgroup));
-        }
-    }
+    let ends: Vec<_> =
+        witness.members().iter().map(|member| (member.pid.0, member.status.0, member.cgroup)).collect();
     assert_eq!(ends, [(pid, 13 << 8, cgroup.id)]);
 }
 

@@ -3,7 +3,7 @@
 use std::{
     ffi::CString,
     fs, io,
-    os::fd::AsRawFd,
+    os::fd::AsFd,
     os::unix::{
         fs::MetadataExt,
         process::{CommandExt, ExitStatusExt},
@@ -17,32 +17,16 @@ use std::{
 use debugtrail::{
     cgroup::hierarchy::Hierarchy,
     ids::{BootNanos, CgroupId},
-    kernel::{Kernel, LoadOptions, Observation, Ring},
+    kernel::{
+        Event, Kernel, LoadOptions, Observation, Ring,
+        event::{self, MemberEnded},
+    },
     record::WaitStatus,
 };
+use debugtrail_tests::clone::run_in_cgroup;
 
 /// Ends in ways that a shell can't.
 pub const ENDING: &str = env!("CARGO_BIN_EXE_ending");
-
-/// `CLONE_INTO_CGROUP` of include/uapi/linux/sched.h; since 5.7.
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-
-/// `struct clone_args` of include/uapi/linux/sched.h.
-#[repr(C)]
-#[derive(Default)]
-struct CloneArgs {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
 
 /// A loaded witness.
 pub struct Witness {
@@ -58,6 +42,23 @@ impl Witness {
     pub fn with(options: LoadOptions) -> Self {
         let (kernel, ring) = Kernel::load(options).expect("the kernel tier needs root and a kernel with BTF");
         Self { kernel, ring }
+    }
+
+    /// Makes a cgroup a session's own.
+    pub fn track(&mut self, cgroup: &TestCgroup) {
+        self.kernel.track(cgroup.id, cgroup.id).expect("a cgroup can be tracked");
+    }
+
+    /// Ends of members that the ring has held since the last call. A member's end is in it before its parent
+    /// can reap it.
+    pub fn members(&mut self) -> Vec<MemberEnded> {
+        let mut members = Vec::new();
+        while let Some(bytes) = self.ring.next() {
+            if let Some(Event::MemberEnded(member)) = event::parse(&bytes) {
+                members.push(member);
+            }
+        }
+        members
     }
 
     /// Waits until the cgroup's entry says what is wanted.
@@ -155,22 +156,20 @@ impl TestCgroup {
     /// Runs `child` in a child born in the cgroup, and reaps it. `child` may only make system calls.
     fn clone_child(&self, child: impl FnOnce() -> i32) -> u32 {
         let dir = fs::File::open(&self.dir).expect("a cgroup can be opened");
-        let clone = CloneArgs {
-            flags: CLONE_INTO_CGROUP,
-            exit_signal: libc::SIGCHLD as u64,
-            cgroup: dir.as_raw_fd() as u64,
-            ..CloneArgs::default()
+        // SAFETY: each caller's child makes system calls alone.
+        unsafe { run_in_cgroup(dir.as_fd(), child) }.expect("a child can be born in a cgroup")
+    }
+
+    /// Waits until a process is in this cgroup.
+    pub fn await_process(&self, pid: u32) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let inside = || {
+            let procs = fs::read_to_string(self.dir.join("cgroup.procs")).expect("readable");
+            procs.lines().any(|line| line == pid.to_string())
         };
-        // SAFETY: like fork; the child makes system calls alone, and ends.
-        unsafe {
-            match libc::syscall(libc::SYS_clone3, &raw const clone, size_of::<CloneArgs>()) {
-                0 => libc::_exit(child()),
-                -1 => panic!("clone3: {}", io::Error::last_os_error()),
-                pid => {
-                    libc::waitpid(pid as i32, std::ptr::null_mut(), 0);
-                    pid as u32
-                }
-            }
+        while !inside() {
+            assert!(Instant::now() < deadline, "process {pid} does not come to {}", self.dir.display());
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 

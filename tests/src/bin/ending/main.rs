@@ -1,6 +1,8 @@
 //! Ends in the way its first argument names. What a shell can't do: threads, and system calls of their own.
 
-use std::{thread, time::Duration};
+use std::{os::fd::AsFd, thread, time::Duration};
+
+use debugtrail_tests::clone::run_in_cgroup;
 
 const A_WHILE: Duration = Duration::from_millis(100);
 
@@ -57,26 +59,35 @@ fn main() {
         "fork-storm" => {
             let children: u32 = args.next().and_then(|n| n.parse().ok()).expect("how many children");
             for _ in 0..children {
-                fork_and_reap();
+                fork_and_reap(0).expect("a child");
             }
+            exit_group(42)
+        }
+        // A child born in the cgroup of that path ends with 23 after one of its own ended with 22; then 42.
+        "child-elsewhere" => {
+            let cgroup = std::fs::File::open(args.next().expect("a cgroup's path")).expect("a cgroup");
+            // SAFETY: this process has one thread.
+            unsafe { run_in_cgroup(cgroup.as_fd(), || fork_and_reap(22).map_or(1, |()| 23)) }
+                .expect("a child");
             exit_group(42)
         }
         other => panic!("no such way to end: {other:?}"),
     }
 }
 
-fn fork_and_reap() {
+fn fork_and_reap(code: i32) -> std::io::Result<()> {
     // SAFETY: this process has one thread, so the child may do anything; it only ends. The parent waits for
     // exactly that child.
     unsafe {
         match libc::fork() {
-            0 => libc::_exit(0),
-            -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+            0 => libc::_exit(code),
+            -1 => return Err(std::io::Error::last_os_error()),
             child => {
                 libc::waitpid(child, std::ptr::null_mut(), 0);
             }
         }
     }
+    Ok(())
 }
 
 fn wait_for_ever() -> ! {
