@@ -1,6 +1,8 @@
 //! The value that the kernel keeps for every candidate and tracked cgroup. The end of a session
 //! lives here and not in the ring, so that a full ring loses no end.
 
+use crate::signal::{SIGNALS, SignalSent};
+
 /// Longest cgroup path kept, in bytes with its NUL. The longest grammar in use (a systemd slice
 /// tree of kind inside docker) takes some 330.
 pub const PATH_LEN: usize = 512;
@@ -89,6 +91,8 @@ pub struct CgroupEntry {
     pub main: Main,
     /// Its end, once `steps.main_ended`.
     pub end: End,
+    /// Signals sent to it until then.
+    pub signals: [SignalSent; SIGNALS],
     /// Path below the hierarchy's root, NUL-terminated.
     pub path: [u8; PATH_LEN],
 }
@@ -121,6 +125,7 @@ impl CgroupEntry {
             filename: [0; FILENAME_LEN],
         },
         end: End { boot_ns: 0, wait_status: 0, reserved: 0 },
+        signals: [SignalSent::NONE; SIGNALS],
         path: [0; PATH_LEN],
     };
 }

@@ -19,6 +19,7 @@ macro_rules! kernel_fields {
             TASK_NSPROXY = "task_struct.nsproxy";
             TASK_THREAD_PID = "task_struct.thread_pid";
             TASK_COMM = "task_struct.comm";
+            TASK_FLAGS = "task_struct.flags";
             SIGNAL_FLAGS = "signal_struct.flags";
             SIGNAL_GROUP_EXIT_CODE = "signal_struct.group_exit_code";
             SIGNAL_LIVE = "signal_struct.live";

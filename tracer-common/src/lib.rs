@@ -10,6 +10,7 @@ pub mod event;
 pub mod fields;
 pub mod loss;
 pub mod process;
+pub mod signal;
 
 /// Names of the maps, as userspace finds them in the object.
 pub mod maps {

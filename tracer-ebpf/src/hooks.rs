@@ -7,3 +7,4 @@ mod exit;
 mod fork;
 mod oom;
 mod scan;
+mod signal;

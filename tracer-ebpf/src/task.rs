@@ -30,6 +30,39 @@ pub fn read<T: Copy>(base: Ptr, offset: &Global<u32>) -> T {
     unsafe { base.byte_add(offset.load() as usize).cast::<T>().read_volatile() }
 }
 
+/// The same of a structure that the verifier does not know: through a helper. 0 where it can't be read.
+#[inline(always)]
+pub fn probe<T: Probed>(base: Ptr, offset: &Global<u32>) -> T {
+    let mut value = T::ZERO;
+    // SAFETY: reads the value's size into a local; a bad address gives an error and zeroes.
+    unsafe {
+        bpf_probe_read_kernel(
+            (&raw mut value).cast(),
+            size_of::<T>() as u32,
+            base.byte_add(offset.load() as usize),
+        );
+    }
+    value
+}
+
+/// What [`probe`] reads.
+pub trait Probed {
+    /// What it gives where there is nothing to read.
+    const ZERO: Self;
+}
+
+impl Probed for u32 {
+    const ZERO: Self = 0;
+}
+
+impl Probed for u64 {
+    const ZERO: Self = 0;
+}
+
+impl Probed for Ptr {
+    const ZERO: Self = core::ptr::null();
+}
+
 /// Whether the task is the first of its thread group (also after an exec from another thread,
 /// which takes over the leader's pid).
 #[inline(always)]
@@ -135,7 +168,18 @@ pub fn live_threads(task: Ptr) -> i32 {
 #[inline(always)]
 pub fn tgid_in_namespace(task: Ptr) -> u32 {
     let pid: Ptr = read(task, &TASK_THREAD_PID);
-    let level: u32 = read(pid, &PID_LEVEL);
+    number_in_namespace(pid, read(pid, &PID_LEVEL))
+}
+
+/// The same of a task that the verifier does not know.
+#[inline(always)]
+pub fn probed_tgid_in_namespace(leader: Ptr) -> u32 {
+    let pid: Ptr = probe(leader, &TASK_THREAD_PID);
+    number_in_namespace(pid, probe(pid, &PID_LEVEL))
+}
+
+#[inline(always)]
+fn number_in_namespace(pid: Ptr, level: u32) -> u32 {
     let mut nr = 0u32;
     // The level is only known at run time, which a checked load does not allow.
     // SAFETY: reads 4 bytes into a local; a bad address gives an error.

@@ -5,6 +5,7 @@ pub mod event;
 pub mod fields;
 pub mod inspect;
 mod interest;
+mod killer;
 mod load;
 mod maps;
 pub mod needs;
@@ -22,6 +23,7 @@ use aya::{
 use aya_log::EbpfLogger;
 
 pub use event::Event;
+pub use killer::{Killer, Sender};
 pub use load::{KernelError, LoadOptions};
 pub use maps::{LossCounts, Running, RunningMain};
 pub use needs::Lack;

@@ -9,6 +9,7 @@ mod memory;
 mod past;
 mod recorder;
 mod running;
+mod sender;
 
 use std::{io, time::Duration};
 
@@ -32,6 +33,7 @@ use crate::session::{Action, Away, Policy, Reconciler, Tracker, report};
 use crate::sinks::OutputError;
 use loss::LossWatch;
 pub use past::Agent;
+use sender::SenderPaths;
 
 /// Members' ends wake nobody; they are read this often.
 const DRAIN: Duration = Duration::from_millis(100);
@@ -49,6 +51,7 @@ pub struct Pipeline {
     away: Away,
     agent: Option<Agent>,
     loss: LossWatch,
+    senders: SenderPaths,
     reviewed: u64,
 }
 
@@ -79,6 +82,7 @@ impl Pipeline {
     ) -> Result<Self, KernelError> {
         let mut pipeline = Self {
             loss: LossWatch::new(&kernel)?,
+            senders: SenderPaths::new(hierarchy.clone()),
             kernel,
             bundles: Bundles::new(),
             index: PodIndex::new(),
@@ -191,10 +195,11 @@ impl Pipeline {
 
     /// Takes in a cgroup's entry as it is now.
     fn look_at(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
-        let Some(seen) = self.kernel.observation(cgroup)? else {
+        let Some(mut seen) = self.kernel.observation(cgroup)? else {
             let actions = self.tracker.vanished(cgroup, &self.index, boot_now());
             return self.act(actions);
         };
+        self.senders.fill_in(&mut seen);
         let place = Place::of(&seen.path);
         let asked = self.tracker.asks_runtime(&seen, &place);
         let runtime = asked.and_then(|id| self.bundles.lookup(id));

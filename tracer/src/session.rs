@@ -3,6 +3,7 @@
 
 mod away;
 mod container;
+mod killed;
 mod naming;
 mod reconcile;
 pub mod report;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirEntryExt;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use procfs::process::Process;
@@ -88,6 +88,17 @@ impl Hierarchy {
             next += 1;
         }
         Ok(found)
+    }
+
+    /// The path of a cgroup, `/` for the root. None where it is gone.
+    ///
+    /// # Errors
+    /// Where the root cannot be read.
+    pub fn path_of(&self, id: CgroupId) -> io::Result<Option<String>> {
+        if fs::metadata(&self.mount)?.ino() == id.0 {
+            return Ok(Some("/".to_owned()));
+        }
+        Ok(self.walk()?.into_iter().find(|cgroup| cgroup.id == id).map(|cgroup| cgroup.path))
     }
 
     /// The processes of one cgroup (not of those below it). None where it vanished.
@@ -177,6 +188,9 @@ mod tests {
         if own != "/" {
             assert!(hierarchy.walk().unwrap().iter().any(|cgroup| cgroup.path == own), "{own}");
         }
+        let inode = fs::metadata(hierarchy.directory(&own)).unwrap().ino();
+        assert_eq!(hierarchy.path_of(CgroupId(inode)).unwrap(), Some(own));
+        assert_eq!(hierarchy.path_of(CgroupId(u64::MAX)).unwrap(), None);
     }
 
     #[test]

@@ -18,10 +18,11 @@ const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
 /// Program -> tracepoint. Ends are attached first and beginnings last, so that nothing that is
 /// seen to begin can end unseen.
-pub(super) const HOOKS: [&str; 8] = [
+pub(super) const HOOKS: [&str; 9] = [
     "sched_process_free",
     "sched_process_exit",
     "mark_victim",
+    "signal_generate",
     "sched_process_exec",
     "sched_process_fork",
     "cgroup_attach_task",

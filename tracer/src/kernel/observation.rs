@@ -2,6 +2,7 @@
 
 use debugtrail_common::cgroup::CgroupEntry;
 
+use super::killer::{Killer, killer};
 use crate::ids::{BootNanos, CgroupId, Pid};
 use crate::record::WaitStatus;
 
@@ -23,6 +24,8 @@ pub struct Observation {
     pub main: Option<MainSeen>,
     /// Its end.
     pub end: Option<EndSeen>,
+    /// Who sent the signal that ended it; `None` where none did or nobody knows.
+    pub killer: Option<Killer>,
     /// The cgroup's rmdir.
     pub removed: Option<BootNanos>,
 }
@@ -63,6 +66,12 @@ pub struct EndSeen {
 #[must_use]
 pub fn observe(cgroup: CgroupId, before: &CgroupEntry, fields: &CgroupEntry) -> Option<Observation> {
     let steps = before.steps;
+    let end = (steps.main_ended != 0).then_some(EndSeen {
+        at: BootNanos(fields.end.boot_ns),
+        late: fields.steps.end_late != 0,
+        status: WaitStatus(fields.end.wait_status),
+        oom_victim: fields.steps.oom_victim != 0,
+    });
     (steps.created != 0).then(|| Observation {
         cgroup,
         path: text(&fields.path),
@@ -70,12 +79,9 @@ pub fn observe(cgroup: CgroupId, before: &CgroupEntry, fields: &CgroupEntry) -> 
         entered: steps.entered != 0,
         found_running: steps.main_scanned != 0,
         main: (steps.main_started != 0).then(|| main_seen(fields)),
-        end: (steps.main_ended != 0).then_some(EndSeen {
-            at: BootNanos(fields.end.boot_ns),
-            late: fields.steps.end_late != 0,
-            status: WaitStatus(fields.end.wait_status),
-            oom_victim: fields.steps.oom_victim != 0,
-        }),
+        end,
+        // Nothing is sent to it any more.
+        killer: end.and_then(|end| killer(end.status, end.oom_victim, &fields.signals)),
         removed: (steps.removed != 0).then_some(BootNanos(fields.removed_boot_ns)),
     })
 }
@@ -93,7 +99,7 @@ fn main_seen(entry: &CgroupEntry) -> MainSeen {
 }
 
 /// Up to the first NUL; paths and names are bytes to the kernel.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     let len = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..len]).into_owned()
 }

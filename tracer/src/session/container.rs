@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::naming::{Naming, Question, Verdict};
 use super::tracker::Remembered;
 use crate::ids::{BootNanos, CgroupId, ContainerId, PodRef};
-use crate::kernel::{EndSeen, MainSeen, Observation};
+use crate::kernel::{EndSeen, Killer, MainSeen, Observation};
 use crate::record::SessionRecord;
 use crate::runtime::RuntimeFacts;
 
@@ -168,10 +168,21 @@ impl Container {
         self.main()?.execed.or_else(remembered)
     }
 
+    /// Who sent the signal that ended the main process.
+    #[must_use]
+    pub fn killer(&self) -> Option<&Killer> {
+        self.of_main().and_then(|(_, seen)| seen.killer.as_ref())
+    }
+
     fn main_and_end(&self) -> Option<(&MainSeen, Option<EndSeen>)> {
+        self.of_main().map(|(main, seen)| (main, seen.end))
+    }
+
+    /// The main process and what is known of its cgroup.
+    fn of_main(&self) -> Option<(&MainSeen, &Observation)> {
         self.cgroups
             .values()
-            .filter_map(|seen| seen.observation.main.as_ref().map(|main| (main, seen.observation.end)))
+            .filter_map(|seen| seen.observation.main.as_ref().map(|main| (main, &seen.observation)))
             .min_by_key(|(main, _)| main.execed.unwrap_or(main.forked))
     }
 

@@ -1,14 +1,14 @@
 //! Records of sessions, from all that is known of a container. Pure.
 
 use super::container::{Container, Ended};
+use super::killed::{RUNTIME_STOP, killed_by};
 use super::naming::Naming;
 use crate::clock::{ClockState, OffsetHistory, SessionTimes};
-use crate::ids::BootNanos;
-use crate::kernel::{EndSeen, MainSeen};
+use crate::kernel::{EndSeen, Killer, MainSeen};
 use crate::pods::{ContainerStatus, PodIndex};
 use crate::record::{
-    ApiEvidence, Convention, Evidence, Exit, Identity, KernelEvidence, MainProcess, RuntimeEvidence,
-    SessionId, SessionRecord,
+    ApiEvidence, Convention, Evidence, Exit, Identity, KernelEvidence, KillerPlace, MainProcess,
+    RuntimeEvidence, SessionId, SessionRecord,
 };
 
 /// What a record needs besides the container.
@@ -44,7 +44,7 @@ pub fn started(container: &Container, context: Context<'_>) -> SessionRecord {
 #[must_use]
 pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
     let (exit, kernel, times) = match container.ended() {
-        Some(Ended::Witnessed(_, end)) => witnessed(container.execed(), end, context.history),
+        Some(Ended::Witnessed(_, end)) => witnessed(container, end, context.history),
         // Where events were lost, its start may be among them.
         Some(Ended::NeverStarted) if container.lost_events > 0 => {
             (Exit::unknown(), KernelEvidence::None, SessionTimes::default())
@@ -52,12 +52,17 @@ pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
         Some(Ended::NeverStarted) => (Exit::start_error(), KernelEvidence::None, SessionTimes::default()),
         Some(Ended::Unseen) | None => (Exit::unknown(), KernelEvidence::None, SessionTimes::default()),
     };
+    let killed_by = killed_by(container);
+    let stopped_by_runtime =
+        killed_by.as_ref().is_some_and(|killer| killer.place == Some(KillerPlace::Runtime));
     let api = api_evidence(container, context.index, &exit);
     let evidence = Evidence { kernel, api, ..evidence(container) };
     let session = SessionId::of_container(&container.id);
     SessionRecord {
         identity: identity(container, context),
         exit_meaning: context.convention.meaning(&exit),
+        cause: stopped_by_runtime.then(|| RUNTIME_STOP.to_owned()),
+        killed_by,
         times,
         main: container.main().map(|main| main_process(container, main)),
         ..SessionRecord::ended(session, exit, evidence, context.clock.clone())
@@ -65,10 +70,11 @@ pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
 }
 
 fn witnessed(
-    execed: Option<BootNanos>,
+    container: &Container,
     end: EndSeen,
     history: &OffsetHistory,
 ) -> (Exit, KernelEvidence, SessionTimes) {
+    let execed = container.execed();
     let kernel = match execed {
         Some(_) => KernelEvidence::Full,
         None => KernelEvidence::ExitOnly,
@@ -76,7 +82,9 @@ fn witnessed(
     // One found running whose end was first heard when it was freed had ended before the programs were there, and
     // waited for its parent: how it ended is known, when is not.
     let at = (execed.is_some() || !end.late).then_some(end.at);
-    (Exit::witnessed(end.status, end.oom_victim), kernel, history.session_times(execed, at))
+    // The OOM killer also marks what somebody else has killed.
+    let oom_victim = end.oom_victim && !matches!(container.killer(), Some(Killer::Process(_)));
+    (Exit::witnessed(end.status, oom_victim), kernel, history.session_times(execed, at))
 }
 
 fn identity(container: &Container, context: Context<'_>) -> Identity {

@@ -97,6 +97,7 @@ pub(super) fn made() -> Observation {
         found_running: false,
         main: None,
         end: None,
+        killer: None,
         removed: None,
     }
 }

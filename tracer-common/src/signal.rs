@@ -1,0 +1,67 @@
+//! Signals sent to a main process: which of them ended it only its wait status tells.
+
+use crate::cgroup::COMM_LEN;
+
+/// How many are kept, of different numbers; a power of two. The next one takes the oldest's place.
+pub const SIGNALS: usize = 8;
+
+/// What the kernel knows of a signal's origin: the `siginfo` that `signal_generate` passes.
+pub mod origin {
+    /// `SEND_SIG_NOINFO`: sent by the kernel on behalf of the current task.
+    pub const NO_INFO: u32 = 0;
+    /// `SEND_SIG_PRIV`: the kernel's own; the current task is whoever happened to run.
+    pub const KERNEL: u32 = 1;
+    /// A structure, of which `code` is the `si_code`.
+    pub const GIVEN: u32 = 2;
+}
+
+/// What the current task was when the signal was sent.
+pub mod sender {
+    /// It was about to end (`PF_EXITING`).
+    pub const EXITING: u32 = 1;
+    /// It was the first process of its pid namespace.
+    pub const INIT: u32 = 2;
+}
+
+/// The last signal of one number that was delivered to a main process, or made pending. The kernel
+/// holds the process's `siglock` while it is written.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalSent {
+    /// Nanoseconds of `CLOCK_BOOTTIME`.
+    pub boot_ns: u64,
+    /// Start of the sender's process, nanoseconds of `CLOCK_BOOTTIME`.
+    pub sender_start_boot_ns: u64,
+    /// The cgroup that the sender belongs to by membership, else the one it was in.
+    pub sender_cgroup_id: u64,
+    /// The sender's `tgid` in the initial pid namespace.
+    pub sender_tgid: u32,
+    /// Bits of [`sender`].
+    pub sender_state: u32,
+    /// Number of the signal; 0 for an empty place.
+    pub signal: u32,
+    /// One of [`origin`].
+    pub origin: u32,
+    /// `si_code`, where the origin is [`origin::GIVEN`].
+    pub code: i32,
+    /// Always 0.
+    pub reserved: u32,
+    /// `task_struct.comm` of the sending thread.
+    pub sender_comm: [u8; COMM_LEN],
+}
+
+impl SignalSent {
+    /// No signal.
+    pub const NONE: Self = Self {
+        boot_ns: 0,
+        sender_start_boot_ns: 0,
+        sender_cgroup_id: 0,
+        sender_tgid: 0,
+        sender_state: 0,
+        signal: 0,
+        origin: 0,
+        code: 0,
+        reserved: 0,
+        sender_comm: [0; COMM_LEN],
+    };
+}

@@ -1,0 +1,124 @@
+//! A signal is sent to a main process.
+
+use aya_ebpf::{
+    helpers::{
+        bpf_get_current_comm, bpf_get_current_pid_tgid,
+        generated::{bpf_get_current_cgroup_id, bpf_get_current_task, bpf_probe_read_kernel},
+    },
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
+use debugtrail_common::{
+    cgroup::CgroupEntry,
+    process::ProcessKey,
+    signal::{SIGNALS, SignalSent, origin, sender},
+};
+
+use crate::{
+    clock::now,
+    interest,
+    maps::{MAINS, entry},
+    membership,
+    task::{self, Ptr, TASK_FLAGS, TASK_GROUP_LEADER, TASK_START_BOOTTIME},
+};
+
+/// Signals whose default is not to end a process: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH,
+/// with the numbers of x86 and Arm. One of them, SIGCHLD, is sent at every exit.
+const HARMLESS: u64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23 | 1 << 28;
+
+/// `TRACE_SIGNAL_DELIVERED` of include/trace/events/signal.h.
+const DELIVERED: i32 = 0;
+/// `TRACE_SIGNAL_LOSE_INFO`: delivered as well.
+const LOSE_INFO: i32 = 4;
+/// `PF_EXITING` of include/linux/sched.h.
+const EXITING: u32 = 0x4;
+
+/// `signal_generate(int sig, struct kernel_siginfo *, struct task_struct *, int group, int result)`.
+#[btf_tracepoint(function = "signal_generate")]
+pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
+    let number: u64 = ctx.arg(0);
+    let target: Ptr = ctx.arg(2);
+    if HARMLESS >> (number & 63) & 1 == 0 && interest::may_concern(target) {
+        sent(&ctx, target);
+    }
+    0
+}
+
+#[inline(never)]
+fn sent(ctx: &BtfTracePointContext, target: Ptr) -> i32 {
+    let result = ctx.arg::<u64>(4) as i32;
+    if result != DELIVERED && result != LOSE_INFO {
+        return 0; // Ignored, or the same one is pending already.
+    }
+    let key = task::key(target);
+    // SAFETY: the value is copied at once.
+    let Some(cgroup_id) = unsafe { MAINS.get(&key) }.copied() else { return 0 };
+    let Some(entry) = entry(cgroup_id) else { return 0 };
+    if entry.steps.main_ended != 0 {
+        return 0; // To a zombie.
+    }
+    let number = ctx.arg::<u64>(0) as u32;
+    let place = place(entry, number);
+    place.boot_ns = now();
+    origin_of(place, ctx.arg(1));
+    sender_of(place);
+    place.signal = number;
+    0
+}
+
+/// Where a signal of that number is kept: in its own place, an empty one or the oldest's.
+#[inline(always)]
+fn place(entry: &mut CgroupEntry, number: u32) -> &mut SignalSent {
+    let (mut chosen, mut oldest) = (0, u64::MAX);
+    for at in 0..SIGNALS {
+        let kept = &entry.signals[at];
+        if kept.signal == number {
+            chosen = at;
+            break;
+        }
+        if kept.boot_ns < oldest {
+            (chosen, oldest) = (at, kept.boot_ns);
+        }
+    }
+    &mut entry.signals[chosen & (SIGNALS - 1)]
+}
+
+#[inline(always)]
+fn origin_of(place: &mut SignalSent, info: u64) {
+    place.origin = match info {
+        0 => origin::NO_INFO,
+        1 => origin::KERNEL,
+        _ => origin::GIVEN,
+    };
+    // `si_signo`, `si_errno`, `si_code`: the same on every architecture that we run on.
+    let mut head = [0i32; 3];
+    if info > 1 {
+        // Some kernels do not let a program load from an argument that may be no pointer.
+        // SAFETY: reads 12 bytes into a local; a bad address gives an error and zeroes.
+        unsafe { bpf_probe_read_kernel(head.as_mut_ptr().cast(), 12, info as Ptr) };
+    }
+    place.code = head[2];
+}
+
+/// The current task. Whether it is the sender depends on the origin.
+#[inline(always)]
+fn sender_of(place: &mut SignalSent) {
+    // bpf_get_current_task_btf, which would allow checked loads, is not in 5.10.
+    // SAFETY: the helpers take no argument.
+    let (current, cgroup_id) = unsafe { (bpf_get_current_task() as Ptr, bpf_get_current_cgroup_id()) };
+    let leader: Ptr = task::probe(current, &TASK_GROUP_LEADER);
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let start_boot_ns = task::probe(leader, &TASK_START_BOOTTIME);
+    place.sender_tgid = tgid;
+    place.sender_start_boot_ns = start_boot_ns;
+    place.sender_cgroup_id = membership::of(&ProcessKey::new(tgid, start_boot_ns)).unwrap_or(cgroup_id);
+    place.sender_comm = bpf_get_current_comm().unwrap_or_default();
+    let mut state = 0;
+    if task::probe::<u32>(current, &TASK_FLAGS) & EXITING != 0 {
+        state |= sender::EXITING;
+    }
+    if task::probed_tgid_in_namespace(leader) == 1 {
+        state |= sender::INIT;
+    }
+    place.sender_state = state;
+}

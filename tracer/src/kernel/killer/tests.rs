@@ -1,0 +1,131 @@
+use super::*;
+
+const KILLED: WaitStatus = WaitStatus(9);
+
+/// `kill -SIGNAL` by the process 50.
+fn by_process(signal: i32) -> SignalSent {
+    let mut sent = SignalSent {
+        boot_ns: 500,
+        sender_start_boot_ns: 100,
+        sender_cgroup_id: 7,
+        sender_tgid: 50,
+        signal: signal as u32,
+        origin: origin::GIVEN,
+        code: libc::SI_USER,
+        ..SignalSent::NONE
+    };
+    sent.sender_comm[..5].copy_from_slice(b"kill\0");
+    sent
+}
+
+fn of_origin(signal: i32, origin: u32, state: u32) -> SignalSent {
+    SignalSent { origin, sender_state: state, ..by_process(signal) }
+}
+
+fn sender() -> Option<Killer> {
+    Some(Killer::Process(Sender {
+        pid: Pid(50),
+        forked: BootNanos(100),
+        comm: "kill".into(),
+        cgroup: CgroupId(7),
+        cgroup_path: None,
+        at: BootNanos(500),
+    }))
+}
+
+fn by(kill: KernelKill) -> Option<Killer> {
+    Some(Killer::Kernel(kill))
+}
+
+#[test]
+fn the_sender_of_the_signal_in_the_wait_status_is_the_killer() {
+    let other = SignalSent { sender_tgid: 60, ..by_process(libc::SIGTERM) };
+    assert_eq!(killer(KILLED, false, &[other, by_process(libc::SIGKILL), SignalSent::NONE]), sender());
+    assert_eq!(killer(WaitStatus(libc::SIGTERM), false, &[by_process(libc::SIGTERM)]), sender());
+    // With a core.
+    assert_eq!(killer(WaitStatus(0x83), false, &[by_process(libc::SIGQUIT)]), sender());
+}
+
+#[test]
+fn a_signal_that_did_not_end_it_has_killed_nobody() {
+    let signals = [by_process(libc::SIGTERM), by_process(libc::SIGINT)];
+    for status in [0, 143 << 8, libc::SIGKILL, libc::SIGHUP] {
+        assert_eq!(killer(WaitStatus(status), false, &signals), None, "{status:#x}");
+    }
+}
+
+#[test]
+fn nothing_sent_and_nothing_known_is_nobody() {
+    assert_eq!(killer(KILLED, false, &[SignalSent::NONE]), None);
+    assert_eq!(killer(WaitStatus(0), false, &[SignalSent::NONE]), None);
+    assert_eq!(killer(WaitStatus(0x137f), false, &[by_process(0x7f)]), None);
+}
+
+#[test]
+fn a_process_may_also_queue_a_signal_or_send_it_to_a_thread() {
+    for code in [libc::SI_USER, libc::SI_QUEUE, libc::SI_TKILL] {
+        let sent = SignalSent { code, ..by_process(libc::SIGABRT) };
+        assert_eq!(killer(WaitStatus(libc::SIGABRT), false, &[sent]), sender(), "{code}");
+    }
+}
+
+#[test]
+fn the_current_task_of_a_timer_is_never_named() {
+    const SI_TIMER: i32 = -2;
+    const SI_SIGIO: i32 = -5;
+    for code in [SI_TIMER, SI_SIGIO] {
+        let sent = SignalSent { code, ..by_process(libc::SIGALRM) };
+        assert_eq!(killer(WaitStatus(libc::SIGALRM), false, &[sent]), None, "{code}");
+    }
+    // setitimer(2), Ctrl-C on a terminal, its hangup.
+    for signal in [libc::SIGALRM, libc::SIGINT, libc::SIGHUP] {
+        assert_eq!(killer(WaitStatus(signal), false, &[of_origin(signal, origin::KERNEL, 0)]), None);
+    }
+}
+
+#[test]
+fn a_fault_is_the_processs_own() {
+    for signal in FAULTS {
+        for code in [1, libc::SI_KERNEL] {
+            let sent = SignalSent { code, ..by_process(signal) };
+            assert_eq!(killer(WaitStatus(signal | 0x80), false, &[sent]), by(KernelKill::Fault));
+        }
+        assert_eq!(killer(WaitStatus(signal), false, &[by_process(signal)]), sender());
+    }
+}
+
+#[test]
+fn the_oom_killers_mark_tells_its_signal() {
+    let sent = of_origin(libc::SIGKILL, origin::KERNEL, 0);
+    assert_eq!(killer(KILLED, true, &[sent]), by(KernelKill::Oom));
+    assert_eq!(killer(KILLED, false, &[sent]), None);
+    // Its signal was not heard, its mark was.
+    assert_eq!(killer(KILLED, true, &[]), by(KernelKill::Oom));
+    // Marked, but ended by something else.
+    assert_eq!(killer(WaitStatus(libc::SIGTERM), true, &[by_process(libc::SIGTERM)]), sender());
+    assert_eq!(killer(KILLED, true, &[by_process(libc::SIGKILL)]), sender());
+    assert_eq!(killer(WaitStatus(1 << 8), true, &[sent]), None);
+}
+
+#[test]
+fn the_end_of_a_pid_namespace_takes_its_processes() {
+    let zap = of_origin(libc::SIGKILL, origin::KERNEL, sender::EXITING | sender::INIT);
+    assert_eq!(killer(KILLED, false, &[zap]), by(KernelKill::PidnsExit));
+    for state in [sender::EXITING, sender::INIT] {
+        assert_eq!(killer(KILLED, false, &[of_origin(libc::SIGKILL, origin::KERNEL, state)]), None);
+    }
+}
+
+#[test]
+fn cgroup_kill_has_no_siginfo_and_neither_has_a_parents_death() {
+    assert_eq!(
+        killer(KILLED, false, &[of_origin(libc::SIGKILL, origin::NO_INFO, 0)]),
+        by(KernelKill::CgroupKill)
+    );
+    assert_eq!(killer(KILLED, false, &[of_origin(libc::SIGKILL, origin::NO_INFO, sender::EXITING)]), None);
+    // A write to a closed pipe.
+    assert_eq!(
+        killer(WaitStatus(libc::SIGPIPE), false, &[of_origin(libc::SIGPIPE, origin::NO_INFO, 0)]),
+        None
+    );
+}

@@ -1,0 +1,117 @@
+//! Who killed a session, in a record's terms. Pure.
+
+use super::container::Container;
+use crate::cgroup::Place;
+use crate::kernel::{Killer, Sender};
+use crate::record::{KilledBy, KillerPlace};
+
+/// The `cause` of a session that the runtime ended, where the API gives none.
+pub(super) const RUNTIME_STOP: &str = "runtime_stop";
+
+/// What a container runtime's processes are called, as the kernel cuts names: containerd's shim and its kin, the OCI
+/// runtimes, CRI-O and its monitor.
+const RUNTIMES: [&str; 6] = ["containerd-shim", "containerd", "runc", "crun", "crio", "conmon"];
+
+/// Who sent the signal that ended it.
+pub(super) fn killed_by(container: &Container) -> Option<KilledBy> {
+    Some(match container.killer()? {
+        Killer::Kernel(kernel) => KilledBy { pid: None, comm: None, place: None, kernel: Some(*kernel) },
+        Killer::Process(sender) => KilledBy {
+            pid: Some(sender.pid),
+            comm: Some(sender.comm.clone()),
+            place: place(sender, container),
+            kernel: None,
+        },
+    })
+}
+
+/// Where the sender ran; `None` where its cgroup was gone before anybody looked.
+fn place(sender: &Sender, container: &Container) -> Option<KillerPlace> {
+    if container.cgroups().any(|own| own == sender.cgroup) {
+        return Some(KillerPlace::Session);
+    }
+    Some(match Place::of(sender.cgroup_path.as_deref()?) {
+        Place::Container { container_id, .. } if container_id == container.id => KillerPlace::Session,
+        Place::Container { pod, .. } if pod == container.pod => KillerPlace::Pod,
+        Place::Container { .. } => KillerPlace::Host,
+        // A shim may be in the pod's own cgroup.
+        Place::Pod { .. } | Place::Other if is_runtime(&sender.comm) => KillerPlace::Runtime,
+        Place::Pod { .. } | Place::Other => KillerPlace::Host,
+    })
+}
+
+/// runc calls its steps `runc:[2:INIT]` and so on.
+fn is_runtime(comm: &str) -> bool {
+    RUNTIMES.contains(&comm.split(':').next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{CGROUP, UID, ended, id, pod_ref, seconds};
+    use super::*;
+    use crate::ids::{CgroupId, Pid};
+    use crate::kernel::Observation;
+    use crate::record::KernelKill;
+
+    fn killed(killer: Option<Killer>) -> Option<KilledBy> {
+        let mut container = Container::new(id(), pod_ref(), seconds(10));
+        container.observe(Observation { killer, ..ended() }, false);
+        killed_by(&container)
+    }
+
+    fn place_of(cgroup: u64, path: Option<&str>, comm: &str) -> Option<KillerPlace> {
+        let sender = Sender {
+            pid: Pid(50),
+            forked: seconds(9),
+            comm: comm.into(),
+            cgroup: CgroupId(cgroup),
+            cgroup_path: path.map(Into::into),
+            at: seconds(21),
+        };
+        let killed = killed(Some(Killer::Process(sender))).expect("a sender");
+        assert_eq!((killed.pid, killed.comm.as_deref(), killed.kernel), (Some(Pid(50)), Some(comm), None));
+        killed.place
+    }
+
+    #[test]
+    fn who_is_in_the_sessions_cgroup_or_below_it_is_of_the_session() {
+        assert_eq!(place_of(CGROUP.0, None, "sh"), Some(KillerPlace::Session));
+        let below = format!("/kubepods/besteffort/pod{UID}/{}/inner", id());
+        assert_eq!(place_of(1000, Some(&below), "runc"), Some(KillerPlace::Session));
+    }
+
+    #[test]
+    fn another_container_is_of_the_pod_or_of_another_one() {
+        let other = "b".repeat(64);
+        let pods = format!("/kubepods/besteffort/pod{UID}/{other}");
+        assert_eq!(place_of(1000, Some(&pods), "sh"), Some(KillerPlace::Pod));
+        let elsewhere = format!("/kubepods/pod11111111-4f5d-4a7e-8b6e-6b2a3f1c0d9e/{other}");
+        assert_eq!(place_of(1000, Some(&elsewhere), "runc"), Some(KillerPlace::Host));
+    }
+
+    #[test]
+    fn a_runtime_is_one_outside_of_any_container() {
+        for comm in ["containerd-shim", "runc", "runc:[2:INIT]", "crun", "conmon", "crio"] {
+            assert_eq!(
+                place_of(1000, Some("/system.slice/containerd.service"), comm),
+                Some(KillerPlace::Runtime)
+            );
+        }
+        let pod = format!("/kubepods/besteffort/pod{UID}");
+        assert_eq!(place_of(1000, Some(&pod), "containerd-shim"), Some(KillerPlace::Runtime));
+        assert_eq!(place_of(1000, Some("/user.slice"), "kill"), Some(KillerPlace::Host));
+        assert_eq!(place_of(1, Some("/"), "bash"), Some(KillerPlace::Host));
+    }
+
+    #[test]
+    fn a_place_that_nobody_knows_is_none() {
+        assert_eq!(place_of(1000, None, "runc"), None);
+    }
+
+    #[test]
+    fn the_kernel_has_no_pid_and_no_place() {
+        let oom = KilledBy { pid: None, comm: None, place: None, kernel: Some(KernelKill::Oom) };
+        assert_eq!(killed(Some(Killer::Kernel(KernelKill::Oom))), Some(oom));
+        assert_eq!(killed(None), None);
+    }
+}
