@@ -12,6 +12,9 @@ mod ends;
 #[path = "kernel/interest.rs"]
 mod interest;
 
+#[path = "kernel/killers.rs"]
+mod killers;
+
 #[path = "kernel/main_process.rs"]
 mod main_process;
 

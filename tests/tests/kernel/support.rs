@@ -207,6 +207,33 @@ impl Drop for TestCgroup {
     }
 }
 
+/// A memory limit of its own: a cgroup of the v1 controller where that is mounted, else of v2. Removed at the end.
+pub struct MemoryLimit {
+    pub dir: PathBuf,
+}
+
+impl MemoryLimit {
+    pub fn new(bytes: u64) -> Self {
+        let mounts = procfs::process::Process::myself().and_then(|own| own.mountinfo()).expect("mounts");
+        let v1 = mounts.into_iter().find(|mount| mount.super_options.contains_key("memory"));
+        let (root, file) = match v1 {
+            Some(mount) => (mount.mount_point, "memory.limit_in_bytes"),
+            None => (Hierarchy::find().expect("cgroup2").mount().to_owned(), "memory.max"),
+        };
+        let limit = Self { dir: root.join(format!("debugtrail-test-{}-memory", std::process::id())) };
+        fs::create_dir(&limit.dir).expect("a memory cgroup can be made");
+        fs::write(limit.dir.join(file), bytes.to_string()).expect("the memory controller is enabled");
+        limit
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        let removed = fs::remove_dir(&self.dir);
+        assert!(removed.is_ok() || std::thread::panicking(), "{removed:?}");
+    }
+}
+
 fn kill_all(dir: &std::path::Path) {
     // Since 5.14; older kernels kill one by one.
     if fs::write(dir.join("cgroup.kill"), "1").is_ok() {

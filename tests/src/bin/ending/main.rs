@@ -71,6 +71,52 @@ fn main() {
                 .expect("a child");
             exit_group(42)
         }
+        // SIGTERM stays pending until standard input ends.
+        "term-blocked" => {
+            let block = |how| {
+                // SAFETY: a set on this stack, filled in before it is used.
+                unsafe {
+                    let mut set = std::mem::zeroed();
+                    libc::sigemptyset(&raw mut set);
+                    libc::sigaddset(&raw mut set, libc::SIGTERM);
+                    libc::sigprocmask(how, &raw const set, std::ptr::null_mut());
+                }
+            };
+            block(libc::SIG_BLOCK);
+            ready();
+            std::io::read_to_string(std::io::stdin()).expect("readable");
+            block(libc::SIG_UNBLOCK);
+            panic!("SIGTERM was pending")
+        }
+        "abort" => {
+            ready();
+            std::process::abort()
+        }
+        "segfault" => {
+            ready();
+            // SAFETY: none: it faults.
+            unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) };
+            unreachable!("nothing is mapped there")
+        }
+        "illegal" => {
+            ready();
+            // SAFETY: none: it is an instruction that no processor has.
+            unsafe { illegal() }
+        }
+        "alarm" => {
+            ready();
+            // SAFETY: a plain system call.
+            unsafe { libc::alarm(1) };
+            wait_for_ever()
+        }
+        // Touches memory until there is none.
+        "take-memory" => {
+            let mut taken: Vec<Vec<u8>> = Vec::new();
+            loop {
+                taken.push(vec![1; 1 << 20]);
+                std::hint::black_box(&taken);
+            }
+        }
         other => panic!("no such way to end: {other:?}"),
     }
 }
@@ -88,6 +134,23 @@ fn fork_and_reap(code: i32) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Tells the test that what it wants to do to this process may begin.
+fn ready() {
+    println!("ready");
+}
+
+#[cfg(target_arch = "x86_64")]
+unsafe fn illegal() -> ! {
+    // SAFETY: the caller wants the fault.
+    unsafe { std::arch::asm!("ud2", options(noreturn)) }
+}
+
+#[cfg(target_arch = "aarch64")]
+unsafe fn illegal() -> ! {
+    // SAFETY: the caller wants the fault.
+    unsafe { std::arch::asm!("udf #0", options(noreturn)) }
 }
 
 fn wait_for_ever() -> ! {

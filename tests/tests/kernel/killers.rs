@@ -1,0 +1,231 @@
+//! Who sent the signal that ended a main process.
+
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
+use std::process::{Child, Command, Stdio};
+use std::{fs, path::PathBuf};
+
+use debugtrail::{
+    cgroup::hierarchy::Hierarchy,
+    ids::CgroupId,
+    kernel::{Killer, Observation, Sender},
+    record::KernelKill,
+};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::support::{ENDING, MemoryLimit, TestCgroup, Witness, wait};
+
+/// A main process that has said on its standard output that it is ready.
+struct Main {
+    witness: Witness,
+    cgroup: TestCgroup,
+    child: Child,
+}
+
+impl Main {
+    fn start(program: &str, args: &[&str]) -> Self {
+        let (witness, cgroup) = (Witness::new(), TestCgroup::new("killed"));
+        let child = start_in(&cgroup, program, args);
+        Self { witness, cgroup, child }
+    }
+
+    fn shell(script: &str) -> Self {
+        Self::start("/bin/sh", &["-c", script])
+    }
+
+    /// Waits for its end; gives the signal of the parent's word on it, 0 for none, and the kernel's word.
+    fn end(mut self) -> (i32, Observation) {
+        let status = wait(&mut self.child);
+        let seen = self.witness.await_entry(self.cgroup.id, |seen| seen.end.is_some());
+        assert_eq!(seen.end.map(|end| end.status), Some(status));
+        (status.0 & 0x7f, seen)
+    }
+}
+
+fn start_in(cgroup: &TestCgroup, program: &str, args: &[&str]) -> Child {
+    let mut command = Command::new(program);
+    command.args(args).stdout(Stdio::piped());
+    let mut child = cgroup.spawn(command, true);
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("readable");
+    assert_eq!(line, "ready\n");
+    child
+}
+
+/// Sends a signal from a shell; gives the shell's pid.
+fn kill(signal: &str, pid: u32) -> u32 {
+    let script = format!("kill -{signal} {pid}; exit 0");
+    let mut shell = Command::new("/bin/sh").args(["-c", &script]).spawn().expect("a shell");
+    assert!(shell.wait().expect("waited for").success());
+    shell.id()
+}
+
+fn sender(seen: &Observation) -> &Sender {
+    match &seen.killer {
+        Some(Killer::Process(sender)) => sender,
+        other => panic!("not a process but {other:?}"),
+    }
+}
+
+fn own_cgroup() -> CgroupId {
+    let own = procfs::process::Process::myself().and_then(|own| own.cgroups()).expect("readable");
+    let own = own.into_iter().find(|cgroup| cgroup.hierarchy == 0).expect("a v2 hierarchy").pathname;
+    let dir = Hierarchy::find().expect("a cgroup2 mount").mount().join(own.trim_start_matches('/'));
+    CgroupId(std::os::unix::fs::MetadataExt::ino(&fs::metadata(dir).expect("a directory")))
+}
+
+#[test]
+fn a_shell_on_the_host() {
+    for (name, number) in [("KILL", libc::SIGKILL), ("TERM", libc::SIGTERM), ("HUP", libc::SIGHUP)] {
+        let main = Main::shell("echo ready; read line");
+        let killer = kill(name, main.child.id());
+        let (signal, seen) = main.end();
+        let sender = sender(&seen);
+        assert_eq!((signal, sender.pid.0, sender.comm.as_str()), (number, killer, "sh"));
+        assert_eq!(sender.cgroup, own_cgroup());
+        let (main, end) = (seen.main.as_ref().expect("a main process"), seen.end.expect("an end"));
+        assert!(main.execed.expect("its exec") < sender.forked);
+        assert!(sender.forked < sender.at && sender.at <= end.at);
+    }
+}
+
+#[test]
+fn a_process_of_the_session() {
+    let (signal, seen) = Main::shell("echo ready; sh -c 'kill -9 $PPID'; sleep 10").end();
+    assert_eq!((signal, sender(&seen).cgroup, sender(&seen).comm.as_str()), (9, seen.cgroup, "sh"));
+}
+
+#[test]
+fn a_process_that_left_the_sessions_cgroup_is_still_of_the_session() {
+    let elsewhere = TestCgroup::new("elsewhere");
+    let procs = elsewhere.dir.join("cgroup.procs");
+    let script = format!("echo ready; sh -c 'echo $$ > {}; kill -9 $PPID'; sleep 10", procs.display());
+    let (signal, seen) = Main::shell(&script).end();
+    assert_eq!((signal, sender(&seen).cgroup), (9, seen.cgroup));
+}
+
+#[test]
+fn nobody_where_the_signal_was_handled() {
+    let main = Main::shell("trap 'exit 5' TERM; echo ready; while :; do sleep 0.01; done");
+    kill("TERM", main.child.id());
+    let (signal, seen) = main.end();
+    assert_eq!((signal, seen.killer), (0, None));
+    assert_eq!(seen.end.map(|end| end.status.0), Some(5 << 8));
+}
+
+#[test]
+fn not_who_sent_a_signal_that_was_ignored() {
+    let main = Main::shell("trap '' TERM; echo ready; read line");
+    kill("TERM", main.child.id());
+    let killer = kill("KILL", main.child.id());
+    let (signal, seen) = main.end();
+    assert_eq!((signal, sender(&seen).pid.0), (libc::SIGKILL, killer));
+}
+
+#[test]
+fn not_who_sent_a_signal_that_was_left_pending() {
+    let main = Main::start(ENDING, &["term-blocked"]);
+    kill("TERM", main.child.id());
+    let killer = kill("KILL", main.child.id());
+    let (signal, seen) = main.end();
+    assert_eq!((signal, sender(&seen).pid.0), (libc::SIGKILL, killer));
+}
+
+#[test]
+fn the_first_of_those_who_sent_a_blocked_signal() {
+    let mut main = Main::start(ENDING, &["term-blocked"]);
+    let killer = kill("TERM", main.child.id());
+    assert_ne!(kill("TERM", main.child.id()), killer);
+    // It unblocks the signal when its standard input ends.
+    drop(main.child.stdin.take());
+    let (signal, seen) = main.end();
+    assert_eq!((signal, sender(&seen).pid.0), (libc::SIGTERM, killer));
+}
+
+#[test]
+fn the_first_of_many_whatever_came_before() {
+    let handled = "for s in HUP INT QUIT USR1 USR2 ALRM PIPE PROF IO PWR VTALRM; do trap : $s; done";
+    let main = Main::shell(&format!("{handled}; echo ready; while :; do sleep 0.01; done"));
+    for name in ["HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "PIPE", "PROF", "IO", "PWR", "VTALRM"] {
+        kill(name, main.child.id());
+    }
+    let killer = kill("TERM", main.child.id());
+    let (signal, seen) = main.end();
+    assert_eq!((signal, sender(&seen).pid.0), (libc::SIGTERM, killer));
+}
+
+#[test]
+fn itself_by_abort() {
+    let main = Main::start(ENDING, &["abort"]);
+    let pid = main.child.id();
+    let (signal, seen) = main.end();
+    assert_eq!((signal, sender(&seen).pid.0, sender(&seen).cgroup), (libc::SIGABRT, pid, seen.cgroup));
+}
+
+#[test]
+fn the_kernel_for_a_fault() {
+    for (way, number) in [("segfault", libc::SIGSEGV), ("illegal", libc::SIGILL)] {
+        let (signal, seen) = Main::start(ENDING, &[way]).end();
+        assert_eq!((signal, seen.killer), (number, Some(Killer::Kernel(KernelKill::Fault))), "{way}");
+    }
+}
+
+#[test]
+fn nobody_for_a_timer() {
+    let (signal, seen) = Main::start(ENDING, &["alarm"]).end();
+    assert_eq!((signal, seen.killer), (libc::SIGALRM, None));
+}
+
+#[test]
+fn nobody_for_a_closed_pipe() {
+    let mut main = Main::shell("echo ready; read line; while :; do echo more; done");
+    drop(main.child.stdout.take());
+    drop(main.child.stdin.take());
+    let (signal, seen) = main.end();
+    assert_eq!((signal, seen.killer), (libc::SIGPIPE, None));
+}
+
+#[test]
+fn cgroup_kill() {
+    let main = Main::shell("echo ready; read line");
+    fs::write(main.cgroup.dir.join("cgroup.kill"), "1").expect("kernels from 5.14 have it");
+    let (signal, seen) = main.end();
+    assert_eq!((signal, seen.killer), (libc::SIGKILL, Some(Killer::Kernel(KernelKill::CgroupKill))));
+}
+
+#[test]
+fn the_end_of_the_pid_namespace() {
+    // As with `kubectl debug --target`: the namespace is another's.
+    let mut unshare = Command::new("/usr/bin/unshare");
+    unshare.args(["--pid", "--fork", "--kill-child", "/bin/sh", "-c", "echo ready; read line"]);
+    let mut target = unshare.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("util-linux");
+    let mut line = String::new();
+    BufReader::new(target.stdout.as_mut().expect("piped")).read_line(&mut line).expect("readable");
+    let children = format!("/proc/{0}/task/{0}/children", target.id());
+    let init: u32 = fs::read_to_string(children).expect("readable").trim().parse().expect("one child");
+
+    let (witness, cgroup) = (Witness::new(), TestCgroup::new("target"));
+    // For the children of this thread alone.
+    let enter = |path: String| {
+        let namespace = fs::File::open(path).expect("a namespace");
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::ProcessID)).expect("entered");
+    };
+    enter(format!("/proc/{init}/ns/pid"));
+    let child = start_in(&cgroup, "/bin/sh", &["-c", "echo ready; read line"]);
+    enter("/proc/self/ns/pid".to_owned());
+    let main = Main { witness, cgroup, child };
+    drop(target.stdin.take());
+    let (signal, seen) = main.end();
+    assert!(target.wait().is_ok());
+    assert_eq!((signal, seen.killer), (libc::SIGKILL, Some(Killer::Kernel(KernelKill::PidnsExit))));
+}
+
+#[test]
+fn the_oom_killer() {
+    let limit = MemoryLimit::new(16 << 20);
+    let procs: PathBuf = limit.dir.join("cgroup.procs");
+    let script = format!("echo $$ > {}; echo ready; exec {ENDING} take-memory", procs.display());
+    let (signal, seen) = Main::shell(&script).end();
+    assert_eq!((signal, &seen.killer), (libc::SIGKILL, &Some(Killer::Kernel(KernelKill::Oom))));
+    assert!(seen.end.is_some_and(|end| end.oom_victim));
+}
