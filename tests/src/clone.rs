@@ -1,4 +1,4 @@
-//! clone3 with a cgroup for the child.
+//! clone3 with a cgroup or a pid for the child.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -23,7 +23,25 @@ struct CloneArgs {
     cgroup: u64,
 }
 
-/// Forks a child that is born in a cgroup, and reaps it; gives its pid.
+/// What is special about a child's birth.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Birth<'a> {
+    /// The v2 cgroup that it is born in; its parent's where there is none.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// The pid that it gets.
+    pub pid: Option<u32>,
+}
+
+/// A child that was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reaped {
+    /// Its pid.
+    pub pid: u32,
+    /// Its wait status.
+    pub status: i32,
+}
+
+/// Forks a child, and reaps it.
 ///
 /// # Safety
 ///
@@ -31,12 +49,15 @@ struct CloneArgs {
 /// child's exit code.
 ///
 /// # Errors
-/// When the kernel refuses.
-pub unsafe fn run_in_cgroup(cgroup: BorrowedFd<'_>, child: impl FnOnce() -> i32) -> io::Result<u32> {
+/// When the kernel refuses: `AlreadyExists` where somebody has the pid.
+pub unsafe fn run(birth: Birth<'_>, child: impl FnOnce() -> i32) -> io::Result<Reaped> {
+    let pid = birth.pid.map(|pid| pid as libc::pid_t);
     let clone = CloneArgs {
-        flags: CLONE_INTO_CGROUP,
+        flags: birth.cgroup.map_or(0, |_| CLONE_INTO_CGROUP),
         exit_signal: libc::SIGCHLD as u64,
-        cgroup: cgroup.as_raw_fd() as u64,
+        set_tid: pid.as_ref().map_or(0, |pid| std::ptr::from_ref(pid) as u64),
+        set_tid_size: pid.map_or(0, |_| 1),
+        cgroup: birth.cgroup.map_or(0, |cgroup| cgroup.as_raw_fd() as u64),
         ..CloneArgs::default()
     };
     // SAFETY: like fork; the child makes system calls alone, as the caller has seen to, and ends.
@@ -45,9 +66,9 @@ pub unsafe fn run_in_cgroup(cgroup: BorrowedFd<'_>, child: impl FnOnce() -> i32)
             0 => libc::_exit(child()),
             -1 => Err(io::Error::last_os_error()),
             pid => {
-                let pid = pid as i32;
-                libc::waitpid(pid, std::ptr::null_mut(), 0);
-                Ok(pid as u32)
+                let mut status = 0;
+                libc::waitpid(pid as i32, &raw mut status, 0);
+                Ok(Reaped { pid: pid as u32, status })
             }
         }
     }

@@ -33,6 +33,24 @@ fn the_default_ring_keeps_every_member() {
 }
 
 #[test]
+fn a_storm_on_all_cores_loses_nothing() {
+    let mut witness = Witness::new();
+    let cgroup = TestCgroup::new("cores");
+    witness.track(&cgroup);
+    let cores = std::thread::available_parallelism().expect("known").get() as u64;
+    let storm = format!("{ENDING} fork-storm {CHILDREN} & ");
+    let script = format!("{} wait; exit 43", storm.repeat(cores as usize));
+    let status = wait(&mut cgroup.main("/bin/sh", &["-c", &script]));
+    let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
+    assert_eq!((seen.end.map(|end| end.status), status.0), (Some(status), 43 << 8));
+    let lost = witness.kernel.loss().expect("loss can be read")[&Loss::Member];
+    let told = witness.told();
+    assert_eq!(told.ends_in(&cgroup), 1);
+    // Each storm is a member itself.
+    assert_eq!((told.members.len() as u64, lost), (cores * (CHILDREN + 1), 0));
+}
+
+#[test]
 fn a_cgroup_that_nothing_entered_leaves_nothing() {
     let witness = Witness::new();
     let cgroup = TestCgroup::new("empty");

@@ -25,7 +25,7 @@ struct Main {
 impl Main {
     fn start(program: &str, args: &[&str]) -> Self {
         let (witness, cgroup) = (Witness::new(), TestCgroup::new("killed"));
-        let child = start_in(&cgroup, program, args);
+        let child = cgroup.ready_main(program, args);
         Self { witness, cgroup, child }
     }
 
@@ -40,16 +40,6 @@ impl Main {
         assert_eq!(seen.end.map(|end| end.status), Some(status));
         (status.0 & 0x7f, seen)
     }
-}
-
-fn start_in(cgroup: &TestCgroup, program: &str, args: &[&str]) -> Child {
-    let mut command = Command::new(program);
-    command.args(args).stdout(Stdio::piped());
-    let mut child = cgroup.spawn(command, true);
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("readable");
-    assert_eq!(line, "ready\n");
-    child
 }
 
 /// Sends a signal from a shell; gives the shell's pid.
@@ -211,7 +201,7 @@ fn the_end_of_the_pid_namespace() {
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::ProcessID)).expect("entered");
     };
     enter(format!("/proc/{init}/ns/pid"));
-    let child = start_in(&cgroup, "/bin/sh", &["-c", "echo ready; read line"]);
+    let child = cgroup.ready_main("/bin/sh", &["-c", "echo ready; read line"]);
     enter("/proc/self/ns/pid".to_owned());
     let main = Main { witness, cgroup, child };
     drop(target.stdin.take());

@@ -2,7 +2,8 @@
 
 use std::{
     ffi::CString,
-    fs, io,
+    fs,
+    io::{self, BufRead, BufReader},
     os::fd::AsFd,
     os::unix::{
         fs::MetadataExt,
@@ -23,10 +24,26 @@ use debugtrail::{
     },
     record::WaitStatus,
 };
-use debugtrail_tests::clone::run_in_cgroup;
+use debugtrail_common::event::EventKind;
+use debugtrail_tests::clone::{self, Birth, Reaped};
 
 /// Ends in ways that a shell can't.
 pub const ENDING: &str = env!("CARGO_BIN_EXE_ending");
+
+/// What the ring told.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub members: Vec<MemberEnded>,
+    /// Each end of a main process, by its cgroup; also in cgroups that are no test's.
+    main_ends: Vec<CgroupId>,
+}
+
+impl Told {
+    /// How often the end of a cgroup's main process was told.
+    pub fn ends_in(&self, cgroup: &TestCgroup) -> usize {
+        self.main_ends.iter().filter(|id| **id == cgroup.id).count()
+    }
+}
 
 /// A loaded witness.
 pub struct Witness {
@@ -49,16 +66,25 @@ impl Witness {
         self.kernel.track(cgroup.id, cgroup.id).expect("a cgroup can be tracked");
     }
 
-    /// Ends of members that the ring has held since the last call. A member's end is in it before its parent
-    /// can reap it.
-    pub fn members(&mut self) -> Vec<MemberEnded> {
-        let mut members = Vec::new();
+    /// What the ring has told since the last call. An end is in it before the parent can reap.
+    pub fn told(&mut self) -> Told {
+        const MAIN_ENDED: u32 = EventKind::MainEnded as u32;
+        let mut told = Told::default();
         while let Some(bytes) = self.ring.next() {
-            if let Some(Event::MemberEnded(member)) = event::parse(&bytes) {
-                members.push(member);
+            match event::parse(&bytes) {
+                Some(Event::MemberEnded(member)) => told.members.push(member),
+                Some(Event::CgroupChanged(cgroup)) if bytes[..4] == MAIN_ENDED.to_ne_bytes() => {
+                    told.main_ends.push(cgroup);
+                }
+                _ => {}
             }
         }
-        members
+        told
+    }
+
+    /// Ends of members that the ring has told since the last call.
+    pub fn members(&mut self) -> Vec<MemberEnded> {
+        self.told().members
     }
 
     /// Waits until the cgroup's entry says what is wanted.
@@ -131,14 +157,30 @@ impl TestCgroup {
         command.stdin(Stdio::piped()).spawn()
     }
 
-    /// Starts a program born in the cgroup by CLONE_INTO_CGROUP, and reaps it; gives its pid.
+    /// Starts a main process that says on its standard output when it is ready, and waits for that.
+    pub fn ready_main(&self, program: &str, args: &[&str]) -> Child {
+        let mut command = Command::new(program);
+        command.args(args).stdout(Stdio::piped());
+        let mut child = self.spawn(command, true);
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("readable");
+        assert_eq!(line, "ready\n");
+        child
+    }
+
+    /// Starts a program born in the cgroup by CLONE_INTO_CGROUP, in its own mount namespace, and reaps it.
     pub fn clone_into(&self, program: &str, args: &[&str]) -> u32 {
+        self.clone_into_as(None, program, args).expect("a child can be born in a cgroup").pid
+    }
+
+    /// The same with a pid of our choice.
+    pub fn clone_into_as(&self, pid: Option<u32>, program: &str, args: &[&str]) -> io::Result<Reaped> {
         let program = CString::new(program).expect("no NUL");
         let args: Vec<CString> = args.iter().map(|arg| CString::new(*arg).expect("no NUL")).collect();
         let mut argv: Vec<*const libc::c_char> = vec![program.as_ptr()];
         argv.extend(args.iter().map(|arg| arg.as_ptr()));
         argv.push(std::ptr::null());
-        self.clone_child(|| {
+        self.clone_child(pid, || {
             // SAFETY: system calls on memory that was prepared before and that the child has a copy of.
             unsafe {
                 libc::unshare(libc::CLONE_NEWNS);
@@ -150,14 +192,14 @@ impl TestCgroup {
 
     /// A child born in the cgroup that ends with a code and never execs; gives its pid.
     pub fn clone_and_exit(&self, code: i32) -> u32 {
-        self.clone_child(|| code)
+        self.clone_child(None, || code).expect("a child can be born in a cgroup").pid
     }
 
     /// Runs `child` in a child born in the cgroup, and reaps it. `child` may only make system calls.
-    fn clone_child(&self, child: impl FnOnce() -> i32) -> u32 {
+    fn clone_child(&self, pid: Option<u32>, child: impl FnOnce() -> i32) -> io::Result<Reaped> {
         let dir = fs::File::open(&self.dir).expect("a cgroup can be opened");
         // SAFETY: each caller's child makes system calls alone.
-        unsafe { run_in_cgroup(dir.as_fd(), child) }.expect("a child can be born in a cgroup")
+        unsafe { clone::run(Birth { cgroup: Some(dir.as_fd()), pid }, child) }
     }
 
     /// Waits until a process is in this cgroup.
