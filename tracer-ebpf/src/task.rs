@@ -89,9 +89,9 @@ pub fn start_boot_ns(task: Ptr) -> u64 {
     read(task, &TASK_START_BOOTTIME)
 }
 
-/// Address of the task's set of cgroups: the same for two tasks that are in the same ones.
+/// The task's set of cgroups: the same for two tasks that are in the same ones.
 #[inline(always)]
-pub fn css_set(task: Ptr) -> u64 {
+pub fn css_set(task: Ptr) -> Ptr {
     read(task, &TASK_CGROUPS)
 }
 
@@ -99,7 +99,12 @@ pub fn css_set(task: Ptr) -> u64 {
 /// which is after the last of our hooks.
 #[inline(always)]
 pub fn cgroup_of(task: Ptr) -> Ptr {
-    let css_set: Ptr = read(task, &TASK_CGROUPS);
+    cgroup_in(css_set(task))
+}
+
+/// The cgroup in the default hierarchy of all tasks of a `css_set`.
+#[inline(always)]
+pub fn cgroup_in(css_set: Ptr) -> Ptr {
     read(css_set, &CSS_SET_DFL_CGRP)
 }
 

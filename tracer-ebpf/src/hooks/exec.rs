@@ -23,9 +23,9 @@ use crate::{
 /// leader by now, whichever thread called execve.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
-    let task: Ptr = ctx.arg(0);
-    if interest::may_concern(task) {
-        execed(&ctx, task, ctx.arg(2));
+    let entries = interest::entries();
+    if entries.any() && entries.may_concern(ctx.arg(0)) {
+        execed(&ctx, ctx.arg(0), ctx.arg(2));
     }
     0
 }

@@ -22,15 +22,17 @@ static EXIT_HAS_GROUP_DEAD: Global<u32> = Global::new(0);
 /// `sched_process_exit(struct task_struct *)`, and `(…, bool group_dead)` since 6.16.
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
-    let task: Ptr = ctx.arg(0);
-    if interest::may_concern(task) {
-        exited(&ctx, task);
+    let entries = interest::entries();
+    if entries.any() && entries.may_concern(ctx.arg(0)) {
+        exited(ctx);
     }
     0
 }
 
+/// Takes the context by value, as it is a pointer: the address of one would cost the entry a stack.
 #[inline(never)]
-fn exited(ctx: &BtfTracePointContext, task: Ptr) -> i32 {
+fn exited(ctx: BtfTracePointContext) -> i32 {
+    let task: Ptr = ctx.arg(0);
     let group_dead = if EXIT_HAS_GROUP_DEAD.load() != 0 {
         ctx.arg::<u64>(1) as u8 != 0
     } else {
@@ -53,9 +55,9 @@ fn exited(ctx: &BtfTracePointContext, task: Ptr) -> i32 {
 /// seen to skip it.
 #[btf_tracepoint(function = "sched_process_free")]
 pub fn sched_process_free(ctx: BtfTracePointContext) -> i32 {
-    let task: Ptr = ctx.arg(0);
-    if interest::may_concern(task) {
-        freed(task);
+    let entries = interest::entries();
+    if entries.any() && entries.may_concern(ctx.arg(0)) {
+        freed(ctx.arg(0));
     }
     0
 }

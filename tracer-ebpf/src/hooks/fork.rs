@@ -11,11 +11,14 @@ use crate::{
 /// its cgroup and before it runs.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
-    let (parent, child): (Ptr, Ptr) = (ctx.arg(0), ctx.arg(1));
     let entries = interest::entries();
-    // CLONE_INTO_CGROUP puts a child elsewhere and fires no attach.
-    if entries.any() && (task::css_set(parent) != task::css_set(child) || entries.may_concern(child)) {
-        forked(parent, child);
+    if entries.any() {
+        let (parent, child): (Ptr, Ptr) = (ctx.arg(0), ctx.arg(1));
+        let home = task::css_set(child);
+        // CLONE_INTO_CGROUP puts a child elsewhere and fires no attach.
+        if home != task::css_set(parent) || entries.may_concern_any_in(home) {
+            forked(parent, child);
+        }
     }
     0
 }

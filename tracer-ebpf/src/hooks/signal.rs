@@ -36,21 +36,25 @@ const EXITING: u32 = 0x4;
 /// `signal_generate(int sig, struct kernel_siginfo *, struct task_struct *, int group, int result)`.
 #[btf_tracepoint(function = "signal_generate")]
 pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
-    let number: u64 = ctx.arg(0);
-    let target: Ptr = ctx.arg(2);
-    if HARMLESS >> (number & 63) & 1 == 0 && interest::may_concern(target) {
-        sent(&ctx, target);
+    let entries = interest::entries();
+    if entries.any() && is_harmful(ctx.arg(0)) && entries.may_concern(ctx.arg(2)) {
+        sent(ctx);
     }
     0
 }
 
+#[inline(always)]
+fn is_harmful(number: u64) -> bool {
+    HARMLESS >> (number & 63) & 1 == 0
+}
+
 #[inline(never)]
-fn sent(ctx: &BtfTracePointContext, target: Ptr) -> i32 {
+fn sent(ctx: BtfTracePointContext) -> i32 {
     let result = ctx.arg::<u64>(4) as i32;
     if result != DELIVERED && result != LOSE_INFO {
         return 0; // Ignored, or the same one is pending already.
     }
-    let key = task::key(target);
+    let key = task::key(ctx.arg(2));
     // SAFETY: the value is copied at once.
     let Some(cgroup_id) = unsafe { MAINS.get(&key) }.copied() else { return 0 };
     let Some(entry) = entry(cgroup_id) else { return 0 };
