@@ -121,11 +121,15 @@ fn one_born_inside_that_never_execs_is_a_member() {
 
 #[test]
 fn a_witness_that_goes_leaves_no_program_and_no_map() {
-    // Another debugtrail may run on this machine: what counts is what is new.
+    // Another debugtrail may run on this machine, or start meanwhile: what counts is what is new and this process's.
     let loaded = || inspect::programs().expect("programs can be listed");
     let before = loaded();
     let witness = Witness::new();
-    let ours: Vec<_> = loaded().into_iter().filter(|program| !before.contains(program)).collect();
+    let held = held_programs();
+    let ours: Vec<_> = loaded()
+        .into_iter()
+        .filter(|program| !before.contains(program) && held.contains(&program.id))
+        .collect();
     assert_eq!(ours.len(), 10, "{ours:?}");
     drop(witness);
     // The kernel frees programs after an RCU period.
@@ -134,4 +138,12 @@ fn a_witness_that_goes_leaves_no_program_and_no_map() {
         assert!(std::time::Instant::now() < deadline, "still loaded: {:?}", loaded());
         std::thread::yield_now();
     }
+}
+
+/// Ids of the programs that this process has descriptors of.
+fn held_programs() -> Vec<u32> {
+    let descriptors = std::fs::read_dir("/proc/self/fdinfo").expect("readable");
+    let infos = descriptors.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
+    let id = |info: String| info.lines().find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok());
+    infos.filter_map(id).collect()
 }

@@ -13,7 +13,7 @@ use debugtrail::{
 };
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::support::{ENDING, MemoryLimit, TestCgroup, Witness, wait};
+use crate::support::{ENDING, MemoryLimit, TestCgroup, Witness, await_zombie, wait};
 
 /// A main process that has said on its standard output that it is ready.
 struct Main {
@@ -205,6 +205,8 @@ fn the_end_of_the_pid_namespace() {
     enter("/proc/self/ns/pid".to_owned());
     let main = Main { witness, cgroup, child };
     drop(target.stdin.take());
+    // Before its own standard input ends.
+    await_zombie(&main.child);
     let (signal, seen) = main.end();
     assert!(target.wait().is_ok());
     assert_eq!((signal, seen.killer), (libc::SIGKILL, Some(Killer::Kernel(KernelKill::PidnsExit))));

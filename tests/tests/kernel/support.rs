@@ -289,7 +289,17 @@ fn kill_all(dir: &std::path::Path) {
     }
 }
 
-/// The parent's own word.
+/// Waits until a process's first thread has ended, without reaping it.
+pub fn await_zombie(process: &Child) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let stat = || procfs::process::Process::new(process.id() as i32).and_then(|process| process.stat());
+    while stat().expect("its parent has not reaped it").state != 'Z' {
+        assert!(Instant::now() < deadline, "process {} does not end", process.id());
+        std::thread::yield_now();
+    }
+}
+
+/// The parent's own word. Ends the child's standard input.
 pub fn wait(child: &mut Child) -> WaitStatus {
     WaitStatus(child.wait().expect("a child can be waited for").into_raw())
 }

@@ -1,7 +1,7 @@
 //! Ends of processes with several threads.
 
 use super::{assert_ends, run};
-use crate::support::{ENDING, TestCgroup, Witness, wait};
+use crate::support::{ENDING, TestCgroup, Witness, await_zombie, wait};
 
 #[test]
 fn ends_that_another_thread_than_the_leader_brings() {
@@ -33,10 +33,7 @@ fn a_zombie_leader_whose_threads_live_has_not_ended() {
         let cgroup = TestCgroup::new("zombie");
         let mut main = cgroup.ready_main(ENDING, &["zombie-leader-waits"]);
         // The leader may still be on its way out.
-        let stat = || procfs::process::Process::new(main.id() as i32).and_then(|main| main.stat());
-        while stat().expect("its parent has not reaped it").state != 'Z' {
-            std::thread::yield_now();
-        }
+        await_zombie(&main);
         let seen = witness.await_entry(cgroup.id, |seen| seen.main.is_some());
         assert_eq!((seen.end, witness.told().ends_in(&cgroup)), (None, 0));
         if killed {
