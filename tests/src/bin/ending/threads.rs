@@ -79,22 +79,22 @@ fn thread_execs(_: &str) -> ! {
 
 /// Many threads race to end the group, each with another code.
 fn threads_race(_: &str) -> ! {
-    race(Arc::new(Barrier::new(RACING as usize)), exit_group);
+    race(&Arc::new(Barrier::new(RACING as usize)), exit_group);
     wait_for_ever()
 }
 
 /// Many threads and the leader race to end, each itself alone: nobody calls exit_group.
 fn threads_race_alone(_: &str) -> ! {
     let all = Arc::new(Barrier::new(RACING as usize + 1));
-    race(Arc::clone(&all), exit_thread);
+    race(&all, exit_thread);
     all.wait();
     exit_thread(0)
 }
 
 /// Threads that end in a way once all are there.
-fn race(all: Arc<Barrier>, end: fn(i32) -> !) {
+fn race(all: &Arc<Barrier>, end: fn(i32) -> !) {
     for code in 1..=RACING {
-        let all = Arc::clone(&all);
+        let all = Arc::clone(all);
         thread::spawn(move || {
             all.wait();
             end(code)
