@@ -1,6 +1,7 @@
 //! From what kernel, runtime and API say of cgroups to what is reported of sessions. Pure: values and the
 //! time in, [`Action`]s out.
 
+mod attempts;
 mod away;
 mod container;
 mod killed;

@@ -64,6 +64,8 @@ pub struct ContainerStatus {
     pub container_id: Option<String>,
     /// The image's id as the runtime resolved it.
     pub image_id: Option<String>,
+    /// `restartCount`: how often the container of `state` was run before.
+    pub restart_count: u32,
     /// `state`.
     pub state: Option<ContainerState>,
     /// `lastState`: the run before. A start error of an ephemeral container is only here.
@@ -159,6 +161,25 @@ impl ContainerStatus {
         [&self.state, &self.last_state].into_iter().filter_map(terminated).find(is_it)
     }
 
+    /// Which run of its name the container `id` is, 0 the first; `None` where the status does not name it.
+    #[must_use]
+    pub fn attempt_of(&self, id: &ContainerId) -> Option<u32> {
+        let is_it = |url: &String| ContainerId::parse_url(url).is_some_and(|(_, named)| named == *id);
+        let ended = |state| terminated(state).and_then(|ended| ended.container_id.as_ref());
+        // A run that failed to start or waits for its restart is still the current one, and its end in lastState.
+        if self.container_id.iter().chain(ended(&self.state)).any(is_it) {
+            return Some(self.restart_count);
+        }
+        ended(&self.last_state).filter(|url| is_it(url)).and_then(|_| self.restart_count.checked_sub(1))
+    }
+
+    /// Whether the kubelet has told of no run of this name yet.
+    #[must_use]
+    pub fn never_ran(&self) -> bool {
+        let ended = terminated(&self.state).or(terminated(&self.last_state));
+        self.restart_count == 0 && self.container_id.is_none() && ended.is_none()
+    }
+
     /// The end of a container that could not be started, now or in the run before.
     #[must_use]
     pub fn start_error(&self) -> Option<&Terminated> {
@@ -238,6 +259,7 @@ fn container_status(status: &api::ContainerStatus) -> ContainerStatus {
         name: status.name.clone(),
         container_id: status.container_id.as_deref().and_then(filled),
         image_id: filled(&status.image_id),
+        restart_count: u32::try_from(status.restart_count).unwrap_or_default(),
         state: status.state.as_ref().and_then(container_state),
         last_state: status.last_state.as_ref().and_then(container_state),
     }

@@ -90,6 +90,8 @@ pub struct Identity {
     pub container_name: Option<String>,
     /// The container's id with its runtime's scheme, such as `containerd://a24e...`.
     pub container_id: Option<String>,
+    /// Which run of that container name in that pod this is, 0 the first.
+    pub attempt: Option<u32>,
     /// The image as the pod's spec names it.
     pub image: Option<String>,
     /// The image's id as the runtime resolved it.

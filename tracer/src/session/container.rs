@@ -24,6 +24,8 @@ pub struct Container {
     pub verdict: Verdict,
     /// Its `session_started`, where an earlier debugtrail witnessed what this one only found running.
     pub remembered: Option<Box<SessionRecord>>,
+    /// Which run of its name in its pod it is, as far as that was known when it was named.
+    pub attempt: Option<u32>,
     /// Path of the main process's executable, read while it was alive.
     pub exe: Option<String>,
     /// Members that ended, as far as the ring told.
@@ -65,6 +67,7 @@ impl Container {
             runtime: None,
             verdict: Verdict::Undecided,
             remembered: None,
+            attempt: None,
             exe: None,
             members_ended: 0,
             lost_events: 0,

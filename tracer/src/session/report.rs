@@ -92,6 +92,7 @@ fn identity(container: &Container, context: Context<'_>) -> Identity {
     let status = status_of(container, &naming, context.index);
     Identity {
         container_id: naming.scheme.as_deref().map(|scheme| container.id.url(scheme)),
+        attempt: status.and_then(|status| status.attempt_of(&container.id)).or(container.attempt),
         image_id: status.and_then(|status| status.image_id.clone()),
         namespace: naming.namespace,
         pod_name: naming.pod_name,

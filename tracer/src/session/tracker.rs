@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::attempts::Attempts;
 use super::container::Container;
 use super::naming::{Policy, Verdict, decide};
 use crate::cgroup::Place;
@@ -43,6 +44,7 @@ pub struct Tracker {
     containers: BTreeMap<ContainerId, Container>,
     by_cgroup: HashMap<CgroupId, ContainerId>,
     remembered: HashMap<ContainerId, Remembered>,
+    attempts: Attempts,
 }
 
 /// What an earlier debugtrail knew of a session that was live when it ended.
@@ -105,6 +107,9 @@ impl Tracker {
         now: BootNanos,
     ) -> Vec<Action> {
         let Place::Container { pod, container_id, inner } = place else {
+            if let Place::Pod { pod } = place {
+                self.attempts.pod_made(pod, now);
+            }
             return vec![Action::Forget(seen.cgroup)];
         };
         self.by_cgroup.insert(seen.cgroup, container_id.clone());
@@ -138,13 +143,16 @@ impl Tracker {
 
     /// Asks again what each undecided container is: after a change of the index, and as time passes.
     pub fn review(&mut self, index: &PodIndex, now: BootNanos) -> Vec<Action> {
-        let undecided: Vec<_> = self
+        self.attempts.forget_gone(index, now);
+        let mut undecided: Vec<_> = self
             .containers
             .values()
             .filter(|container| container.verdict == Verdict::Undecided)
-            .map(|container| container.id.clone())
+            .map(|container| (container.first_seen, container.id.clone()))
             .collect();
-        undecided.iter().flat_map(|id| self.step(id, index, now)).collect()
+        // In the order in which they came: the runs of one name are counted.
+        undecided.sort_unstable();
+        undecided.iter().flat_map(|(_, id)| self.step(id, index, now)).collect()
     }
 
     /// Counts the end of a member.
@@ -159,6 +167,7 @@ impl Tracker {
         for container in self.containers.values_mut().filter(|container| !container.reported_end) {
             container.lost_events += events;
         }
+        self.attempts.doubt();
     }
 
     /// The sessions that have not ended.
@@ -192,6 +201,9 @@ impl Tracker {
         let Some(container) = self.containers.get_mut(id) else { return Vec::new() };
         if container.verdict == Verdict::Undecided {
             container.verdict = decide(container.question(), index, self.policy, now);
+            if let Verdict::Session(naming) = &container.verdict {
+                container.attempt = self.attempts.number(container, naming, index);
+            }
         }
         let mut actions = Vec::new();
         for cgroup in container.take_gone() {

@@ -84,6 +84,33 @@ fn a_start_error_is_found_in_the_last_state() {
 }
 
 #[test]
+fn the_restart_count_numbers_the_current_run_and_the_one_before() {
+    let other = ContainerId::parse(&ID.replace('f', "e")).unwrap();
+    let mut pod = serde_json::to_value(web()).unwrap();
+    let status = &mut pod["status"]["containerStatuses"][0];
+    status["restartCount"] = 3.into();
+    status["lastState"] = json!({"terminated": {"exitCode": 1, "containerID": format!("containerd://{ID}")}});
+    let facts = PodFacts::of(&serde_json::from_value(pod).unwrap()).unwrap();
+    let app = facts.status("app").unwrap();
+    assert_eq!((app.attempt_of(&other), app.attempt_of(&id())), (Some(3), Some(2)));
+    assert!(!app.never_ran());
+    // A start error of the first run, in a status that does not name the run as the current one.
+    let dbg = facts.status("dbg").unwrap();
+    assert_eq!((dbg.attempt_of(&id()), dbg.attempt_of(&other), dbg.never_ran()), (None, None, false));
+}
+
+#[test]
+fn a_container_that_waits_for_its_first_run_never_ran() {
+    let mut pod = serde_json::to_value(web()).unwrap();
+    let waiting = json!({"waiting": {"reason": "ContainerCreating"}});
+    pod["status"]["containerStatuses"] = json!([{
+        "name": "app", "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": waiting,
+    }]);
+    let facts = PodFacts::of(&serde_json::from_value(pod).unwrap()).unwrap();
+    assert!(facts.status("app").unwrap().never_ran());
+}
+
+#[test]
 fn the_api_agrees_or_not() {
     let end = |exit_code| Terminated {
         exit_code,

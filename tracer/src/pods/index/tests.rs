@@ -32,9 +32,15 @@ fn with_session(mut pod: PodFacts) -> PodFacts {
 
 fn with_status(mut pod: PodFacts, name: &str, digit: char) -> PodFacts {
     let container_id = Some(format!("containerd://{}", container(digit)));
-    let name = name.into();
-    pod.statuses =
-        vec![ContainerStatus { name, container_id, image_id: None, state: None, last_state: None }];
+    let status = ContainerStatus {
+        name: name.into(),
+        container_id,
+        image_id: None,
+        restart_count: 0,
+        state: None,
+        last_state: None,
+    };
+    pod.statuses = vec![status];
     pod
 }
 

@@ -20,6 +20,7 @@ fn identity() -> Identity {
         pod_uid: Some(PodUid::new("78089609-1111-4222-8333-444455556666")),
         container_name: Some("dbg".into()),
         container_id: Some(format!("containerd://{ID}")),
+        attempt: Some(0),
         image: Some("local/busybox:1".into()),
         image_id: None,
         target_container: Some("app".into()),
@@ -60,7 +61,7 @@ fn an_ended_session_in_the_order_of_the_schema() {
     let expected = [
         r#"{"schema":"debugtrail.dev/record/v1","type":"session_ended","id":"session_ended:ID","session_id":"ID","#,
         r#""namespace":"default","pod_name":"web","pod_uid":"78089609-1111-4222-8333-444455556666","#,
-        r#""container_name":"dbg","container_id":"containerd://ID","image":"local/busybox:1","image_id":null,"#,
+        r#""container_name":"dbg","container_id":"containerd://ID","attempt":0,"image":"local/busybox:1","image_id":null,"#,
         r#""target_container":"app","node_name":"node1","session_kind":"ephemeral","#,
         r#""exit_code":42,"signal":null,"signal_name":null,"core_dumped":false,"container_exit_code":42,"#,
         r#""exit_class":"ERROR","exit_meaning":null,"killed_by":null,"cause":null,"#,

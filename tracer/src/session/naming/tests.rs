@@ -26,6 +26,7 @@ fn with_status(mut pod: PodFacts, name: &str) -> PodFacts {
         name: name.into(),
         container_id: Some(id().url("containerd")),
         image_id: None,
+        restart_count: 0,
         state: None,
         last_state: None,
     });

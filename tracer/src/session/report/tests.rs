@@ -54,7 +54,7 @@ fn an_exit_code_with_all_that_is_known() {
         "schema": "debugtrail.dev/record/v1", "type": "session_ended", "id": format!("session_ended:{}", id()),
         "session_id": id().as_str(), "namespace": "default", "pod_name": "web",
         "pod_uid": "78089609-4f5d-4a7e-8b6e-6b2a3f1c0d9e", "container_name": "dbg",
-        "container_id": format!("containerd://{}", id()), "target_container": "app", "image": "busybox:1",
+        "container_id": format!("containerd://{}", id()), "attempt": 0, "target_container": "app", "image": "busybox:1",
         "image_id": null, "node_name": "node1", "session_kind": "ephemeral",
         "exit_code": 42, "signal": null, "signal_name": null, "core_dumped": false, "container_exit_code": 42,
         "exit_class": "ERROR", "exit_meaning": {"name": "connection-pool-exhausted", "severity": "warning"},
@@ -137,6 +137,20 @@ fn a_main_process_nobody_knew_ends_unknown() {
     let record = record(seen, pod());
     assert_fields(&record, &json!({"exit_class": "UNKNOWN", "exit_code": null, "signal": null}));
     assert_eq!(record["evidence"]["kernel"], "none");
+}
+
+#[test]
+fn the_kubelets_count_of_restarts_is_the_attempt() {
+    let status = ContainerStatus {
+        name: "dbg".into(),
+        container_id: Some(id().url("containerd")),
+        image_id: None,
+        restart_count: 7,
+        state: None,
+        last_state: None,
+    };
+    let pod = PodFacts { statuses: vec![status], ..pod() };
+    assert_fields(&record(ended_seen(), pod), &json!({"attempt": 7}));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use super::super::samples::{
 use super::*;
 use crate::ids::PodRef;
 use crate::kernel::EndSeen;
-use crate::pods::PodEvent;
+use crate::pods::{ContainerFacts, DebugPod, PodEvent, PodFacts};
+use crate::record::{KindBy, SessionKind};
 
 /// What actions come down to.
 #[derive(Debug, PartialEq, Eq)]
@@ -205,6 +206,31 @@ fn a_loss_is_noted_in_every_session_that_has_not_ended() {
     let actions = tracker.observe(ended(), &place(), None, None, &index, seconds(22));
     let [Action::Ended(container)] = actions.as_slice() else { panic!("{actions:?}") };
     assert_eq!(container.lost_events, 3);
+}
+
+/// A copy's container is restarted while nobody can say what it is: its runs are numbered in the order in which they
+/// came, whatever their ids.
+#[test]
+fn the_runs_of_a_copy_are_numbered_in_their_order() {
+    let mut tracker = Tracker::default();
+    let container = |n: u64| ContainerId::parse(&format!("{:064x}", 9 - n)).expect("64 hex digits");
+    let own = Observation { cgroup: CgroupId(1), ..made() };
+    tracker.observe(own, &Place::Pod { pod: pod_ref() }, None, None, &PodIndex::new(), seconds(9));
+    for n in 0..3 {
+        let place = Place::Container { pod: pod_ref(), container_id: container(n), inner: false };
+        let seen = Observation { cgroup: CgroupId(2 + n), ..removed(ended()) };
+        tracker.observe(seen, &place, None, runtime("debugger-x"), &PodIndex::new(), seconds(10 + n));
+    }
+    let debugger = ContainerFacts { name: "debugger-x".into(), image: None };
+    let debug = Some(DebugPod { kind: SessionKind::Copy, by: KindBy::Inferred });
+    let copy = PodFacts { containers: vec![debugger], ephemeral_containers: Vec::new(), debug, ..pod() };
+    let actions = tracker.review(&synced([copy]), seconds(20));
+    let ends = actions.iter().filter_map(|action| match action {
+        Action::Ended(container) => Some((container.id.clone(), container.attempt)),
+        _ => None,
+    });
+    let expected = [(container(0), Some(0)), (container(1), Some(1)), (container(2), Some(2))];
+    assert_eq!(ends.collect::<Vec<_>>(), expected);
 }
 
 #[test]

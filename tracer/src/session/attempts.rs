@@ -1,0 +1,100 @@
+//! Which run of its name in its pod a container is. Pure.
+//!
+//! The kubelet's `restartCount` comes about a second after the container. Until then the runs that were witnessed are
+//! counted: from nought where the pod's cgroup was seen being made, else from a run whose number is known.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::container::Container;
+use super::naming::{FOREIGN_AFTER, Naming};
+use crate::ids::{BootNanos, ContainerId, PodRef};
+use crate::pods::{ContainerStatus, PodIndex};
+use crate::record::SessionKind;
+
+/// How many pods are remembered at most; past it the oldest is forgotten. A node has a few hundred.
+pub const KEPT_PODS: usize = 4096;
+
+/// The runs so far, by pod and container name.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    pods: HashMap<PodRef, Runs>,
+}
+
+#[derive(Debug)]
+struct Runs {
+    since: BootNanos,
+    /// Its cgroup was seen being made: no container ran in it before.
+    from_the_first: bool,
+    last: BTreeMap<String, Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    id: ContainerId,
+    first_seen: BootNanos,
+    attempt: Option<u32>,
+}
+
+impl Attempts {
+    /// The cgroup of a pod was seen being made.
+    pub fn pod_made(&mut self, pod: &PodRef, now: BootNanos) {
+        self.runs(pod, now, true);
+    }
+
+    /// Events were lost, and runs may be among them: from here on only the kubelet's count is good.
+    pub fn doubt(&mut self) {
+        self.pods.clear();
+    }
+
+    /// Numbers a container that has turned out to be the session `naming`. Each is numbered once, in the order in
+    /// which they were first seen; `None` where its number is not known (yet).
+    pub fn number(&mut self, container: &Container, naming: &Naming, index: &PodIndex) -> Option<u32> {
+        let name = naming.container_name.as_deref()?;
+        let status = index.status(&container.pod, name);
+        let told = status.and_then(|status| status.attempt_of(&container.id));
+        if naming.kind == Some(SessionKind::Ephemeral) {
+            // The kubelet never restarts one.
+            return told.or(Some(0));
+        }
+        let runs = self.runs(&container.pod, container.first_seen, false);
+        let attempt = told.or_else(|| runs.next(container, name, status));
+        let is_newest = runs.last.get(name).is_none_or(|last| last.first_seen < container.first_seen);
+        if is_newest {
+            let run = Run { id: container.id.clone(), first_seen: container.first_seen, attempt };
+            runs.last.insert(name.to_owned(), run);
+        }
+        attempt
+    }
+
+    /// Forgets pods that are gone: a synced index lacks them, and has had time to learn of them.
+    pub fn forget_gone(&mut self, index: &PodIndex, now: BootNanos) {
+        let Some(synced) = index.synced_since() else { return };
+        let had_time = |runs: &Runs| now.since(runs.since.max(synced)) >= FOREIGN_AFTER;
+        self.pods.retain(|pod, runs| !had_time(runs) || index.pod(pod).is_some());
+    }
+
+    fn runs(&mut self, pod: &PodRef, since: BootNanos, from_the_first: bool) -> &mut Runs {
+        if self.pods.len() >= KEPT_PODS && !self.pods.contains_key(pod) {
+            let oldest = self.pods.iter().min_by_key(|(_, runs)| runs.since).map(|(pod, _)| pod.clone());
+            oldest.and_then(|oldest| self.pods.remove(&oldest));
+        }
+        self.pods.entry(pod.clone()).or_insert_with(|| Runs { since, from_the_first, last: BTreeMap::new() })
+    }
+}
+
+impl Runs {
+    /// The number of a container that the kubelet does not name yet.
+    fn next(&self, container: &Container, name: &str, status: Option<&ContainerStatus>) -> Option<u32> {
+        let Some(last) = self.last.get(name) else {
+            // A pod that outlives a boot has a new cgroup, but a status from before.
+            let is_first = self.from_the_first && status.is_none_or(ContainerStatus::never_ran);
+            return is_first.then_some(0);
+        };
+        let told = status.and_then(|status| status.attempt_of(&last.id));
+        let before = told.or(last.attempt).filter(|_| last.first_seen < container.first_seen)?;
+        before.checked_add(1)
+    }
+}
+
+#[cfg(test)]
+mod tests;
