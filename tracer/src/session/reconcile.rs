@@ -81,6 +81,8 @@ impl Pending {
         if self.record.identity.session_kind.is_none() && self.name(index) {
             self.named = Some(now);
         }
+        let attempt = self.status(index).and_then(|status| status.attempt_of(&self.container));
+        self.record.identity.attempt = self.record.identity.attempt.or(attempt);
         if self.record.evidence.api.is_none() {
             let derived = self.record.exit.container_exit_code;
             let end = self.status(index).and_then(|status| status.end_of(&self.container));

@@ -52,6 +52,7 @@ fn told(end: Option<(i32, &str)>) -> PodFacts {
         name: "dbg".into(),
         container_id: Some(id().url("containerd")),
         image_id: None,
+        restart_count: 3,
         state: end.map(terminated),
         last_state: None,
     };
@@ -107,6 +108,7 @@ fn name_and_end_come_in_one_record() {
     assert_eq!(given.len(), 1);
     assert_eq!(given[0].evidence.api.as_ref().and_then(|api| api.agrees), Some(true));
     assert_eq!(given[0].identity.target_container.as_deref(), Some("app"));
+    assert_eq!(given[0].identity.attempt, Some(3));
 }
 
 #[test]
