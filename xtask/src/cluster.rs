@@ -29,6 +29,7 @@ mod mount_space;
 mod network;
 mod oci;
 mod ownership;
+mod part;
 mod process;
 mod state;
 mod teardown;
@@ -41,6 +42,8 @@ use process::ProcessId;
 use state::State;
 
 pub use images::BUSYBOX_IMAGE;
+pub use part::make_whole;
+use part::{Part, Step};
 
 /// How long the guard may take to clean up after an owner that died.
 const GUARD_PATIENCE: Duration = Duration::from_secs(60);
@@ -114,6 +117,12 @@ impl Cluster {
     #[must_use]
     pub fn runtime_socket(&self) -> PathBuf {
         self.layout.containerd_socket()
+    }
+
+    /// The copy of xtask that the cluster runs with; it knows this cluster.
+    #[must_use]
+    pub fn xtask(&self) -> PathBuf {
+        self.layout.xtask()
     }
 
     /// containerd's state directory as seen from the machine, which holds the bundles below
@@ -199,7 +208,7 @@ impl Cluster {
     /// # Errors
     /// When it does not end.
     pub fn stop_kubelet(&self) -> Result<()> {
-        control::stop(&self.layout, "kubelet", Signal::TERM)
+        Part::Kubelet.take(Step::Stop, &self.layout)
     }
 
     /// Starts the kubelet again and waits until the node is Ready.
@@ -207,8 +216,7 @@ impl Cluster {
     /// # Errors
     /// When it does not get ready.
     pub fn start_kubelet(&self) -> Result<()> {
-        control::start(&self.layout, "kubelet")?;
-        wait::for_node(&self.layout)
+        Part::Kubelet.take(Step::Start, &self.layout)
     }
 
     /// Stops containerd; shims and containers run on.
@@ -216,7 +224,7 @@ impl Cluster {
     /// # Errors
     /// When it does not end.
     pub fn stop_containerd(&self) -> Result<()> {
-        control::stop(&self.layout, "containerd", Signal::TERM)
+        Part::Containerd.take(Step::Stop, &self.layout)
     }
 
     /// Starts containerd again and waits until it answers.
@@ -224,8 +232,7 @@ impl Cluster {
     /// # Errors
     /// When it does not answer.
     pub fn start_containerd(&self) -> Result<()> {
-        control::start(&self.layout, "containerd")?;
-        wait::for_containerd(&self.layout)
+        Part::Containerd.take(Step::Start, &self.layout)
     }
 
     fn network(&self) -> Result<Network> {

@@ -2,6 +2,8 @@
 
 use clap::Subcommand;
 
+use super::layout::Layout;
+use super::part::{Part, Step};
 use super::{guard, hooked_runc, init};
 
 /// Not for people.
@@ -20,6 +22,13 @@ pub enum Internal {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Lets a part of the running cluster's node go away or come back, for a scenario's script.
+    Node {
+        /// What to do.
+        step: Step,
+        /// To which part.
+        part: Part,
+    },
 }
 
 impl Internal {
@@ -32,6 +41,7 @@ impl Internal {
             Self::Init => init::run(),
             Self::Guard { generation } => guard::run(&generation),
             Self::HookedRunc { args } => hooked_runc::run(&args),
+            Self::Node { step, part } => part.take(step, &Layout::new()),
         }
     }
 }
