@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::cluster::Cluster;
 use crate::scenario::access::Access;
 use crate::scenario::feed::Feed;
-use crate::scenario::pod::{Pod, is_ready};
-use crate::scenario::run::Witness;
+use crate::scenario::pod::is_ready;
 use crate::scenario::runtime;
+use crate::scenario::witness::Witness;
 use crate::{image, poll, repo};
 
 const NAMESPACE: &str = "debugtrail";
@@ -240,19 +240,33 @@ impl Logs {
 }
 
 impl Witness for Logs {
-    fn wait_for_end(&self, pod: &Pod, container: &str, timeout: Duration) -> Result<()> {
-        let ends = |record: &Value| {
-            record["type"] == "session_ended"
-                && record["container_name"] == container
-                && record["namespace"] == pod.namespace.as_str()
-        };
-        self.0.wait_for(&format!("session_ended of {container}"), timeout, |records| {
-            records.iter().any(ends).then_some(())
-        })
+    fn wait_until(
+        &self,
+        what: &str,
+        timeout: Duration,
+        told: &mut dyn FnMut(&[Value]) -> bool,
+    ) -> Result<()> {
+        self.0.wait_for(what, timeout, |records| told(records).then_some(()))
     }
 
     fn finish(self) -> Result<Vec<Value>> {
         Ok(self.records())
+    }
+}
+
+/// By its ledger, which is there also while the kubelet, and `kubectl logs` with it, is not.
+impl Witness for DaemonSet {
+    fn wait_until(
+        &self,
+        what: &str,
+        timeout: Duration,
+        told: &mut dyn FnMut(&[Value]) -> bool,
+    ) -> Result<()> {
+        self.wait_for(what, timeout, |records| told(records).then_some(()))
+    }
+
+    fn finish(self) -> Result<Vec<Value>> {
+        self.ledger()
     }
 }
 

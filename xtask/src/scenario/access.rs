@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
 use crate::{command, repo};
 
 /// Where the kernel gives out this boot's id; a node object's nodeInfo.bootID is the same.
@@ -24,6 +24,8 @@ pub struct Access {
     kubeconfig: Option<PathBuf>,
     /// containerd's socket, where it is known: the runtime is asked for its own word on every exit.
     pub runtime_socket: Option<PathBuf>,
+    /// xtask for scripts that do something to the node, which only the embedded cluster lets them.
+    pub xtask: Option<PathBuf>,
     /// This machine's node.
     pub node_name: String,
 }
@@ -35,6 +37,7 @@ impl Access {
         Self {
             kubeconfig: Some(cluster.kubeconfig().to_owned()),
             runtime_socket: Some(cluster.runtime_socket()),
+            xtask: Some(cluster.xtask()),
             node_name: cluster.node_name().to_owned(),
         }
     }
@@ -44,7 +47,8 @@ impl Access {
     /// # Errors
     /// When there is none, or this machine is not one of its nodes: the kernel has to be the session's.
     pub fn current() -> Result<Self> {
-        let mut access = Self { kubeconfig: None, runtime_socket: None, node_name: String::new() };
+        let mut access =
+            Self { kubeconfig: None, runtime_socket: None, xtask: None, node_name: String::new() };
         let context = access.context()?;
         let nodes = access.kubectl().args(["get", "nodes", "-o", "json"]).output().context(NO_KUBECTL)?;
         let said = String::from_utf8_lossy(&nodes.stderr);
@@ -60,6 +64,14 @@ impl Access {
     #[must_use]
     pub fn with_kubeconfig(self, kubeconfig: PathBuf) -> Self {
         Self { kubeconfig: Some(kubeconfig), ..self }
+    }
+
+    /// Starts again what a scenario has left stopped.
+    ///
+    /// # Errors
+    /// When a part of the embedded cluster does not come back.
+    pub fn make_whole(&self) -> Result<()> {
+        if self.xtask.is_some() { cluster::make_whole() } else { Ok(()) }
     }
 
     /// The name of the context in use, where it is the user's.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// The API's last word on one container.
+/// The API's last word on one run of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiView {
     /// `running`, `waiting`, `terminated`, or empty where there is no status.
@@ -16,6 +16,8 @@ pub struct ApiView {
     pub hidden: bool,
     /// The Pod object is gone, and the status with it.
     pub deleted: bool,
+    /// Which run of that name it was, 0 the first, by `restartCount`.
+    pub attempt: Option<u64>,
 }
 
 /// A `terminated` state.
@@ -27,6 +29,8 @@ pub struct ApiEnd {
     pub signal: Option<i64>,
     /// Such as `Error`, `OOMKilled`, `StartError`.
     pub reason: String,
+    /// In words.
+    pub message: Option<String>,
     /// Whole seconds.
     pub started_at: Option<Timestamp>,
     /// Whole seconds.
@@ -34,19 +38,35 @@ pub struct ApiEnd {
 }
 
 impl ApiView {
-    /// Reads a debug container's status out of a pod.
+    /// Reads out of the events of a watch what they say of the session that a record is about.
     #[must_use]
-    pub fn of(pod: &Value, container: &str, deleted: bool) -> Self {
-        let statuses = pod["status"]["ephemeralContainerStatuses"].as_array();
-        let status =
-            statuses.into_iter().flatten().find(|status| status["name"] == container).unwrap_or(&Value::Null);
+    pub fn of(events: &[Value], record: &Value) -> Self {
+        let id = record["session_id"].as_str().unwrap_or_default();
+        let of_pod = |event: &&Value| event["object"]["metadata"]["uid"] == record["pod_uid"];
+        let deleted = events.iter().filter(of_pod).any(|event| event["type"] == "DELETED");
+        let statuses: Vec<&Value> = events
+            .iter()
+            .filter(of_pod)
+            .filter_map(|event| status_of(&event["object"], &record["container_name"]))
+            .collect();
+        let now = statuses.iter().rfind(|status| is_current(status, id));
+        let later = statuses.iter().find(|status| names(&status["lastState"]["terminated"], id));
+        let Some(status) = now.or(later) else { return Self { deleted, ..Self::default() } };
         let state = status["state"].as_object().and_then(|state| state.keys().next());
         let state = state.cloned().unwrap_or_default();
         let reason = status["state"][&state]["reason"].as_str().map(str::to_owned);
-        let now = end(&status["state"]["terminated"]);
-        let hidden = now.is_none() && !status["lastState"]["terminated"].is_null();
-        let end = now.or_else(|| end(&status["lastState"]["terminated"]));
-        Self { state, reason, end, hidden, deleted }
+        let shown = end(&status["state"]["terminated"], id);
+        let hidden = later.and_then(|status| end(&status["lastState"]["terminated"], id));
+        let restarts = status["restartCount"].as_u64();
+        let attempt = if now.is_some() { restarts } else { restarts.and_then(|count| count.checked_sub(1)) };
+        Self {
+            state,
+            reason,
+            hidden: shown.is_none() && hidden.is_some(),
+            end: shown.or(hidden),
+            deleted,
+            attempt,
+        }
     }
 
     /// True once the API will say no more.
@@ -104,12 +124,33 @@ impl ApiView {
     }
 }
 
-fn end(terminated: &Value) -> Option<ApiEnd> {
+/// A container's status, of whatever kind the container is.
+fn status_of<'a>(pod: &'a Value, container: &Value) -> Option<&'a Value> {
+    let kinds = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
+    let statuses = kinds.iter().filter_map(|kind| pod["status"][kind].as_array()).flatten();
+    statuses.into_iter().find(|status| status["name"] == *container)
+}
+
+fn is_current(status: &Value, id: &str) -> bool {
+    names(status, id) || names(&status["state"]["terminated"], id)
+}
+
+/// Whether `containerID` in it is this container's.
+fn names(value: &Value, id: &str) -> bool {
+    value["containerID"].as_str().and_then(|url| url.split("://").nth(1)) == Some(id)
+}
+
+/// The end of this container, if it is one.
+fn end(terminated: &Value, id: &str) -> Option<ApiEnd> {
     let time = |key: &str| terminated[key].as_str().and_then(|time| time.parse().ok());
+    if !terminated["containerID"].is_null() && !names(terminated, id) {
+        return None;
+    }
     Some(ApiEnd {
         exit_code: terminated["exitCode"].as_i64()?,
         signal: terminated["signal"].as_i64(),
         reason: terminated["reason"].as_str().unwrap_or_default().to_owned(),
+        message: terminated["message"].as_str().map(str::to_owned),
         started_at: time("startedAt"),
         finished_at: time("finishedAt"),
     })
@@ -123,6 +164,7 @@ fn code_differs(end: &ApiEnd, record: &Value) -> Option<String> {
         }
         Some(signal) if end.signal == Some(signal) => None,
         Some(_) if end.reason == "OOMKilled" && record["exit_class"] == "OOM" => None,
+        Some(signal) if said != 128 + signal => Some(format!("says {said}, but it was signal {signal}")),
         Some(_) => Some(format!("says {said} without a signal: `exit {said}` would look the same")),
         None if code == Some(said) && said > 128 => {
             Some(format!("{said} looks like signal {}, but it was an exit", said - 128))
@@ -146,17 +188,30 @@ mod tests {
     use super::ApiView;
     use serde_json::{Value, json};
 
-    fn pod(state: &Value, last: &Value) -> Value {
-        json!({"status": {"ephemeralContainerStatuses": [{"name": "dbg", "state": state, "lastState": last}]}})
+    /// What a watch says of the pod `u1` with the container `a1` called `dbg`.
+    fn event(kind: &str, state: &Value, last: &Value) -> Value {
+        let status = json!({"name": "dbg", "containerID": "containerd://a1", "restartCount": 0,
+            "state": state, "lastState": last});
+        json!({"type": kind, "object": {"metadata": {"uid": "u1"},
+            "status": {"ephemeralContainerStatuses": [status]}}})
     }
 
     fn terminated(code: i64, reason: &str) -> Value {
-        json!({"terminated": {"exitCode": code, "reason": reason,
+        terminated_of("a1", code, reason)
+    }
+
+    fn terminated_of(id: &str, code: i64, reason: &str) -> Value {
+        json!({"terminated": {"exitCode": code, "reason": reason, "containerID": format!("containerd://{id}"),
             "startedAt": "2026-11-23T15:26:54Z", "finishedAt": "2026-11-23T15:26:57Z"}})
     }
 
+    fn about(id: &str) -> Value {
+        json!({"session_id": id, "pod_uid": "u1", "container_name": "dbg"})
+    }
+
     fn differences(state: &Value, last: &Value, deleted: bool, record: &Value) -> Vec<String> {
-        ApiView::of(&pod(state, last), "dbg", deleted).differs_from(record)
+        let kind = if deleted { "DELETED" } else { "MODIFIED" };
+        ApiView::of(&[event(kind, state, last)], &about("a1")).differs_from(record)
     }
 
     #[test]
@@ -183,6 +238,10 @@ mod tests {
             differences(&state, &json!({}), false, &exits),
             ["137 looks like signal 9, but it was an exit"]
         );
+        assert_eq!(
+            differences(&terminated(255, "Error"), &json!({}), false, &killed),
+            ["says 255, but it was signal 9"]
+        );
     }
 
     #[test]
@@ -198,11 +257,8 @@ mod tests {
     fn a_failed_start_is_dug_out_of_last_state() {
         let record =
             json!({"exit_code": null, "signal": null, "exit_class": "START_ERROR", "duration_seconds": null});
-        let view = ApiView::of(
-            &pod(&json!({"waiting": {"reason": "RunContainerError"}}), &terminated(128, "StartError")),
-            "dbg",
-            false,
-        );
+        let waiting = json!({"waiting": {"reason": "RunContainerError"}});
+        let view = ApiView::of(&[event("MODIFIED", &waiting, &terminated(128, "StartError"))], &about("a1"));
         assert!(view.hidden && view.is_final());
         assert_eq!(view.differs_from(&record).len(), 3);
     }
@@ -218,8 +274,26 @@ mod tests {
 
     #[test]
     fn an_unknown_container_has_no_state_and_is_not_final() {
-        let view = ApiView::of(&json!({}), "dbg", false);
+        let events = [event("MODIFIED", &json!({"running": {}}), &json!({}))];
+        let view = ApiView::of(&events, &about("b2"));
         assert_eq!(view, ApiView::default());
         assert!(!view.is_final());
+    }
+
+    #[test]
+    fn each_run_of_a_restarted_container_has_an_end_of_its_own() {
+        let mut again = event("MODIFIED", &json!({"running": {}}), &terminated(22, "Error"));
+        let status = &mut again["object"]["status"]["ephemeralContainerStatuses"][0];
+        status["containerID"] = "containerd://b2".into();
+        status["restartCount"] = 1.into();
+        let events = [event("ADDED", &json!({"running": {}}), &json!({})), again.clone()];
+        let (first, second) = (ApiView::of(&events, &about("a1")), ApiView::of(&events, &about("b2")));
+        assert_eq!(
+            (first.attempt, first.hidden, first.end.map(|end| end.exit_code)),
+            (Some(0), true, Some(22))
+        );
+        assert_eq!((second.attempt, second.end), (Some(1), None));
+        // The same where the first run was never told as the current one.
+        assert_eq!(ApiView::of(&[again], &about("a1")).attempt, Some(0));
     }
 }

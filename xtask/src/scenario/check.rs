@@ -1,7 +1,8 @@
 //! Do the records fit what a scenario expects? Pure.
 //!
 //! Beside the scenario's own expectations stand those that every scenario implies: the identity of the pod is
-//! right in every record, a session ends exactly once, and containers that are no session have no record.
+//! right in every record, a session ends exactly once, and containers that are no session have no record. What the
+//! records say of the API is for [`super::reconciled`].
 
 use std::collections::BTreeMap;
 
@@ -16,8 +17,8 @@ use super::runtime::Task;
 /// which has no bound; an offset gone wrong is seen all the same.
 const REAPING_SECONDS: i64 = 5;
 
-/// The records that say how a session began or ended. What else is said of a session (`session_reconciled`, ...) comes
-/// when it comes, and how often.
+/// The records that say how a session began or ended. What else is said of a session
+/// (`session_reconciled`, ...) comes when it comes.
 pub fn sessions(records: &[Value]) -> impl Iterator<Item = &Value> {
     records.iter().filter(|record| record["type"] == "session_started" || record["type"] == "session_ended")
 }
@@ -27,10 +28,21 @@ pub fn of_sessions(records: &[Value]) -> impl Iterator<Item = &Value> {
     records.iter().filter(|record| record["type"].as_str().is_some_and(|kind| kind.starts_with("session_")))
 }
 
+/// The records of which a session has one each, with all fields of a session.
+fn told_once(records: &[Value]) -> impl Iterator<Item = &Value> {
+    const TYPES: [&str; 3] = ["session_started", "session_ended", "session_reconciled"];
+    records.iter().filter(|record| record["type"].as_str().is_some_and(|kind| TYPES.contains(&kind)))
+}
+
 /// What is wrong with the records of one scenario; empty when all is as expected. `identity` is a partial record
-/// that each session record has to fit.
+/// that each session record has to fit, `pods` are those that sessions may run in: names by UID.
 #[must_use]
-pub fn findings(expect: &Expect, identity: &Value, records: &[Value]) -> Vec<String> {
+pub fn findings(
+    expect: &Expect,
+    identity: &Value,
+    pods: &BTreeMap<String, String>,
+    records: &[Value],
+) -> Vec<String> {
     let mut found = Vec::new();
     for wanted in &expect.records {
         found.extend(one(wanted, records));
@@ -41,16 +53,31 @@ pub fn findings(expect: &Expect, identity: &Value, records: &[Value]) -> Vec<Str
             found.push(format!("{}: this container is no session", about(record)));
         }
     }
-    for record in sessions(records) {
+    for record in told_once(records) {
         let about = about(record);
-        found.extend(mismatches(identity, record).into_iter().map(|line| format!("{about}: {line}")));
-        found.extend(contradictions(record).into_iter().map(|line| format!("{about}: {line}")));
+        let lines = mismatches(identity, record).into_iter().chain(pod_differs(pods, record));
+        found.extend(lines.chain(contradictions(record)).map(|line| format!("{about}: {line}")));
     }
     found.extend(ends_once(records));
     found.extend(
         records.iter().filter(|record| !record.is_object()).map(|line| format!("not a record: {line}")),
     );
     found
+}
+
+/// Whether a record is the one that `wanted` means: type, container and, where it is given, the attempt.
+#[must_use]
+pub fn is_meant(wanted: &Value, record: &Value) -> bool {
+    record["type"] == wanted["type"]
+        && record["container_name"] == wanted["container_name"]
+        && (!wanted["attempt"].is_number() || record["attempt"] == wanted["attempt"])
+}
+
+/// The sessions whose start was told and whose end was not.
+pub fn open(records: &[Value]) -> impl Iterator<Item = &Value> {
+    let of = |kind: &'static str| records.iter().filter(move |record| record["type"] == kind);
+    of("session_started")
+        .filter(move |start| !of("session_ended").any(|end| end["session_id"] == start["session_id"]))
 }
 
 /// What is wrong with a `session_ended`, by the runtime's own word on the same container.
@@ -64,7 +91,9 @@ pub fn against_runtime(record: &Value, task: &Task) -> Vec<String> {
         }
     };
     same("main.pid", &record["main"]["pid"], task.pid);
-    same("container_exit_code", &record["container_exit_code"], task.exit_status);
+    if task.exit_status.is_some() {
+        same("container_exit_code", &record["container_exit_code"], task.exit_status);
+    }
     if let (Some(finished), Some(exited)) = (time(&record["finished_at"]), task.exited_at)
         && exited.duration_since(finished).as_secs().abs() > REAPING_SECONDS
     {
@@ -76,16 +105,16 @@ pub fn against_runtime(record: &Value, task: &Task) -> Vec<String> {
     found
 }
 
-fn about(record: &Value) -> String {
+/// Which record a finding is about.
+pub(super) fn about(record: &Value) -> String {
     let word = |key: &str| record[key].as_str().unwrap_or("?").to_owned();
-    format!("{} of {}", word("type"), word("container_name"))
+    let attempt = record["attempt"].as_u64().filter(|attempt| *attempt > 0);
+    let attempt = attempt.map(|attempt| format!(" (attempt {attempt})")).unwrap_or_default();
+    format!("{} of {}{attempt}", word("type"), word("container_name"))
 }
 
 fn one(wanted: &Value, records: &[Value]) -> Vec<String> {
-    let same = |record: &&Value| {
-        record["type"] == wanted["type"] && record["container_name"] == wanted["container_name"]
-    };
-    let given: Vec<&Value> = records.iter().filter(same).collect();
+    let given: Vec<&Value> = records.iter().filter(|record| is_meant(wanted, record)).collect();
     let about = about(wanted);
     match given.as_slice() {
         [record] => mismatches(wanted, record).into_iter().map(|line| format!("{about}: {line}")).collect(),
@@ -94,14 +123,26 @@ fn one(wanted: &Value, records: &[Value]) -> Vec<String> {
     }
 }
 
-/// Each session starts at most once, ends exactly once, and in this order.
+fn pod_differs(pods: &BTreeMap<String, String>, record: &Value) -> Option<String> {
+    let uid = record["pod_uid"].as_str().unwrap_or_default();
+    match pods.get(uid) {
+        None => Some(format!("pod_uid {} is of no pod that has sessions", record["pod_uid"])),
+        Some(name) if record["pod_name"] == name.as_str() => None,
+        Some(name) => Some(format!("pod_name is {}, not {name:?}", record["pod_name"])),
+    }
+}
+
+/// Each session starts at most once, ends exactly once, is reconciled at most once, and in this order.
 fn ends_once(records: &[Value]) -> Vec<String> {
     let mut order: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for record in sessions(records) {
+    for record in told_once(records) {
         let kind = record["type"].as_str().unwrap_or_default();
         order.entry(record["session_id"].as_str().unwrap_or("null")).or_default().push(kind);
     }
-    let wrong = |kinds: &[&str]| !matches!(kinds, ["session_started", "session_ended"] | ["session_ended"]);
+    let wrong = |kinds: &[&str]| {
+        let after_start = kinds.strip_prefix(&["session_started"]).unwrap_or(kinds);
+        !matches!(after_start, ["session_ended"] | ["session_ended", "session_reconciled"])
+    };
     order
         .into_iter()
         .filter(|(_, kinds)| wrong(kinds))
@@ -151,7 +192,7 @@ fn word(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn time(value: &Value) -> Option<Timestamp> {
+pub(super) fn time(value: &Value) -> Option<Timestamp> {
     value.as_str()?.parse().ok()
 }
 

@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::{against_runtime, findings};
+use super::{against_runtime, findings, open};
 use crate::scenario::folder::Expect;
 use crate::scenario::runtime::Task;
 
@@ -15,7 +17,7 @@ fn expect() -> Expect {
 fn ended() -> Value {
     json!({
         "type": "session_ended", "id": "session_ended:a1", "session_id": "a1", "container_id": "containerd://a1",
-        "container_name": "dbg", "pod_name": "web", "exit_code": 42, "signal": null, "container_exit_code": 42,
+        "container_name": "dbg", "pod_name": "web", "pod_uid": "u1", "attempt": 0, "exit_code": 42, "signal": null, "container_exit_code": 42,
         "started_boot_ns": "1000", "finished_boot_ns": "3000000001000", "duration_ns": "3000000000000",
         "started_at": "2026-11-23T15:00:00.000000001Z", "finished_at": "2026-11-23T15:50:00.000000001Z",
         "main": {"pid": 7},
@@ -40,7 +42,8 @@ fn with(key: &str, value: impl Into<Value>) -> Value {
 }
 
 fn found(records: &[Value]) -> Vec<String> {
-    findings(&expect(), &json!({"pod_name": "web"}), records)
+    let pods = BTreeMap::from([("u1".to_owned(), "web".to_owned())]);
+    findings(&expect(), &json!({"attempt": 0}), &pods, records)
 }
 
 #[test]
@@ -64,15 +67,69 @@ fn the_end_comes_after_the_start() {
 }
 
 #[test]
+fn the_apis_word_comes_once_and_last() {
+    let mut reconciled = ended();
+    reconciled["type"] = "session_reconciled".into();
+    reconciled["id"] = "session_reconciled:a1".into();
+    assert_eq!(found(&[started(), ended(), reconciled.clone()]), [""; 0]);
+    for wrong in [
+        [reconciled.clone(), ended()].as_slice(),
+        &[ended(), reconciled.clone(), reconciled.clone()],
+        &[ended(), started(), reconciled],
+    ] {
+        assert_eq!(found(wrong).len(), 1, "{wrong:?}");
+    }
+}
+
+#[test]
 fn another_field() {
     let mut other = ended();
     other["exit_code"] = 7.into();
     other["container_exit_code"] = 7.into();
     assert_eq!(found(&[other]), ["session_ended of dbg: exit_code: expected 42, found 7"]);
+    assert_eq!(found(&[with("pod_name", "db")]), ["session_ended of dbg: pod_name is \"db\", not \"web\""]);
     assert_eq!(
-        found(&[with("pod_name", "db")]),
-        ["session_ended of dbg: pod_name: expected \"web\", found \"db\""]
+        found(&[with("pod_uid", "u2")]),
+        ["session_ended of dbg: pod_uid \"u2\" is of no pod that has sessions"]
     );
+    assert_eq!(
+        found(&[with("attempt", 1)]),
+        ["session_ended of dbg (attempt 1): attempt: expected 0, found 1"]
+    );
+}
+
+#[test]
+fn the_runs_of_a_container_are_expected_one_by_one() {
+    let expect = Expect::parse(
+        r#"{"truth": {"dbg": "x"}, "records": [
+            {"type": "session_ended", "container_name": "dbg", "attempt": 0, "exit_code": 42},
+            {"type": "session_ended", "container_name": "dbg", "attempt": 1, "exit_code": 42}]}"#,
+    )
+    .unwrap();
+    let pods = BTreeMap::from([("u1".to_owned(), "web".to_owned())]);
+    let mut second = with("attempt", 1);
+    for (key, value) in
+        [("session_id", "b2"), ("id", "session_ended:b2"), ("container_id", "containerd://b2")]
+    {
+        second[key] = value.into();
+    }
+    assert_eq!(findings(&expect, &json!({}), &pods, &[ended(), second.clone()]), [""; 0]);
+    second["exit_code"] = 43.into();
+    second["container_exit_code"] = 43.into();
+    assert_eq!(
+        findings(&expect, &json!({}), &pods, &[ended(), second]),
+        ["session_ended of dbg (attempt 1): exit_code: expected 42, found 43"]
+    );
+    assert_eq!(
+        findings(&expect, &json!({}), &pods, &[ended()]),
+        ["session_ended of dbg (attempt 1): there is none"]
+    );
+}
+
+#[test]
+fn a_session_is_open_until_it_ends() {
+    assert_eq!(open(&[started()]).count(), 1);
+    assert_eq!(open(&[started(), ended()]).count(), 0);
 }
 
 #[test]
@@ -87,11 +144,11 @@ fn a_container_that_is_no_session() {
 
 #[test]
 fn what_else_is_said_of_a_session_is_not_counted() {
-    let said = |container: &str| json!({"type": "session_reconciled", "session_id": "a1", "container_name": container});
+    let said = |container: &str| json!({"type": "session_processes", "session_id": "a1", "container_name": container});
     assert_eq!(found(&[started(), ended(), said("dbg"), said("dbg")]), [""; 0]);
     assert_eq!(
         found(&[ended(), said("app")]),
-        ["session_reconciled of app: this container is no session"],
+        ["session_processes of app: this container is no session"],
         "but an ordinary container has no record of any kind"
     );
 }
@@ -143,4 +200,7 @@ fn the_runtime_has_a_word() {
         oom: false,
     };
     assert_eq!(against_runtime(&ended(), &other).len(), 3);
+    // A runtime that was away says nothing of the end.
+    let away = Task { pid: Some(7), ..Task::default() };
+    assert_eq!(against_runtime(&ended(), &away), [""; 0]);
 }

@@ -108,6 +108,12 @@ impl<T: Send + 'static> Feed<T> {
         look(&self.shared.lock().items)
     }
 
+    /// Whether more can come.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.shared.lock().ended
+    }
+
     /// The last lines of the program's stderr.
     #[must_use]
     pub fn stderr(&self) -> String {

@@ -1,10 +1,10 @@
 //! A scenario is a folder: README.md for people, pod.yaml, run.sh, expect.json. Adding one means adding a folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::matcher;
@@ -13,18 +13,38 @@ use super::matcher;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
+    /// What its sessions are.
+    #[serde(default)]
+    pub session_kind: SessionKind,
+    /// It stops parts of its node: no other scenario can run there at the same time.
+    #[serde(default)]
+    pub alone: bool,
     /// Per debug container: how it ends, in words. Every session of the scenario is named here.
     pub truth: BTreeMap<String, String>,
-    /// Partial records that must come, each exactly once; see [`matcher`].
+    /// Partial records that must come, each exactly once; see [`matcher`]. A number as `attempt` tells the runs of one
+    /// container apart.
     pub records: Vec<Value>,
+}
+
+/// What the sessions of a scenario are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionKind {
+    /// Ephemeral containers of the scenario's pod.
+    #[default]
+    Ephemeral,
+    /// Pods of their own, made by `kubectl debug node/N`.
+    NodeDebug,
+    /// Pods of their own, made by `kubectl debug POD --copy-to`.
+    Copy,
 }
 
 impl Expect {
     /// Parses and checks an expect.json.
     ///
     /// # Errors
-    /// When it is no JSON of this shape, uses a matcher that does not exist, leaves out what a record is about, or
-    /// has a session without a `session_ended`.
+    /// When it is no JSON of this shape, uses a matcher that does not exist, leaves out what a record is about, says
+    /// the same twice, or has a session without a `session_ended`.
     pub fn parse(text: &str) -> Result<Self> {
         let expect: Self = serde_json::from_str(text)?;
         for record in &expect.records {
@@ -33,14 +53,15 @@ impl Expect {
             ensure!(record["type"].is_string(), "a record without `type`: {record}");
             ensure!(expect.truth.contains_key(container), "`truth` has no word on the container of {record}");
         }
+        let mut keys = BTreeSet::new();
+        for record in &expect.records {
+            let key = ["type", "container_name", "attempt"].map(|field| record[field].to_string());
+            ensure!(keys.insert(key), "two records that no `attempt` tells apart: {record}");
+        }
         for container in expect.truth.keys() {
-            let ends = |record: &&Value| {
-                record["type"] == "session_ended" && record["container_name"] == **container
-            };
-            ensure!(
-                expect.records.iter().filter(ends).count() == 1,
-                "container {container} needs exactly one session_ended"
-            );
+            let ends =
+                |record: &Value| record["type"] == "session_ended" && record["container_name"] == **container;
+            ensure!(expect.records.iter().any(ends), "container {container} needs a session_ended");
         }
         Ok(expect)
     }
@@ -123,7 +144,7 @@ fn title(readme: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Expect, title};
+    use super::{Expect, SessionKind, title};
 
     #[test]
     fn an_expectation_is_read() {
@@ -133,6 +154,21 @@ mod tests {
         .unwrap();
         assert_eq!(expect.truth["dbg"], "exit 42");
         assert_eq!(expect.records.len(), 1);
+    }
+
+    #[test]
+    fn the_runs_of_a_container_are_told_apart() {
+        let expect = |attempts: [u32; 2]| {
+            let ended = |attempt| {
+                format!(r#"{{"type": "session_ended", "container_name": "dbg", "attempt": {attempt}}}"#)
+            };
+            let records = attempts.map(ended).join(", ");
+            Expect::parse(&format!(
+                r#"{{"session_kind": "copy", "truth": {{"dbg": "exit 22"}}, "records": [{records}]}}"#
+            ))
+        };
+        assert_eq!(expect([0, 1]).unwrap().session_kind, SessionKind::Copy);
+        assert!(expect([1, 1]).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A scenario's namespace and pod, and the API's view of the pod as it changes.
+//! A scenario's namespace and pod, and what the API says of them as it changes.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,8 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::access::Access;
-use super::api::ApiView;
-use super::feed::Feed;
+use super::watch::Watch;
 use crate::interrupt::{self, Cleanup};
 
 /// A namespace of its own, gone with everything in it when dropped.
@@ -45,7 +44,7 @@ impl Namespace {
     }
 }
 
-/// A running pod, and what the API has said of it.
+/// A running pod, and what the API has said of it and of the other pods of its namespace.
 #[derive(Debug)]
 pub struct Pod {
     /// Its namespace.
@@ -54,7 +53,8 @@ pub struct Pod {
     pub name: String,
     /// Its UID.
     pub uid: String,
-    watch: Feed<Value>,
+    /// What the API says.
+    pub watch: Watch,
 }
 
 impl Pod {
@@ -82,7 +82,7 @@ impl Pod {
         let made: Value = serde_json::from_str(&made).context("kubectl create gave no JSON")?;
         let word = |key: &str| made["metadata"][key].as_str().unwrap_or_default().to_owned();
         let (name, uid) = (word("name"), word("uid"));
-        let watch = watch(access, namespace, &name)?;
+        let watch = Watch::start(access, namespace)?;
         let pod = Self { namespace: namespace.to_owned(), name, uid, watch };
         pod.wait_for("a Ready pod", Duration::from_secs(120), |pod, _| is_ready(pod).then_some(()))?;
         Ok(pod)
@@ -99,34 +99,18 @@ impl Pod {
         timeout: Duration,
         mut found: impl FnMut(&Value, bool) -> Option<R>,
     ) -> Result<R> {
+        let of_this = |events: &[Value]| {
+            events.iter().rfind(|event| event["object"]["metadata"]["uid"] == self.uid.as_str()).cloned()
+        };
         let waited = self.watch.wait_for(what, timeout, |events| {
-            let event = events.last()?;
+            let event = of_this(events)?;
             found(&event["object"], event["type"] == "DELETED")
         });
         waited.with_context(|| {
-            let status =
-                self.watch.look(|events| events.last().map(|event| event["object"]["status"].to_string()));
+            let status = self.watch.look(of_this).map(|event| event["object"]["status"].to_string());
             format!("pod {}/{}, status {}", self.namespace, self.name, status.unwrap_or_default())
         })
     }
-
-    /// The API's view of a debug container right now.
-    #[must_use]
-    pub fn api_view(&self, container: &str) -> ApiView {
-        self.watch.look(|events| events.last().map_or_else(ApiView::default, |event| view(event, container)))
-    }
-}
-
-fn view(event: &Value, container: &str) -> ApiView {
-    ApiView::of(&event["object"], container, event["type"] == "DELETED")
-}
-
-fn watch(access: &Access, namespace: &str, name: &str) -> Result<Feed<Value>> {
-    let mut command = access.kubectl();
-    command.args(["get", "pod", name, "-n", namespace, "--watch", "--output-watch-events", "-o", "json"]);
-    Feed::start(command, |stdout| {
-        serde_json::Deserializer::from_reader(stdout).into_iter::<Value>().map_while(Result::ok)
-    })
 }
 
 /// Whether a pod object says that the pod is Ready.

@@ -3,6 +3,7 @@
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::Value;
 
+use super::reconciled::word_of_the_api;
 use super::run::{Outcome, Session};
 use super::runtime::Task;
 
@@ -25,9 +26,9 @@ pub fn text(outcome: &Outcome) -> String {
     }
     for session in &outcome.sessions {
         table.add_row([
-            session.container.clone(),
+            name(session),
             truth(session),
-            session.api.lines().join("\n"),
+            api(session),
             session.record.as_ref().map_or_else(|| "none".to_owned(), record),
         ]);
     }
@@ -40,6 +41,30 @@ pub fn text(outcome: &Outcome) -> String {
         }
     }
     text
+}
+
+/// The container, and what tells it from others of that name.
+fn name(session: &Session) -> String {
+    let record = session.record.as_ref().unwrap_or(&Value::Null);
+    let mut lines = vec![session.container.clone()];
+    if !matches!(record["session_kind"].as_str(), None | Some("ephemeral")) {
+        lines.extend(record["pod_name"].as_str().map(|pod| format!("in {pod}")));
+        lines.push(format!("attempt {}", record["attempt"]));
+    }
+    lines.join("\n")
+}
+
+/// The API's word, and what the records make of it.
+fn api(session: &Session) -> String {
+    let mut lines = session.api.lines();
+    let record = session.record.as_ref().unwrap_or(&Value::Null);
+    let word = word_of_the_api(record, session.reconciled.as_ref());
+    if !word.is_null() {
+        lines.push("by the record's evidence:".to_owned());
+        lines.push(format!("agrees    {}", word["agrees"]));
+        lines.extend(word["synthetic"].as_str().map(|name| format!("synthetic {name}")));
+    }
+    lines.join("\n")
 }
 
 fn truth(session: &Session) -> String {

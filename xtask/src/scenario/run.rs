@@ -1,18 +1,21 @@
 //! Runs one scenario for real: pod, run.sh, and then truth, API and record of every session.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::access::Access;
 use super::api::ApiView;
-use super::check;
-use super::folder::Scenario;
+use super::folder::{Scenario, SessionKind};
 use super::pod::{Namespace, Pod};
 use super::runtime::{Task, Tasks};
 use super::script::Script;
 use super::trace::Trace;
+use super::watch::Watch;
+use super::witness::Witness;
+use super::{check, reconciled};
 use crate::cluster::BUSYBOX_IMAGE;
 
 /// How long after run.sh a record or the API's last word may take. Only a lost one takes so long.
@@ -31,40 +34,17 @@ pub struct Session {
     pub api: ApiView,
     /// Its `session_ended`.
     pub record: Option<Value>,
+    /// Its `session_reconciled`.
+    pub reconciled: Option<Value>,
 }
 
 /// What came of a scenario.
 #[derive(Debug)]
 pub struct Outcome {
-    /// In the order of the containers' names.
+    /// In the order of the containers' names, and of their runs.
     pub sessions: Vec<Session>,
     /// What is not as expected; empty when all is.
     pub findings: Vec<String>,
-}
-
-/// Who tells of a scenario's sessions: a `debugtrail trace`, or the DaemonSet's log.
-pub trait Witness {
-    /// Waits until it has told how this session of a pod ended.
-    ///
-    /// # Errors
-    /// When `timeout` passes before.
-    fn wait_for_end(&self, pod: &Pod, container: &str, timeout: Duration) -> Result<()>;
-
-    /// All that it has told, once nothing more is to come.
-    ///
-    /// # Errors
-    /// When it does not end as it should.
-    fn finish(self) -> Result<Vec<Value>>;
-}
-
-impl Witness for Trace {
-    fn wait_for_end(&self, _only_pod: &Pod, container: &str, timeout: Duration) -> Result<()> {
-        self.wait_for_session("session_ended", container, timeout).map(drop)
-    }
-
-    fn finish(self) -> Result<Vec<Value>> {
-        self.stop()
-    }
 }
 
 /// Runs a scenario with a tracer of its own; `say` is told each step as it begins.
@@ -72,11 +52,14 @@ impl Witness for Trace {
 /// # Errors
 /// When it cannot be run to its end. Records that are not as expected are findings, no errors.
 pub fn run(scenario: &Scenario, access: &Access, say: &dyn Fn(&str)) -> Result<Outcome> {
+    // One before may have been interrupted.
+    access.make_whole()?;
     say("debugtrail trace attaches to the kernel");
     run_before(Trace::start(access, &[])?, scenario, access, say)
 }
 
-/// Runs a scenario before a witness that is there already.
+/// Runs a scenario before a witness that is there already. What it stops of the embedded cluster's node runs again
+/// afterwards.
 ///
 /// # Errors
 /// As [`run`].
@@ -86,72 +69,137 @@ pub fn run_before(
     access: &Access,
     say: &dyn Fn(&str),
 ) -> Result<Outcome> {
+    let outcome = steps(witness, scenario, access, say);
+    if !scenario.expect.alone {
+        return outcome;
+    }
+    match (outcome, access.make_whole()) {
+        (outcome, Ok(())) => outcome,
+        (Ok(_), Err(error)) => Err(error),
+        (Err(error), Err(also)) => bail!("{error:#}\nand the cluster is not whole again: {also:#}"),
+    }
+}
+
+fn steps(
+    witness: impl Witness,
+    scenario: &Scenario,
+    access: &Access,
+    say: &dyn Fn(&str),
+) -> Result<Outcome> {
     let tasks = access.runtime_socket.as_deref().map(Tasks::listen).transpose()?;
     let namespace = Namespace::create(access, "scenario")?;
     say(&format!("a pod starts in namespace {}", namespace.name));
     let pod = Pod::run(access, &namespace.name, &scenario.folder.join("pod.yaml"))?;
-    let script = Script::read(scenario, &pod)?;
+    let script = Script::read(scenario, access, &pod)?;
     say(&format!("a person types:\n{}", script.typed()));
     script.run(access)?;
     say("the sessions end, and the API gets to know");
-    let mut findings = wait_for_all(scenario, &witness, &pod);
-    let records: Vec<Value> = witness.finish()?.into_iter().filter(|record| is_of(record, &pod)).collect();
-    findings.extend(check::findings(&scenario.expect, &identity(access, &pod), &records));
-    let sessions = sessions(scenario, &pod, tasks.as_ref(), &records);
-    findings.extend(sessions.iter().flat_map(|session| match (&session.record, &session.task) {
-        (Some(record), Some(task)) => check::against_runtime(record, task),
-        _ => Vec::new(),
-    }));
+    let waited = wait_for_all(scenario, &witness, &pod);
+    let records = of(&namespace.name, &pod.watch, witness.finish()?);
+    let (kind, pods) = (scenario.expect.session_kind, session_pods(scenario, &pod));
+    let mut findings = check::findings(&scenario.expect, &identity(access, &pod, kind), &pods, &records);
+    let sessions = sessions(scenario, &pod.watch, tasks.as_ref(), &records);
+    findings.extend(sessions.iter().flat_map(|session| against_others(session, tasks.as_ref())));
+    findings.extend(waited.err().map(|error| format!("{error:#}")));
     Ok(Outcome { sessions, findings })
 }
 
-/// Waits for every session's record and for the API's last word on it.
-fn wait_for_all(scenario: &Scenario, witness: &impl Witness, pod: &Pod) -> Vec<String> {
-    let mut findings = Vec::new();
-    for container in scenario.expect.truth.keys() {
-        let record = witness.wait_for_end(pod, container, PATIENCE);
-        let last_word =
-            |object: &Value, deleted: bool| ApiView::of(object, container, deleted).is_final().then_some(());
-        let word = pod.wait_for(&format!("the API's last word on {container}"), PATIENCE, last_word);
-        findings.extend([record.err(), word.err()].into_iter().flatten().map(|error| format!("{error:#}")));
+/// Waits for the end of every session, and for all that the API says of it.
+fn wait_for_all(scenario: &Scenario, witness: &impl Witness, pod: &Pod) -> Result<()> {
+    let here = |record: &Value| record["namespace"] == pod.namespace.as_str();
+    let is_end = |record: &Value| record["type"] == "session_ended";
+    for wanted in scenario.expect.records.iter().filter(|record| is_end(record)) {
+        witness.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
+            records.iter().any(|record| here(record) && check::is_meant(wanted, record))
+        })?;
     }
-    findings
+    let mut ends = Vec::new();
+    witness.wait_until("the end of every session that began", PATIENCE, &mut |records| {
+        ends = records.iter().filter(|record| here(record) && is_end(record)).cloned().collect();
+        !check::open(records).any(here)
+    })?;
+    for ended in &ends {
+        pod.watch.wait_for_last_word(ended, PATIENCE)?;
+        if pod.watch.view(ended).end.is_some() && ended["evidence"]["api"].is_null() {
+            let what = format!("the API's word after {}", check::about(ended));
+            witness.wait_until(&what, PATIENCE, &mut |records| reconciled_of(ended, records).is_some())?;
+        }
+    }
+    Ok(())
 }
 
-/// Keeps this pod's records, and what is no record at all.
-fn is_of(record: &Value, pod: &Pod) -> bool {
-    !record.is_object()
-        || record["pod_uid"] == pod.uid.as_str()
-        || record["namespace"] == pod.namespace.as_str()
+fn reconciled_of<'a>(ended: &Value, records: &'a [Value]) -> Option<&'a Value> {
+    records
+        .iter()
+        .find(|record| record["type"] == "session_reconciled" && record["session_id"] == ended["session_id"])
 }
 
-/// What is true of every record of the pod's debug containers.
-fn identity(access: &Access, pod: &Pod) -> Value {
-    json!({
+/// Keeps this namespace's records, and what is no record at all.
+fn of(namespace: &str, watch: &Watch, records: Vec<Value>) -> Vec<Value> {
+    let pods = watch.pods();
+    let is_ours = |record: &Value| {
+        !record.is_object()
+            || record["namespace"] == namespace
+            || record["pod_uid"].as_str().is_some_and(|uid| pods.contains_key(uid))
+    };
+    records.into_iter().filter(is_ours).collect()
+}
+
+/// The pods that sessions may run in: the scenario's own, or those that were made beside it.
+fn session_pods(scenario: &Scenario, pod: &Pod) -> BTreeMap<String, String> {
+    let is_own = scenario.expect.session_kind == SessionKind::Ephemeral;
+    pod.watch.pods().into_iter().filter(|(uid, _)| (*uid == pod.uid) == is_own).collect()
+}
+
+/// What is true of every record of the scenario's sessions.
+fn identity(access: &Access, pod: &Pod, kind: SessionKind) -> Value {
+    let mut identity = json!({
         "schema": "debugtrail.dev/record/v1",
         "namespace": pod.namespace,
-        "pod_name": pod.name,
-        "pod_uid": pod.uid,
         "image": BUSYBOX_IMAGE,
         "node_name": access.node_name,
-        "session_kind": "ephemeral",
-    })
+        "session_kind": kind,
+    });
+    if kind == SessionKind::Ephemeral {
+        identity["attempt"] = 0.into();
+    }
+    identity
 }
 
-fn sessions(scenario: &Scenario, pod: &Pod, tasks: Option<&Tasks>, records: &[Value]) -> Vec<Session> {
-    let session = |(container, truth): (&String, &String)| {
-        let ends =
+fn sessions(scenario: &Scenario, watch: &Watch, tasks: Option<&Tasks>, records: &[Value]) -> Vec<Session> {
+    let mut sessions = Vec::new();
+    for (container, truth) in &scenario.expect.truth {
+        let session = |record: Option<&Value>| {
+            let id = record.and_then(|record| record["session_id"].as_str());
+            Session {
+                container: container.clone(),
+                truth: truth.clone(),
+                task: id.zip(tasks).and_then(|(id, tasks)| tasks.last_word(id, PATIENCE)),
+                api: record.map(|record| watch.view(record)).unwrap_or_default(),
+                record: record.cloned(),
+                reconciled: record.and_then(|record| reconciled_of(record, records)).cloned(),
+            }
+        };
+        let is_end =
             |record: &&Value| record["type"] == "session_ended" && record["container_name"] == **container;
-        let record = records.iter().find(ends).cloned();
-        let id = record.as_ref().and_then(|record| record["session_id"].as_str());
-        let task = id.zip(tasks).and_then(|(id, tasks)| tasks.last_word(id, PATIENCE));
-        Session {
-            container: container.clone(),
-            truth: truth.clone(),
-            task,
-            api: pod.api_view(container),
-            record,
+        let mut ends = records.iter().filter(is_end).peekable();
+        if ends.peek().is_none() {
+            sessions.push(session(None));
         }
-    };
-    scenario.expect.truth.iter().map(session).collect()
+        sessions.extend(ends.map(|end| session(Some(end))));
+    }
+    sessions
+}
+
+/// What is wrong with a session's records by what the runtime and the API say.
+fn against_others(session: &Session, tasks: Option<&Tasks>) -> Vec<String> {
+    let Some(record) = &session.record else { return Vec::new() };
+    let mut found = reconciled::findings(record, session.reconciled.as_ref(), &session.api);
+    if let Some(task) = &session.task {
+        found.extend(check::against_runtime(record, task));
+        if task.exit_status.is_none() && tasks.is_some_and(Tasks::is_listening) {
+            found.push(format!("{}: the runtime says nothing of it", check::about(record)));
+        }
+    }
+    found
 }

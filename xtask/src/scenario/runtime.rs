@@ -61,6 +61,12 @@ impl Tasks {
         Some(self.wait_for_exit(container_id, timeout).unwrap_or(so_far))
     }
 
+    /// Whether containerd still speaks to us: it does not once it has been away.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.0.is_open()
+    }
+
     /// All that was said so far, by container id.
     #[must_use]
     pub fn so_far(&self) -> BTreeMap<String, Task> {

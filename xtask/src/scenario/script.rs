@@ -15,7 +15,7 @@ use crate::cluster::BUSYBOX_IMAGE;
 pub struct Script {
     path: PathBuf,
     text: String,
-    variables: [(&'static str, String); 3],
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Script {
@@ -23,14 +23,15 @@ impl Script {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read(scenario: &Scenario, pod: &Pod) -> Result<Self> {
+    pub fn read(scenario: &Scenario, access: &Access, pod: &Pod) -> Result<Self> {
         let path = scenario.folder.join("run.sh");
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let variables = [
+        let variables = vec![
             ("NAMESPACE", pod.namespace.clone()),
             ("POD", pod.name.clone()),
             ("IMAGE", BUSYBOX_IMAGE.to_owned()),
+            ("NODE", access.node_name.clone()),
         ];
         Ok(Self { path, text, variables })
     }
@@ -43,6 +44,7 @@ impl Script {
         let mut command = Command::new("bash");
         command.arg(&self.path).stdin(Stdio::null());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.envs(access.xtask.iter().map(|xtask| ("XTASK", xtask)));
         access.set_environment(&mut command);
         let output = command.output().context("cannot start bash")?;
         let said = String::from_utf8_lossy(&output.stderr);
@@ -64,7 +66,7 @@ fn typed(script: &str, variables: &[(&str, String)]) -> String {
     let mut typed: Vec<String> = lines.map(|line| format!("      {line}")).collect();
     for (name, value) in variables {
         for line in &mut typed {
-            *line = line.replace(&format!("\"${name}\""), value);
+            *line = line.replace(&format!("\"${name}\""), value).replace(&format!("${name}"), value);
         }
     }
     typed.join("\n")
@@ -76,8 +78,11 @@ mod tests {
 
     #[test]
     fn a_person_types_no_shebang_no_source_and_no_variables() {
-        let script = "#!/usr/bin/env bash\nsource lib.sh\n\n# Why.\nkubectl debug \"$POD\" \\\n    -- sh -c '\"$X\"'\n";
-        let variables = [("POD", "web".to_owned())];
-        assert_eq!(typed(script, &variables), "      kubectl debug web \\\n          -- sh -c '\"$X\"'");
+        let script = "#!/usr/bin/env bash\nsource lib.sh\n\n# Why.\nkubectl debug \"$POD\" \\\n    -- sh -c '\"$X\"' node/$NODE\n";
+        let variables = [("POD", "web".to_owned()), ("NODE", "n1".to_owned())];
+        assert_eq!(
+            typed(script, &variables),
+            "      kubectl debug web \\\n          -- sh -c '\"$X\"' node/n1"
+        );
     }
 }

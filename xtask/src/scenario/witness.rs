@@ -1,0 +1,43 @@
+//! Who tells of a scenario's sessions: a `debugtrail trace`, the DaemonSet's log, its ledger on the node.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::trace::Trace;
+
+/// Records as they come.
+pub trait Witness {
+    /// Waits until `told` finds all that it looks for among the records so far.
+    ///
+    /// # Errors
+    /// When `timeout` passes before; the error names `what` was awaited.
+    fn wait_until(
+        &self,
+        what: &str,
+        timeout: Duration,
+        told: &mut dyn FnMut(&[Value]) -> bool,
+    ) -> Result<()>;
+
+    /// All that it has told, once nothing more is to come.
+    ///
+    /// # Errors
+    /// When it does not end as it should.
+    fn finish(self) -> Result<Vec<Value>>;
+}
+
+impl Witness for Trace {
+    fn wait_until(
+        &self,
+        what: &str,
+        timeout: Duration,
+        told: &mut dyn FnMut(&[Value]) -> bool,
+    ) -> Result<()> {
+        self.wait_for(what, timeout, |records| told(records).then_some(()))
+    }
+
+    fn finish(self) -> Result<Vec<Value>> {
+        self.stop()
+    }
+}
