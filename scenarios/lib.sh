@@ -4,6 +4,7 @@ set -euo pipefail
 : "${NAMESPACE:=default}" # where the scenario's pod runs
 : "${POD:=web}"           # its name, as in pod.yaml
 : "${IMAGE:=local/busybox:1}"
+: "${NODE:=$(kubectl get pod "$POD" -n "$NAMESPACE" -o jsonpath='{.spec.nodeName}')}" # the pod's
 
 # await_running CONTAINER: returns once the API says that this debug container runs.
 await_running() { await_state "$1" running.startedAt; }
@@ -40,3 +41,28 @@ host_pid() {
     echo "no process of container $1 on this machine: is $POD's node another one?" >&2
     return 1
 }
+
+# needs_embedded_cluster: for a scenario that stops parts of its node.
+needs_embedded_cluster() {
+    [ -z "${XTASK:-}" ] || return 0
+    echo "this scenario stops parts of its node, so it needs the embedded cluster: cargo xtask scenario NUMBER" >&2
+    exit 1
+}
+
+# node stop|kill|start containerd|kubelet: lets that part of the node go away or come back. What is still away when
+# the scenario ends, xtask starts again.
+node() { "$XTASK" internal node "$1" "$2"; }
+
+# shim_pid CONTAINER: the containerd-shim that its main process is a child of. As host_pid, on the pod's node.
+shim_pid() {
+    local parent
+    parent=$(awk '/^PPid:/ { print $2 }' "/proc/$(host_pid "$1")/status")
+    if [ "$(cat "/proc/$parent/comm")" != containerd-shim ]; then
+        echo "the parent of container $1 is $(cat "/proc/$parent/comm"), no containerd-shim" >&2
+        return 1
+    fi
+    echo "$parent"
+}
+
+# await_gone PID: returns once there is no such process any more.
+await_gone() { timeout 60 tail --pid="$1" --sleep-interval=0.05 --follow /dev/null; }

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+source "$(dirname "$0")/../lib.sh"
+needs_embedded_cluster
+
+kubectl debug "$POD" -n "$NAMESPACE" --image="$IMAGE" --image-pull-policy=Never --profile=general \
+    --container=dbg --target=app --attach=false -- sh -c 'trap "exit 47" TERM; while :; do sleep 0.1; done' </dev/null
+await_running dbg
+pid=$(host_pid dbg)
+node stop kubelet
+kill -TERM "$pid"
+await_gone "$pid"
+node start kubelet
