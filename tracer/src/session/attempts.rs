@@ -52,6 +52,7 @@ impl Attempts {
         let name = naming.container_name.as_deref()?;
         let status = index.status(&container.pod, name);
         let told = status.and_then(|status| status.attempt_of(&container.id));
+        let told = told.or_else(|| container.remembered.as_ref()?.identity.attempt);
         if naming.kind == Some(SessionKind::Ephemeral) {
             // The kubelet never restarts one.
             return told.or(Some(0));

@@ -177,7 +177,9 @@ fn found_end(
 ) -> Option<UnseenEnd> {
     let (kind, kind_by, image, target): (SessionKind, KindBy, _, _) =
         kind_of(role_in(pod, &status.name), policy)?;
+    let attempt = container_of(status, end).and_then(|id| status.attempt_of(&id));
     let identity = Identity {
+        attempt: attempt.or((kind == SessionKind::Ephemeral).then_some(0)),
         namespace: Some(pod.namespace.clone()),
         pod_name: Some(pod.name.clone()),
         pod_uid: Some(pod.uid.clone()),

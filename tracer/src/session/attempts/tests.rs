@@ -1,7 +1,11 @@
 use super::super::container::Container;
 use super::super::samples::{pod, pod_ref, seconds, synced};
+use super::super::tracker::Remembered;
 use super::*;
+use crate::clock::ClockState;
+use crate::ids::BootId;
 use crate::pods::{ContainerState, PodFacts, Terminated};
+use crate::record::{Evidence, Identity, KernelEvidence, SessionId, SessionRecord};
 
 /// The `n`th container: first seen at second `10 + n`.
 fn run(n: u64) -> Container {
@@ -99,6 +103,21 @@ fn a_status_from_before_the_boot_keeps_a_new_cgroup_from_counting_from_nought() 
     assert_eq!(made().number(&run(5), &copy(), &told(4, Some(3), None)), None);
     assert_eq!(made().number(&run(5), &copy(), &told(1, None, None)), None);
     assert_eq!(made().number(&run(5), &copy(), &told(0, None, None)), Some(0));
+}
+
+#[test]
+fn what_an_earlier_debugtrail_knew_counts_on() {
+    let clock = ClockState { boot_id: BootId::new("b0"), synchronized: None, max_error_us: None };
+    let evidence = Evidence::of_kernel(KernelEvidence::Full);
+    let started = SessionRecord {
+        identity: Identity { attempt: Some(6), ..Identity::default() },
+        ..SessionRecord::started(SessionId::of_container(&id(0)), evidence, clock)
+    };
+    let mut remembered = run(0);
+    remembered.remember(Remembered { started, told: true });
+    let mut attempts = begun_before();
+    assert_eq!(attempts.number(&remembered, &copy(), &silent()), Some(6));
+    assert_eq!(attempts.number(&run(1), &copy(), &silent()), Some(7));
 }
 
 #[test]

@@ -53,6 +53,7 @@ fn ended_at(second: i64) -> PodFacts {
         name: "dbg".into(),
         container_id: Some(id().url("containerd")),
         image_id: None,
+        restart_count: 0,
         state: Some(ContainerState::Terminated(end)),
         last_state: None,
     };
@@ -78,7 +79,7 @@ fn a_session_that_began_and_ended_meanwhile_is_told_once_by_the_api() {
     assert_eq!(record.evidence.api.as_ref().and_then(|api| api.exit_code), Some(46));
     assert_eq!((&record.exit, record.times.clone()), (&Exit::unknown(), SessionTimes::default()));
     assert_eq!(record.identity.target_container.as_deref(), Some("app"));
-    assert_eq!(record.identity.node_name.as_deref(), Some("node1"));
+    assert_eq!((record.identity.node_name.as_deref(), record.identity.attempt), (Some("node1"), Some(0)));
     assert_eq!(away.ends(&index, nobody, seconds(101)), []);
 }
 
