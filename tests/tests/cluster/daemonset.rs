@@ -51,11 +51,14 @@ pub fn the_applied_files_get_ready(tier: &Tier) -> Result<()> {
     Ok(())
 }
 
-/// Several at a time, all through one agent; what each has to give, it gives.
+/// Several at a time, all through one agent; what each has to give, it gives. Those that stop parts of the node come one
+/// by one after the others.
 pub fn every_scenario_runs_through_it(tier: &Tier) -> Result<()> {
     let (agent, access) = (tier.daemon_set()?, tier.access()?);
     let pod = agent.wait_until_ready(None)?;
-    let scenarios = Mutex::new(Scenario::all(&scenario::folder())?);
+    let all = Scenario::all(&scenario::folder())?;
+    let (alone, beside): (Vec<_>, Vec<_>) = all.into_iter().partition(|scenario| scenario.expect.alone);
+    let scenarios = Mutex::new(beside);
     let findings = Mutex::new(Vec::new());
     let next = || scenarios.lock().unwrap_or_else(PoisonError::into_inner).pop();
     thread::scope(|scope| {
@@ -68,7 +71,12 @@ pub fn every_scenario_runs_through_it(tier: &Tier) -> Result<()> {
             });
         }
     });
-    let findings = findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut findings = findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for scenario in &alone {
+        // Without a kubelet there are no logs.
+        let outcome = run::run_before(agent.clone(), scenario, &access, &|_| ());
+        findings.extend(findings_in(scenario, outcome));
+    }
     ensure!(findings.is_empty(), "{}", findings.join("\n"));
     ensure!(agent.wait_until_ready(None)? == pod, "the agent was restarted meanwhile");
     each_id_once(&agent.ledger()?)?;
@@ -77,6 +85,10 @@ pub fn every_scenario_runs_through_it(tier: &Tier) -> Result<()> {
 
 fn findings_of(scenario: &Scenario, agent: &DaemonSet, pod: &DaemonPod, access: &Access) -> Vec<String> {
     let outcome = agent.follow(pod).and_then(|logs| run::run_before(logs, scenario, access, &|_| ()));
+    findings_in(scenario, outcome)
+}
+
+fn findings_in(scenario: &Scenario, outcome: Result<run::Outcome>) -> Vec<String> {
     let findings = outcome.map_or_else(|error| vec![format!("{error:#}")], |outcome| outcome.findings);
     findings.into_iter().map(|finding| format!("{}: {finding}", scenario.name)).collect()
 }

@@ -80,12 +80,7 @@ pub fn run_before(
     }
 }
 
-fn steps(
-    witness: impl Witness,
-    scenario: &Scenario,
-    access: &Access,
-    say: &dyn Fn(&str),
-) -> Result<Outcome> {
+fn steps(witness: impl Witness, scenario: &Scenario, access: &Access, say: &dyn Fn(&str)) -> Result<Outcome> {
     let tasks = access.runtime_socket.as_deref().map(Tasks::listen).transpose()?;
     let namespace = Namespace::create(access, "scenario")?;
     say(&format!("a pod starts in namespace {}", namespace.name));

@@ -13,12 +13,8 @@ pub trait Witness {
     ///
     /// # Errors
     /// When `timeout` passes before; the error names `what` was awaited.
-    fn wait_until(
-        &self,
-        what: &str,
-        timeout: Duration,
-        told: &mut dyn FnMut(&[Value]) -> bool,
-    ) -> Result<()>;
+    fn wait_until(&self, what: &str, timeout: Duration, told: &mut dyn FnMut(&[Value]) -> bool)
+    -> Result<()>;
 
     /// All that it has told, once nothing more is to come.
     ///
