@@ -32,7 +32,7 @@ impl Tier {
         Ok(cluster)
     }
 
-    /// The DaemonSet; the first call deploys it, and it goes with the cluster.
+    /// The DaemonSet; the first call deploys it, and it goes with the cluster, if nobody deletes it before.
     ///
     /// # Errors
     /// When it does not get Ready.
@@ -51,6 +51,11 @@ impl Tier {
     /// As [`Tier::cluster`].
     pub fn access(&self) -> Result<Access> {
         Ok(Access::embedded(&*self.cluster()?))
+    }
+
+    /// The DaemonSet has been deleted: the next one to ask for it gets a new one.
+    pub fn forget_daemon_set(&self) {
+        self.held().daemon_set = None;
     }
 
     /// Takes the cluster down, if any test needed it.

@@ -82,15 +82,18 @@ const TESTS: &[(&str, Test)] = &[
         bad_input::doctor_tells_the_blind_spot_of_a_sandbox,
     ),
     ("forgotten::candidates_return_to_zero", forgotten::candidates_return_to_zero),
-    // Last: the DaemonSet stays from its first test on.
+    // From here on the DaemonSet is on the cluster.
     ("daemonset::the_applied_files_get_ready", daemonset::the_applied_files_get_ready),
     ("daemonset::every_scenario_runs_through_it", daemonset::every_scenario_runs_through_it),
-    ("daemonset::the_api_server_is_away_for_a_minute", daemonset::the_api_server_is_away_for_a_minute),
     ("daemonset::it_is_killed_in_the_middle_of_sessions", daemonset::it_is_killed_in_the_middle_of_sessions),
     (
         "daemonset::its_pod_is_deleted_in_the_middle_of_sessions",
         daemonset::its_pod_is_deleted_in_the_middle_of_sessions,
     ),
+    ("daemonset::the_base_is_not_privileged", daemonset::the_base_is_not_privileged),
+    ("daemonset::what_is_deleted_leaves_its_ledger", daemonset::what_is_deleted_leaves_its_ledger),
+    // Last: having tried in vain for a minute, kubelet and controllers take up to another one to try again.
+    ("daemonset::the_api_server_is_away_for_a_minute", daemonset::the_api_server_is_away_for_a_minute),
 ];
 
 fn main() -> ExitCode {

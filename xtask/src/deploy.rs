@@ -18,6 +18,8 @@ use crate::scenario::witness::Witness;
 use crate::{image, poll, repo};
 
 const NAMESPACE: &str = "debugtrail";
+/// Below deploy/.
+const OVERLAY: &str = "overlays/privileged";
 const ACCOUNT: &str = "system:serviceaccount:debugtrail:debugtrail";
 const PORT: u16 = 9757;
 const SELECTOR: &str = "app.kubernetes.io/name=debugtrail";
@@ -62,9 +64,17 @@ impl DaemonSet {
     pub fn deploy(cluster: &Cluster) -> Result<Self> {
         let agent = Self { access: Access::embedded(cluster), ledger: cluster.ledger() };
         cluster.import_image(&image::build(&repo::debugtrail_under_test())?)?;
-        agent.access.kubectl_output(&["apply", "-k", &overlay()])?;
+        agent.apply(OVERLAY)?;
         agent.wait_until_ready(None)?;
         Ok(agent)
+    }
+
+    /// Applies a folder of deploy/.
+    ///
+    /// # Errors
+    /// When the API refuses an object.
+    pub fn apply(&self, folder: &str) -> Result<()> {
+        self.access.kubectl_output(&["apply", "-k", &path(folder)]).map(drop)
     }
 
     /// The pod, once it is Ready, and another than `old` where that is given.
@@ -203,7 +213,7 @@ impl DaemonSet {
     /// # Errors
     /// When something does not go.
     pub fn delete(&self) -> Result<()> {
-        self.access.kubectl_output(&["delete", "-k", &overlay(), "--timeout=120s"])?;
+        self.access.kubectl_output(&["delete", "-k", &path(OVERLAY), "--timeout=120s"])?;
         let left = self.pods()?;
         ensure!(
             left["items"].as_array().is_some_and(Vec::is_empty),
@@ -288,8 +298,8 @@ fn record(line: &str) -> Option<Value> {
     line.starts_with('{').then(|| serde_json::from_str(line).unwrap_or_else(|_| line.into()))
 }
 
-fn overlay() -> String {
-    repo::root().join("deploy/overlays/privileged").display().to_string()
+fn path(folder: &str) -> String {
+    repo::root().join("deploy").join(folder).display().to_string()
 }
 
 #[cfg(test)]

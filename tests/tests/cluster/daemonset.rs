@@ -10,6 +10,7 @@ use debugtrail_tests::debug::{PATIENCE, Patient, Session};
 use debugtrail_tests::tier::Tier;
 use procfs::process::Process;
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::CapabilitySet;
 use serde_json::{Value, json};
 use xtask::deploy::{DaemonPod, DaemonSet, Which};
 use xtask::poll;
@@ -177,6 +178,41 @@ fn interrupted(tier: &Tier, agent: &DaemonSet, end: impl FnOnce(&DaemonPod) -> R
         one_end(&short, &json!({"pod_uid": patient.pod.uid, "container_name": "short"}), records)?;
         each_id_once(records)?;
     }
+    Ok(())
+}
+
+/// The capabilities that the base names are enough to witness and to name a session. An update of the DaemonSet, too.
+pub fn the_base_is_not_privileged(tier: &Tier) -> Result<()> {
+    let agent = tier.daemon_set()?;
+    let pod = agent.wait_until_ready(None)?;
+    agent.apply("base")?;
+    let updated = agent.wait_until_ready(Some(&pod))?;
+    let capabilities = Process::new(i32::try_from(agent.pid(&updated)?)?)?.status()?.capeff;
+    let named = CapabilitySet::BPF
+        | CapabilitySet::PERFMON
+        | CapabilitySet::SYS_PTRACE
+        | CapabilitySet::DAC_READ_SEARCH;
+    ensure!(capabilities == named.bits(), "its capabilities are {capabilities:#x}");
+    let patient = Patient::admit(tier.access()?)?;
+    let [session] = sessions(&patient, &agent, ["dbg"])?;
+    session.end()?;
+    wait_for_end(&agent, &session)?;
+    let expected = json!({"exit_code": EXIT_CODE, "evidence": {"kernel": "full", "named_by": "runtime"}});
+    one_end(&session, &expected, &agent.ledger()?)
+}
+
+/// Deleted with all that was applied, it says goodbye and goes; the records stay on the node.
+pub fn what_is_deleted_leaves_its_ledger(tier: &Tier) -> Result<()> {
+    let agent = tier.daemon_set()?;
+    let pid = agent.pid(&agent.wait_until_ready(None)?)?;
+    let before = agent.ledger()?;
+    agent.delete()?;
+    wait_until_dead(pid)?;
+    let after = agent.ledger()?;
+    ensure!(after.starts_with(&before), "the ledger lost records");
+    tier.forget_daemon_set();
+    let last = after.last().map_or(&Value::Null, |record| &record["type"]);
+    ensure!(last == "agent_stopped", "its last word is {last}");
     Ok(())
 }
 
