@@ -26,6 +26,7 @@ use crate::cgroup::{Hierarchy, Place};
 use crate::clock::{ClockWatch, boot_now};
 use crate::ids::{BootNanos, CgroupId};
 use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, event};
+use crate::memory;
 use crate::pods::{PodEvent, PodIndex};
 use crate::record::{GapReason, SessionRecord, StopReason};
 use crate::runtime::Bundles;
@@ -210,7 +211,11 @@ impl Pipeline {
 
     /// Takes in news of the API.
     fn learn(&mut self, event: PodEvent) -> Result<(), KernelError> {
+        let listed = event == PodEvent::RelistDone;
         self.index.observe(event, boot_now());
+        if listed {
+            memory::give_back();
+        }
         if self.index.generation() == self.reviewed {
             return Ok(());
         }
@@ -265,6 +270,7 @@ impl Pipeline {
                 }
                 Action::Ended(mut container) => {
                     container.lost_events += self.lost_since_counted()?;
+                    tracing::debug!(session = %container.id, members = container.members_ended, "ended");
                     let record =
                         self.recorder.session(|context| report::ended(&container, context), &self.index);
                     self.ended(record);

@@ -31,21 +31,34 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Builds `target/bpf/tracer-ebpf`.
+/// Builds the tracer's object, `target/bpf/tracer-ebpf`.
 ///
 /// # Errors
 /// When it does not build.
 pub fn build_bpf() -> Result<()> {
-    let folder = repo::root().join("tracer-ebpf");
+    build_object("tracer-ebpf", &repo::bpf_object())
+}
+
+/// Builds the bench's empty programs, `target/bpf/bench-ebpf`.
+///
+/// # Errors
+/// When they do not build.
+pub fn build_empty_bpf() -> Result<()> {
+    build_object("bench-ebpf", &repo::empty_bpf_object())
+}
+
+/// Builds the eBPF crate of this name.
+fn build_object(name: &str, object: &Path) -> Result<()> {
+    let folder = repo::root().join(name);
     let target = repo::target().join("bpf-build");
     let mut cargo = bpf_cargo()?;
     cargo.current_dir(folder).args(["build", "--release"]);
     cargo.args(["-Z", "build-std=core", "--target", BPF_TARGET]).arg("--target-dir").arg(&target);
-    let step = Step::begin("building the eBPF programs");
+    let step = Step::begin(&format!("building the eBPF programs of {name}"));
     command::run_quietly(&mut cargo, &step)?;
     step.done();
-    let built = target.join(BPF_TARGET).join("release/tracer-ebpf");
-    copy_if_changed(&built, &repo::bpf_object())
+    let built = target.join(BPF_TARGET).join("release").join(name);
+    copy_if_changed(&built, object)
 }
 
 /// A cargo that compiles for the kernel; the subcommand is the caller's to add.

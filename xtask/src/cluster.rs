@@ -153,6 +153,14 @@ impl Cluster {
         images::import(&self.layout, &[archive])
     }
 
+    /// Makes an image of a folder and hands it to the runtime; pods take it with imagePullPolicy Never.
+    ///
+    /// # Errors
+    /// When it cannot be packed, or containerd does not take it.
+    pub fn add_image(&self, name: &str, rootfs: &Path, command: &[&str]) -> Result<()> {
+        images::add(&self.layout, name, rootfs, command)
+    }
+
     /// The pid of a component (`kubelet`, `containerd`, `kube-apiserver`, ...) while it runs.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The chores as a library: the tests and the demo start the same embedded cluster and run the
 //! same scenarios as a person does with `cargo xtask`.
 
+pub mod bench;
 pub mod build;
 pub mod cluster;
 pub mod command;

@@ -6,6 +6,9 @@ use crate::progress::heading;
 use crate::setup::cargo_deny;
 use crate::{build, command, repo, setup};
 
+/// Not of the workspace.
+const EBPF_MANIFESTS: [&str; 2] = ["tracer-ebpf/Cargo.toml", "bench-ebpf/Cargo.toml"];
+
 /// rustfmt, clippy, rustdoc and cargo-deny, each of which fails on the first finding.
 ///
 /// # Errors
@@ -32,13 +35,16 @@ pub fn run() -> Result<()> {
 
 fn format() -> Result<()> {
     command::run(command::cargo().args(["fmt", "--all", "--check"]))?;
-    let manifest = repo::root().join("tracer-ebpf/Cargo.toml");
-    command::run(command::cargo().args(["fmt", "--check", "--manifest-path"]).arg(manifest))
+    for manifest in EBPF_MANIFESTS {
+        let manifest = repo::root().join(manifest);
+        command::run(command::cargo().args(["fmt", "--check", "--manifest-path"]).arg(manifest))?;
+    }
+    Ok(())
 }
 
 /// Without `advisories`: their database is a git repository that CI machines can't fetch.
 fn deny() -> Result<()> {
-    for manifest in ["Cargo.toml", "tracer-ebpf/Cargo.toml"] {
+    for manifest in std::iter::once("Cargo.toml").chain(EBPF_MANIFESTS) {
         let mut deny = command::cargo_tool("cargo-deny");
         deny.args(["--log-level", "warn", "--manifest-path", manifest, "--config"]);
         deny.arg(repo::root().join("deny.toml"));

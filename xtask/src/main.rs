@@ -1,9 +1,10 @@
 //! `cargo xtask`: one command per chore.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{cluster, demo, image, interrupt, lint, scenario, setup, tiers};
+use xtask::{bench, cluster, demo, image, interrupt, lint, scenario, setup, tiers};
 
 /// Every chore of debugtrail.
 #[derive(Parser)]
@@ -47,6 +48,15 @@ enum Chore {
         /// Which tiers.
         #[arg(value_enum)]
         tiers: Vec<tiers::Tier>,
+    },
+    /// Measure, on this machine and a real Kubernetes, beside other tracers: about six minutes.
+    Bench {
+        /// Write the results as JSON, too.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Which sections; all where none is named.
+        #[arg(value_enum)]
+        sections: Vec<bench::Section>,
     },
     /// rustfmt, clippy, rustdoc and cargo-deny.
     Lint,
@@ -98,6 +108,7 @@ fn dispatch(chore: Chore) -> anyhow::Result<()> {
         Chore::Scenario { list: true, .. } => scenario::list(),
         Chore::Scenario { name, .. } => scenario::run_one(&name.unwrap_or_default()),
         Chore::Test { tiers } => tiers::run(&tiers),
+        Chore::Bench { json, sections } => bench::run(json.as_deref(), &sections),
         Chore::Lint => lint::run(),
         Chore::Internal(_) => Ok(()),
     }

@@ -39,6 +39,18 @@ pub fn debugtrail_under_test() -> PathBuf {
     std::env::var_os("DEBUGTRAIL_BIN").map_or_else(debugtrail_binary, PathBuf::from)
 }
 
+/// The empty eBPF programs that the bench compares with.
+#[must_use]
+pub fn empty_bpf_object() -> PathBuf {
+    target().join("bpf").join("bench-ebpf")
+}
+
+/// The small program that the bench runs as load, on the machine and in pods.
+#[must_use]
+pub fn bench_load_binary() -> PathBuf {
+    target().join("release").join("bench-load")
+}
+
 /// The binary that `build` makes.
 #[must_use]
 pub fn debugtrail_binary() -> PathBuf {

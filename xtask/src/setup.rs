@@ -15,9 +15,18 @@ pub mod toolchain;
 /// # Errors
 /// When something cannot be installed; the error says what to do.
 pub fn run() -> Result<()> {
-    apt::install_missing(true)?;
+    apt::install_missing(apt::Purpose::Cluster)?;
     bpf_linker::install()?;
     kubernetes::build()
+}
+
+/// The same, and the tracers that the bench compares with.
+///
+/// # Errors
+/// When something cannot be installed; the error says what to do.
+pub fn for_bench() -> Result<()> {
+    apt::install_missing(apt::Purpose::Bench)?;
+    run()
 }
 
 /// Installs what the build alone needs: a node of a real cluster gets no second container runtime.
@@ -25,6 +34,6 @@ pub fn run() -> Result<()> {
 /// # Errors
 /// When something cannot be installed; the error says what to do.
 pub fn for_build() -> Result<()> {
-    apt::install_missing(false)?;
+    apt::install_missing(apt::Purpose::Build)?;
     bpf_linker::install()
 }

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use crate::progress::heading;
 use crate::{build, cluster, command, interrupt, repo, setup};
 
-mod machine;
+pub(crate) mod machine;
 pub(crate) mod traces;
 
 /// A tier of the tests.

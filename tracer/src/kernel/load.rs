@@ -87,18 +87,16 @@ pub struct LoadOptions {
     pub ring_bytes: Option<u32>,
 }
 
+type Globals = Vec<(&'static str, u32)>;
+
 /// Loads and attaches all programs. Dropping the result detaches them.
 pub(super) fn load(options: LoadOptions) -> Result<Ebpf, KernelError> {
-    let types = types()?;
-    let lacks = needs::lacks(&types);
-    if !lacks.is_empty() {
-        return Err(KernelError::TooOld { release: release(), lacks });
-    }
-    let charged = needs::charges_memlock(&types);
+    // One reading of the kernel's types after the other: each takes some 15 MiB while it is there.
+    let (globals, charged) = described(&types()?)?;
     if charged {
         privileges::raise_memlock();
     }
-    load_described(options, &types).map_err(|error| match error {
+    load_with(options, &globals).map_err(|error| match error {
         KernelError::NotAllowed(_) => not_allowed(charged),
         error => error,
     })
@@ -115,18 +113,27 @@ pub(super) fn types() -> Result<Btf, KernelError> {
     Ok(Btf::parse(&bytes)?)
 }
 
-fn load_described(options: LoadOptions, types: &Btf) -> Result<Ebpf, KernelError> {
-    let globals = fields::globals(types)?;
-    let btf = AyaBtf::from_sys_fs().map_err(refused)?;
+/// The value of every global that the programs read, and whether maps are charged to `RLIMIT_MEMLOCK`.
+fn described(types: &Btf) -> Result<(Globals, bool), KernelError> {
+    let lacks = needs::lacks(types);
+    if !lacks.is_empty() {
+        return Err(KernelError::TooOld { release: release(), lacks });
+    }
+    Ok((fields::globals(types)?, needs::charges_memlock(types)))
+}
+
+fn load_with(options: LoadOptions, globals: &Globals) -> Result<Ebpf, KernelError> {
     let mut loader = EbpfLoader::new();
-    loader.btf(Some(&btf));
-    for (name, value) in &globals {
+    // It has read them to relocate accesses to kernel fields; the object has none, see `globals`.
+    loader.btf(None);
+    for (name, value) in globals {
         loader.override_global(name, value, true);
     }
     if let Some(bytes) = options.ring_bytes {
         loader.map_max_entries(debugtrail_common::maps::EVENTS, bytes);
     }
     let mut ebpf = loader.load(&OBJECT.0).map_err(refused)?;
+    let btf = AyaBtf::from_sys_fs().map_err(refused)?;
     let scan: &mut Iter = program(&mut ebpf, SCAN)?;
     scan.load("task", &btf).map_err(refused)?;
     for hook in HOOKS {
@@ -138,6 +145,12 @@ fn load_described(options: LoadOptions, types: &Btf) -> Result<Ebpf, KernelError
         program.attach().map_err(refused)?;
     }
     Ok(ebpf)
+}
+
+/// The value of every global that the programs read.
+fn globals() -> Result<Vec<(&'static str, u32)>, KernelError> {
+    let bytes = std::fs::read(BTF_PATH).map_err(KernelError::NoBtf)?;
+    Ok(fields::globals(&Btf::parse(&bytes)?)?)
 }
 
 /// A program of the object, as the type it is.

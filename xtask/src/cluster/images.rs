@@ -41,6 +41,16 @@ pub(super) fn build(layout: &Layout) -> Result<Vec<PathBuf>> {
     Ok(archives)
 }
 
+/// Makes one more image of a folder and imports it.
+pub(super) fn add(layout: &Layout, name: &str, rootfs: &Path, command: &[&str]) -> Result<()> {
+    let file = name.replace(['/', ':'], "-");
+    let layer = oci::Layer::pack(rootfs, &layout.images().join(format!("{file}.layer.tar")))?;
+    let archive = layout.images().join(format!("{file}.tar"));
+    oci::write_archive(&archive, name, command, &layer)
+        .with_context(|| format!("cannot make the image {name}"))?;
+    import(layout, &[archive])
+}
+
 /// Imports the images into containerd, which must be up.
 pub(super) fn import(layout: &Layout, archives: &[impl AsRef<Path>]) -> Result<()> {
     for archive in archives {

@@ -33,6 +33,11 @@ const CLUSTER: [Package; 9] = [
     ("runc", "the OCI runtime that the tests run sessions on"),
 ];
 
+const BENCH: [Package; 2] = [
+    ("bpftrace", "a tracer that the bench compares with"),
+    ("libbpf-tools", "its exitsnoop is a tracer that the bench compares with"),
+];
+
 /// Needed where rustup has no nightly that can compile for the kernel.
 const RUST: [Package; 3] = [
     ("cargo-web", "builds the eBPF programs with rustc-web"),
@@ -40,15 +45,28 @@ const RUST: [Package; 3] = [
     ("rustc-web", "compiles the eBPF programs (no rustup nightly with rust-src is here)"),
 ];
 
-/// Installs the packages that are missing to build, and to run a cluster where `cluster` says so, after saying which
-/// and why.
+/// What packages are for; each purpose includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// To build.
+    Build,
+    /// To run the embedded cluster.
+    Cluster,
+    /// To measure beside other tracers.
+    Bench,
+}
+
+/// Installs the packages that are missing for a purpose, after saying which and why.
 ///
 /// # Errors
 /// When this is no Debian-like machine, we are not root, or apt-get fails.
-pub fn install_missing(cluster: bool) -> Result<()> {
+pub fn install_missing(purpose: Purpose) -> Result<()> {
     let mut wanted = BUILD.to_vec();
-    if cluster {
+    if purpose >= Purpose::Cluster {
         wanted.extend(CLUSTER);
+    }
+    if purpose >= Purpose::Bench {
+        wanted.extend(BENCH);
     }
     if toolchain::rustup_nightly().is_none() {
         wanted.extend(RUST);
