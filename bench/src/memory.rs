@@ -25,7 +25,6 @@ pub fn measure(stage: &Stage) -> Result<Vec<MemoryRow>> {
     let session = stage.live_session(&witness, &stage.patients[0], "memory")?;
     session.end()?;
     witness.wait_for_session("session_ended", &session.pod_uid, &session.container)?;
-    witness.wait_until_idle()?;
     sleep(REST);
     let (status, held) = (witness.status()?, witness.counts()?);
     witness.stop()?;

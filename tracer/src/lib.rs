@@ -7,7 +7,7 @@ pub mod doctor;
 pub mod ids;
 pub mod kernel;
 pub mod ledger;
-mod memory;
+mod malloc;
 pub mod pipeline;
 pub mod pods;
 pub mod record;

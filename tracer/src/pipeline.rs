@@ -26,7 +26,7 @@ use crate::cgroup::{Hierarchy, Place};
 use crate::clock::{ClockWatch, boot_now};
 use crate::ids::{BootNanos, CgroupId};
 use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, event};
-use crate::memory;
+use crate::malloc;
 use crate::pods::{PodEvent, PodIndex};
 use crate::record::{GapReason, SessionRecord, StopReason};
 use crate::runtime::Bundles;
@@ -214,7 +214,7 @@ impl Pipeline {
         let listed = event == PodEvent::RelistDone;
         self.index.observe(event, boot_now());
         if listed {
-            memory::give_back();
+            malloc::give_back();
         }
         if self.index.generation() == self.reviewed {
             return Ok(());

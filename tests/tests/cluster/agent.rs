@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use debugtrail_tests::agent::{Agent, ledger};
-use debugtrail_tests::debug::{PATIENCE, Patient};
+use debugtrail_tests::debug::{PATIENCE, Patient, Session};
 use debugtrail_tests::tier::Tier;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -142,22 +142,32 @@ pub fn waits_for_room_on_a_full_disk(tier: &Tier) -> Result<()> {
     let disk = SmallDisk::mount()?;
     let agent = Agent::start(&patient.access, disk.path())?;
     let filler = disk.fill()?;
-    let session = patient.session("dbg", 46)?;
+    // More than what is left of the ledger's last page, which the full file system still takes.
+    let sessions: Vec<Session> =
+        (1..=4).map(|n| patient.session(&format!("dbg-{n}"), 46)).collect::<Result<_>>()?;
     ensure!(
         poll::until(PATIENCE, || agent.get("/readyz").is_ok_and(|(status, _)| status == 503)),
         "a full disk does not show in /readyz"
     );
-    session.end()?;
-    patient.tasks.wait_for_exit(&session.id, PATIENCE)?;
+    for session in &sessions {
+        session.end()?;
+        patient.tasks.wait_for_exit(&session.id, PATIENCE)?;
+    }
     ensure!(agent.get("/livez")?.0 == 200, "a full disk must not fail the liveness probe");
-    ensure!(session.records("session_ended", &agent.records()).is_empty(), "stdout is ahead of the ledger");
+    let early = agent.records();
+    ensure!(sessions.iter().all(|one| one.records("session_ended", &early).is_empty()), "stdout is ahead");
     std::fs::remove_file(filler)?;
-    agent.wait_for_session("session_ended", "dbg")?;
+    for session in &sessions {
+        agent.wait_for_session("session_ended", &session.container)?;
+    }
     ensure!(agent.get("/readyz")?.0 == 200, "there is room again");
     agent.stop()?;
     let all = ledger(disk.path())?;
-    one_end(&session, &json!({"exit_code": 46, "evidence": {"kernel": "full", "lost_events": 0}}), &all)?;
-    ensure!(session.records("session_started", &all).len() == 1, "the start is not in the ledger");
+    each_id_once(&all)?;
+    for session in &sessions {
+        one_end(session, &json!({"exit_code": 46, "evidence": {"kernel": "full", "lost_events": 0}}), &all)?;
+        ensure!(session.records("session_started", &all).len() == 1, "a start is not in the ledger");
+    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::convention;
 use crate::cgroup::Hierarchy;
 use crate::clock::{self, ClockWatch};
 use crate::kernel::{self, Kernel, LoadOptions};
-use crate::memory;
+use crate::malloc;
 use crate::pipeline::{Agent, Inputs, Memory, NodeFacts, Pipeline, Recorder};
 use crate::pods::{access, watch};
 use crate::record::{Convention, StopReason};
@@ -73,7 +73,7 @@ impl Witness {
             _ = &mut stop => return Ok(()),
         };
         let (mut kernel, ring) = Kernel::load(LoadOptions::default())?;
-        memory::give_back();
+        malloc::give_back();
         let logger = kernel.logger();
 
         let node = NodeFacts {

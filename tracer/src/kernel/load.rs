@@ -147,12 +147,6 @@ fn load_with(options: LoadOptions, globals: &Globals) -> Result<Ebpf, KernelErro
     Ok(ebpf)
 }
 
-/// The value of every global that the programs read.
-fn globals() -> Result<Vec<(&'static str, u32)>, KernelError> {
-    let bytes = std::fs::read(BTF_PATH).map_err(KernelError::NoBtf)?;
-    Ok(fields::globals(&Btf::parse(&bytes)?)?)
-}
-
 /// A program of the object, as the type it is.
 pub(super) fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, KernelError>
 where
