@@ -23,7 +23,7 @@ pub struct SessionRecord {
     pub exit_meaning: Option<ExitMeaning>,
     /// Who sent the signal that ended the main process.
     pub killed_by: Option<KilledBy>,
-    /// Why, where the API knows.
+    /// Why, where the API knows; `runtime_stop` where the runtime sent the signal and the API gives no cause.
     pub cause: Option<String>,
     /// When, and for how long.
     #[serde(flatten)]
