@@ -8,6 +8,7 @@ use crate::cgroup::HierarchyError;
 use crate::kernel::{KernelError, PrivilegeError};
 use crate::ledger::LedgerError;
 use crate::pods::connect::ConnectError;
+use crate::serve::ListenError;
 use crate::sinks::OutputError;
 
 /// For `--help`; the numbers are those of [`Failure`].
@@ -19,7 +20,7 @@ Exit codes:
   3  not permitted: no root, a capability or the memlock limit
   4  this machine lacks something: BTF, a newer kernel, a cgroup2 mount
   5  the cluster: unusable kubeconfig, unreachable, refused, another cluster, unknown node
-  6  output or ledger cannot be written
+  6  output or ledger cannot be written, or the address not listened on
 All but 0 come with one line that says what to do: on stderr, of `doctor` on stdout.";
 
 /// Why a command ended without having done its work.
@@ -36,7 +37,7 @@ pub enum Failure {
     Machine = 4,
     /// No way to the cluster, or not to this one.
     Cluster = 5,
-    /// Output or ledger cannot be written.
+    /// Output or ledger cannot be written, or the address not listened on.
     Output = 6,
 }
 
@@ -83,6 +84,7 @@ fn kind(cause: &(dyn Error + 'static)) -> Option<Failure> {
         (cause.is::<HierarchyError>(), Failure::Machine),
         (cause.is::<ConnectError>(), Failure::Cluster),
         (cause.is::<OutputError>() || cause.is::<LedgerError>(), Failure::Output),
+        (cause.is::<ListenError>(), Failure::Output),
     ];
     kinds.into_iter().find_map(|(is, failure)| is.then_some(failure))
 }
