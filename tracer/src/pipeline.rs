@@ -77,6 +77,7 @@ impl Pipeline {
     pub fn new(
         kernel: Kernel,
         hierarchy: &Hierarchy,
+        bundles: Bundles,
         policy: Policy,
         recorder: Recorder,
         memory: Memory,
@@ -85,7 +86,7 @@ impl Pipeline {
             loss: LossWatch::new(&kernel)?,
             senders: SenderPaths::new(hierarchy.clone()),
             kernel,
-            bundles: Bundles::new(),
+            bundles,
             index: PodIndex::new(),
             tracker: Tracker::new(policy),
             reconciler: Reconciler::default(),

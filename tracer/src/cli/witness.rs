@@ -16,6 +16,7 @@ use crate::malloc;
 use crate::pipeline::{Agent, Inputs, Memory, NodeFacts, Pipeline, Recorder};
 use crate::pods::{access, watch};
 use crate::record::{Convention, StopReason};
+use crate::runtime::Bundles;
 use crate::session::Policy;
 
 /// Changes of pods that may wait to be taken in; past it the watch waits, and the API keeps them.
@@ -33,6 +34,10 @@ pub struct Witness {
     /// Name of this node in the cluster [default: the node whose boot id is this machine's]
     #[arg(long, env = "NODE_NAME")]
     node: Option<String>,
+    /// Folder of the container runtime's bundles, one for each container, where the runtime is none of those whose place
+    /// is known: containerd (plain, k3s, k0s, MicroK8s) and CRI-O; can be given more than once
+    #[arg(long, value_name = "DIR")]
+    runtime_state: Vec<PathBuf>,
     /// What your exit codes mean: lines of `CODE NAME [info|warning|error]`
     #[arg(long, value_name = "FILE")]
     exit_codes: Option<PathBuf>,
@@ -81,9 +86,10 @@ impl Witness {
             boot_id,
             kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
         };
+        let bundles = Bundles::with(&self.runtime_state);
         let Keeping { recorder, memory, agent } = keeping(node, convention)?;
         let policy = Policy { all_containers: self.all_containers };
-        let mut pipeline = Pipeline::new(kernel, &hierarchy, policy, recorder, memory)?;
+        let mut pipeline = Pipeline::new(kernel, &hierarchy, bundles, policy, recorder, memory)?;
         if let Some(agent) = agent {
             pipeline = pipeline.as_agent(agent);
         }

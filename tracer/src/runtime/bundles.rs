@@ -59,20 +59,25 @@ impl Bundles {
     /// Of this node: its root as seen from here and, from inside a container, as its init sees it.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same, and in folders of this node that the caller was told of: each has a folder for every container.
+    #[must_use]
+    pub fn with(told: &[PathBuf]) -> Self {
         let mut roots = vec![PathBuf::from("/")];
         let mount_namespace = |who: &str| fs::read_link(format!("/proc/{who}/ns/mnt")).ok();
         if mount_namespace("1") != mount_namespace("self") {
             roots.push("/proc/1/root".into());
         }
-        Self::of(&roots, "/proc".into())
+        Self::of(&roots, "/proc".into(), told)
     }
 
-    fn of(roots: &[PathBuf], proc: PathBuf) -> Self {
-        let layouts: Vec<Layout> = CONTAINERD
-            .into_iter()
-            .map(|path| (path, "", "init.pid"))
-            .chain(CRIO.into_iter().map(|path| (path, "userdata", "pidfile")))
-            .collect();
+    fn of(roots: &[PathBuf], proc: PathBuf, told: &[PathBuf]) -> Self {
+        let told = || told.iter().map(PathBuf::as_path);
+        let containerd = CONTAINERD.iter().map(Path::new).chain(told()).map(|path| (path, "", "init.pid"));
+        let crio = CRIO.iter().map(Path::new).chain(told()).map(|path| (path, "userdata", "pidfile"));
+        let layouts: Vec<Layout<'_>> = containerd.chain(crio).collect();
         let places = |root: &PathBuf| -> Vec<Place> {
             layouts.iter().map(|layout| Place::below(root, *layout)).collect()
         };
@@ -111,11 +116,13 @@ impl Bundles {
 }
 
 /// Directory below a root, `inside`, `pid_file`.
-type Layout = (&'static str, &'static str, &'static str);
+type Layout<'a> = (&'a Path, &'static str, &'static str);
 
 impl Place {
-    fn below(root: &Path, (directory, inside, pid_file): Layout) -> Self {
-        Self { directory: root.join(directory), inside, pid_file }
+    fn below(root: &Path, (directory, inside, pid_file): Layout<'_>) -> Self {
+        // One that was told begins at the node's root, which may be elsewhere here.
+        let directory = root.join(directory.strip_prefix("/").unwrap_or(directory));
+        Self { directory, inside, pid_file }
     }
 
     fn has(&self, id: &ContainerId) -> bool {

@@ -19,7 +19,7 @@ fn node(bundle: &str, config: &str, pid: Option<(&str, &str)>) -> (tempfile::Tem
         fs::write(bundle.join(name), text).unwrap();
     }
     let proc = root.path().join("proc");
-    let bundles = Bundles::of(&[root.path().to_owned()], proc);
+    let bundles = Bundles::of(&[root.path().to_owned()], proc, &["/srv/runtime".into()]);
     (root, bundles)
 }
 
@@ -59,4 +59,13 @@ fn what_is_not_there_or_not_kubernetes() {
     assert_eq!(bundles.lookup(&id()), None);
     let (_root, mut bundles) = node(&format!("{}/{ID}", CONTAINERD[0]), "{}", None);
     assert_eq!(bundles.lookup(&id()), None);
+}
+
+#[test]
+fn where_one_was_told() {
+    let (_root, mut bundles) = node(&format!("srv/runtime/{ID}"), CONFIG, Some(("init.pid", "7")));
+    assert_eq!(bundles.lookup(&id()).and_then(|facts| facts.init_pid), Some(Pid(7)));
+    let bundle = format!("srv/runtime/{ID}/userdata");
+    let (_root, mut bundles) = node(&bundle, CONFIG, Some(("pidfile", "8")));
+    assert_eq!(bundles.lookup(&id()).and_then(|facts| facts.init_pid), Some(Pid(8)));
 }
