@@ -1,11 +1,11 @@
 //! The node's append-only log of records, and what the agent keeps beside it to be the same agent after a restart.
 //!
 //! A folder with
-//! - `records/N.jsonl`: segments, each named after the number of its first record ([`segments`]);
-//! - `stdout.cursor`: which record stdout gets next ([`cursor`]);
-//! - `heartbeat.json`: when an agent was last alive ([`heartbeat`]);
-//! - `state.json`: the pods and live sessions as last known ([`snapshot`]);
-//! - `lock`: held by the one agent that may write here ([`lock`]).
+//! - `records/N.jsonl`: segments, each named after the number of its first record (`segments`);
+//! - `stdout.cursor`: which record stdout gets next (`cursor`);
+//! - `heartbeat.json`: when an agent was last alive (`heartbeat`);
+//! - `state.json`: the pods and live sessions as last known (`snapshot`);
+//! - `lock`: held by the one agent that may write here (`lock`).
 //!
 //! Nothing reaches a sink that is not durable here first.
 
