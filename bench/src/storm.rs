@@ -19,7 +19,7 @@ const SESSIONS: u64 = 4;
 /// Between the ends of two of them. The storm takes many times as long.
 const BETWEEN_ENDS: Duration = Duration::from_secs(1);
 
-/// Loss is counted once a second.
+/// For what is told after an end: the gap record, as loss is counted once a second, and the log's line.
 const COUNTING: Duration = Duration::from_secs(2);
 
 /// Both storms.
@@ -28,9 +28,10 @@ const COUNTING: Duration = Duration::from_secs(2);
 /// When one of them cannot be run as it must.
 pub fn measure(stage: &Stage) -> Result<Vec<StormRow>> {
     let witness = Witness::start(&stage.access)?;
-    let rows = vec![outside(stage, &witness)?, inside(stage, &witness)?];
+    let outside = outside(stage, &witness)?;
+    let inside = inside(stage, &witness, outside.runtime_members)?;
     witness.stop()?;
-    Ok(rows)
+    Ok(vec![outside, inside])
 }
 
 /// Others storm; meanwhile sessions end.
@@ -51,20 +52,24 @@ fn outside(stage: &Stage, witness: &Witness) -> Result<StormRow> {
     ensure!(storm.try_wait()?.is_none(), "the storm was over before the last session ended");
     load::finish(storm)?;
     let seconds = began.elapsed().as_secs_f64();
-    let mut ends_kept = 0;
+    let mut ends = Vec::new();
     for session in &sessions {
-        let end = witness.wait_for_session("session_ended", &session.pod_uid, &session.container);
-        ends_kept += u64::from(end.is_ok_and(|arrival| arrival.record["signal_name"] == "SIGTERM"));
+        ends.extend(witness.wait_for_session("session_ended", &session.pod_uid, &session.container).ok());
     }
+    sleep(COUNTING);
+    let log = witness.log();
+    let own: Vec<_> = ends.iter().map(|end| members_kept(&log, id(&end.record))).collect();
+    let right = ends.iter().filter(|end| end.record["signal_name"] == "SIGTERM");
     step.done();
     Ok(StormRow {
         case: "outside a session",
         exits: EXITS + load::workers(),
         seconds,
         sessions_ended: SESSIONS,
-        ends_kept,
+        ends_kept: right.count() as u64,
         members_ended: 0,
-        members_kept: Some(0),
+        runtime_members: agreed(&own),
+        members_kept: None,
         members_lost: before.lost_since(witness),
         programs_skipped: before.skipped_since(witness)?,
         peak_rss_kib: witness.status()?.vmhwm,
@@ -72,7 +77,7 @@ fn outside(stage: &Stage, witness: &Witness) -> Result<StormRow> {
 }
 
 /// The session's main process storms: every exit but its own is a member's.
-fn inside(stage: &Stage, witness: &Witness) -> Result<StormRow> {
+fn inside(stage: &Stage, witness: &Witness, runtime_members: Option<u64>) -> Result<StormRow> {
     let step = Step::begin(&format!("{EXITS} exits inside a session"));
     let before = Before::of(witness)?;
     let pod = stage.patients.first().context("there is no pod to debug")?;
@@ -80,10 +85,8 @@ fn inside(stage: &Stage, witness: &Witness) -> Result<StormRow> {
     let words = [EXITS, workers, u64::from(DONE)].map(|number| number.to_string());
     stage.debug(pod, "storm", &["forks", &words[0], &words[1], &words[2]])?;
     let ended = witness.wait_for_session("session_ended", &pod.uid, "storm")?.record;
-    let session = ended["session_id"].as_str().unwrap_or_default();
-    // Its log line and the gap record of the last second come after it.
     sleep(COUNTING);
-    let members_kept = members_kept(&witness.log(), session);
+    let members_kept = members_kept(&witness.log(), id(&ended));
     step.done();
     Ok(StormRow {
         case: "inside a session",
@@ -92,11 +95,22 @@ fn inside(stage: &Stage, witness: &Witness) -> Result<StormRow> {
         sessions_ended: 1,
         ends_kept: u64::from(ended["exit_code"] == DONE),
         members_ended: EXITS + workers,
+        runtime_members,
         members_kept,
         members_lost: before.lost_since(witness),
         programs_skipped: before.skipped_since(witness)?,
         peak_rss_kib: witness.status()?.vmhwm,
     })
+}
+
+/// What all of them say; `None` where they differ or one says nothing.
+fn agreed(words: &[Option<u64>]) -> Option<u64> {
+    let first = words.first().copied().flatten();
+    first.filter(|_| words.iter().all(|word| *word == first))
+}
+
+fn id(record: &Value) -> &str {
+    record["session_id"].as_str().unwrap_or_default()
 }
 
 /// How things stood before a storm.
@@ -148,6 +162,14 @@ mod tests {
         assert_eq!(members_lost(&json!({"type": "gap", "reason": "ring_full", "lost": 7})), 7);
         assert_eq!(members_lost(&json!({"type": "gap", "reason": "output_full", "lost": 7})), 0);
         assert_eq!(members_lost(&json!({"type": "session_ended"})), 0);
+    }
+
+    #[test]
+    fn only_what_all_say_is_taken() {
+        assert_eq!(agreed(&[Some(2), Some(2)]), Some(2));
+        assert_eq!(agreed(&[Some(2), Some(3)]), None);
+        assert_eq!(agreed(&[Some(2), None]), None);
+        assert_eq!(agreed(&[]), None);
     }
 
     #[test]

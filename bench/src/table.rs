@@ -37,8 +37,19 @@ pub fn text(report: &Report) -> String {
 
 const HOOKS: [&str; 10] =
     ["hook", "program", "case", "events", "ns", "net", "x empty", "aim", "told", "lost"];
-const STORMS: [&str; 10] =
-    ["storm", "exits", "s", "sessions", "ends kept", "members", "kept", "lost", "skipped", "peak MiB"];
+const STORMS: [&str; 11] = [
+    "storm",
+    "exits",
+    "s",
+    "sessions",
+    "ends kept",
+    "members",
+    "runtime's",
+    "kept",
+    "lost",
+    "skipped",
+    "peak MiB",
+];
 const SPREAD: [&str; 6] = ["source", "sessions", "p50", "p99", "max", "aim p50"];
 const MEMORY: [&str; 8] = ["program", "case", "resident", "anonymous", "file", "peak", "kernel maps", "aim"];
 
@@ -65,6 +76,7 @@ fn storm(row: &StormRow) -> Vec<String> {
         row.sessions_ended.to_string(),
         row.ends_kept.to_string(),
         row.members_ended.to_string(),
+        optional(row.runtime_members),
         optional(row.members_kept),
         row.members_lost.to_string(),
         row.programs_skipped.to_string(),
