@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use aya::sys::{Stats, enable_stats};
+use xtask::interrupt::{self, Cleanup};
+use xtask::poll;
 use xtask::progress::Step;
 
 use crate::empty::Empty;
@@ -29,6 +32,9 @@ const PROCESSES: u64 = 10_000;
 const CGROUP_CHANGES: u64 = 100;
 /// Tries for a round in which nothing else on the machine was of interest to debugtrail.
 const TRIES: usize = 5;
+
+/// For the load to leave the cgroups that it moved between.
+const LEAVING: Duration = Duration::from_secs(5);
 
 const IDLE: &str = "no session live";
 const LIVE: &str = "one session live";
@@ -224,27 +230,34 @@ fn pods_folder(stage: &Stage) -> Result<String> {
     Ok(folder.display().to_string())
 }
 
-/// Two cgroups to move between, removed when dropped.
+/// Two cgroups to move between, removed when dropped and on Ctrl-C.
 struct CgroupFolder {
     path: PathBuf,
+    _cleanup: Cleanup,
 }
 
 impl CgroupFolder {
     fn make() -> Result<Self> {
         let path = cgroup_mount()?.join(format!("debugtrail-bench-{}", std::process::id()));
-        let folder = Self { path };
+        let made = path.clone();
+        let cleanup = interrupt::on_exit(move || remove(&made));
         for name in ["", "a", "b"] {
-            let made = folder.path.join(name);
+            let made = path.join(name);
             fs::create_dir(&made).with_context(|| format!("cannot make the cgroup {}", made.display()))?;
         }
-        Ok(folder)
+        Ok(Self { path, _cleanup: cleanup })
     }
 }
 
-impl Drop for CgroupFolder {
-    fn drop(&mut self) {
+/// What moved about in it may take a moment to end.
+fn remove(folder: &Path) {
+    let gone = poll::until(LEAVING, || {
         for name in ["c", "b", "a", ""] {
-            let _ = fs::remove_dir(self.path.join(name));
+            let _not_yet = fs::remove_dir(folder.join(name));
         }
+        !folder.exists()
+    });
+    if !gone {
+        eprintln!("{} is left behind", folder.display());
     }
 }
