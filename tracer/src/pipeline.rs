@@ -115,6 +115,7 @@ impl Pipeline {
     /// Keeps what a restart needs, says how it goes, and counts.
     #[must_use]
     pub fn as_agent(self, agent: Agent) -> Self {
+        agent.attached();
         Self { agent: Some(agent), ..self }
     }
 

@@ -50,13 +50,16 @@ impl Cursor {
     }
 
     /// Takes a step and keeps it. Not synced: after a power loss a few records come twice, by id the same.
-    fn advance(&mut self, position: Position) -> io::Result<()> {
+    fn advance(&mut self, position: Position) {
         self.position = position;
         let mut text = serde_json::to_string(&position).unwrap_or_default();
         // One write of fixed length, which a reader sees whole.
         text.push_str(&" ".repeat(128_usize.saturating_sub(text.len() + 1)));
         text.push('\n');
-        self.file.write_all_at(text.as_bytes(), 0)
+        // A full disk is no failure of the sink: the next step keeps both.
+        if let Err(error) = self.file.write_all_at(text.as_bytes(), 0) {
+            tracing::debug!("a cursor can't be kept: {error}");
+        }
     }
 }
 
@@ -102,7 +105,7 @@ impl Follower {
             take(line.trim_end_matches('\n'))?;
             let at = self.cursor.position;
             let offset = at.offset + line.len() as u64;
-            self.cursor.advance(Position { record: at.record + 1, offset, ..at })?;
+            self.cursor.advance(Position { record: at.record + 1, offset, ..at });
         }
         Ok(removed)
     }
@@ -143,7 +146,7 @@ impl Follower {
         let Some(oldest) = oldest else {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the segments are gone"));
         };
-        self.cursor.advance(Position { record: oldest, segment: oldest, offset: 0 })?;
+        self.cursor.advance(Position { record: oldest, segment: oldest, offset: 0 });
         Ok(oldest - at.record)
     }
 }

@@ -27,6 +27,11 @@ impl Agent {
     pub fn new(keeper: Keeper, pulse: Arc<Pulse>, metrics: Arc<Metrics>) -> Self {
         Self { keeper, pulse, metrics, kept: None }
     }
+
+    /// The programs are attached: it witnesses, before its first round.
+    pub(super) fn attached(&self) {
+        self.pulse.beat(boot_now());
+    }
 }
 
 /// What of the memory is told once the programs are attached.
