@@ -1,6 +1,7 @@
 //! The value that the kernel keeps for every candidate and tracked cgroup. The end of a session
 //! lives here and not in the ring, so that a full ring loses no end.
 
+use crate::exe::ExePath;
 use crate::signal::{SIGNALS, SignalSent};
 
 /// Longest cgroup path kept, in bytes with its NUL. The longest grammar in use (a systemd slice
@@ -9,9 +10,6 @@ pub const PATH_LEN: usize = 512;
 
 /// `TASK_COMM_LEN` of the kernel.
 pub const COMM_LEN: usize = 16;
-
-/// Longest path of an executable kept, in bytes with its NUL.
-pub const FILENAME_LEN: usize = 256;
 
 /// Steps that a cgroup has gone through. Each is a byte of its own and goes from 0 to 1 once, so
 /// that two CPUs never undo each other's; each is written after the fields it vouches for.
@@ -35,6 +33,10 @@ pub struct Steps {
     pub oom_victim: u8,
     /// The cgroup was removed.
     pub removed: u8,
+    /// The main process was freed: `main_usage` holds all that it used.
+    pub main_freed: u8,
+    /// Always 0.
+    pub reserved: [u8; 7],
 }
 
 /// The main process: who.
@@ -52,12 +54,12 @@ pub struct Main {
     pub exec_boot_ns: u64,
     /// `tgid` of its parent at that exec.
     pub parent_tgid: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Number of its mount namespace, as `/proc/PID/ns/mnt` has it; 0 where it could not be read.
+    pub mount_namespace: u32,
     /// `task_struct.comm` after the exec.
     pub comm: [u8; COMM_LEN],
-    /// `linux_binprm.filename`, as passed to execve, not resolved.
-    pub filename: [u8; FILENAME_LEN],
+    /// The executable's path.
+    pub exe: ExePath,
 }
 
 /// The main process: how it ended.
@@ -68,8 +70,48 @@ pub struct End {
     pub boot_ns: u64,
     /// Wait status of the whole thread group, as wait(2) gives it.
     pub wait_status: i32,
-    /// Always 0.
-    pub reserved: u32,
+    /// [`End::seal`] of the other two: a copy made while they were written does not have it.
+    pub seal: u32,
+}
+
+impl End {
+    /// What stands in `seal`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn seal(boot_ns: u64, wait_status: i32) -> u32 {
+        (boot_ns as u32) ^ ((boot_ns >> 32) as u32) ^ (wait_status as u32) ^ 0x5ea1_ed00
+    }
+}
+
+/// How many processes of a cgroup have done what. Each only grows, and several CPUs add to it at once.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Became members after the main process began to run.
+    pub members: u64,
+    /// Of these, ended.
+    pub members_ended: u64,
+    /// Of these, came from outside: not forked by a member.
+    pub entered: u64,
+    /// Of these, went to another cgroup or mount namespace.
+    pub left: u64,
+    /// Were inside before the main process began to run: the runtime's own.
+    pub runtime: u64,
+}
+
+/// What processes used, as getrusage(2) counts it, each process with all its threads and without its children. Taken
+/// when a process is freed, so that nothing of it is to come.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many processes the others are of.
+    pub processes: u64,
+    /// Nanoseconds on a CPU.
+    pub cpu_ns: u64,
+    /// Page faults without input or output.
+    pub minor_faults: u64,
+    /// Page faults with.
+    pub major_faults: u64,
 }
 
 /// One cgroup of the default (v2) hierarchy.
@@ -93,6 +135,14 @@ pub struct CgroupEntry {
     pub end: End,
     /// Signals sent to it until then.
     pub signals: [SignalSent; SIGNALS],
+    /// How many processes did what.
+    pub counts: Counts,
+    /// What the main process used, once `steps.main_freed`.
+    pub main_usage: Usage,
+    /// Its largest resident memory, in pages; once `steps.main_freed`.
+    pub main_max_rss_pages: u64,
+    /// What its members used, as far as they were freed.
+    pub members_usage: Usage,
     /// Path below the hierarchy's root, NUL-terminated.
     pub path: [u8; PATH_LEN],
 }
@@ -109,6 +159,8 @@ impl CgroupEntry {
             end_late: 0,
             oom_victim: 0,
             removed: 0,
+            main_freed: 0,
+            reserved: [0; 7],
         },
         scan_main_tgid: 0,
         path_len: 0,
@@ -120,12 +172,16 @@ impl CgroupEntry {
             start_boot_ns: 0,
             exec_boot_ns: 0,
             parent_tgid: 0,
-            reserved: 0,
+            mount_namespace: 0,
             comm: [0; COMM_LEN],
-            filename: [0; FILENAME_LEN],
+            exe: ExePath::NONE,
         },
-        end: End { boot_ns: 0, wait_status: 0, reserved: 0 },
+        end: End { boot_ns: 0, wait_status: 0, seal: 0 },
         signals: [SignalSent::NONE; SIGNALS],
+        counts: Counts { members: 0, members_ended: 0, entered: 0, left: 0, runtime: 0 },
+        main_usage: Usage { processes: 0, cpu_ns: 0, minor_faults: 0, major_faults: 0 },
+        main_max_rss_pages: 0,
+        members_usage: Usage { processes: 0, cpu_ns: 0, minor_faults: 0, major_faults: 0 },
         path: [0; PATH_LEN],
     };
 }

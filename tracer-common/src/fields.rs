@@ -35,10 +35,50 @@ macro_rules! kernel_fields {
             NSPROXY_MNT_NS = "nsproxy.mnt_ns";
             PID_LEVEL = "pid.level";
             PID_NUMBERS = "pid.numbers";
-            BINPRM_FILENAME = "linux_binprm.filename";
         }
     };
 }
+
+/// The same for fields that a kernel may lack. They stand in groups, each behind a global that is 1 where all of the
+/// group are there: a missing field costs one fact. `$with!` gets each group's global, what it tells, and its fields.
+#[macro_export]
+macro_rules! optional_kernel_fields {
+    ($with:ident) => {
+        $with! {
+            HAS_EXE "the path of executables" {
+                BINPRM_FILE = "linux_binprm.file";
+                FILE_PATH = "file.f_path";
+                TASK_FS = "task_struct.fs";
+                FS_ROOT = "fs_struct.root";
+                PATH_MNT = "path.mnt";
+                PATH_DENTRY = "path.dentry";
+                VFSMOUNT_ROOT = "vfsmount.mnt_root";
+                MOUNT_VFSMOUNT = "mount.mnt";
+                MOUNT_PARENT = "mount.mnt_parent";
+                MOUNT_POINT = "mount.mnt_mountpoint";
+                DENTRY_PARENT = "dentry.d_parent";
+                DENTRY_NAME = "dentry.d_name+qstr.name" | "dentry.__d_name+qstr.name";
+            }
+            HAS_ARGS "arguments" {
+                TASK_MM = "task_struct.mm";
+                MM_ARG_START = "mm_struct.arg_start";
+                MM_ARG_END = "mm_struct.arg_end";
+            }
+            HAS_NAMESPACE_NUMBER "entries and departures by mount namespace" {
+                MNT_NS_NUMBER = "mnt_namespace.ns+ns_common.inum";
+            }
+            HAS_USAGE "what processes used" {
+                SIGNAL_CPU_NS = "signal_struct.sum_sched_runtime";
+                SIGNAL_MIN_FLT = "signal_struct.min_flt";
+                SIGNAL_MAJ_FLT = "signal_struct.maj_flt";
+                SIGNAL_MAXRSS = "signal_struct.maxrss";
+            }
+        }
+    };
+}
+
+/// Global that userspace sets where arguments are asked for.
+pub const WITH_ARGS: &str = "WITH_ARGS";
 
 /// Global that tells that `sched_process_exit` has a second argument, `group_dead` (since 6.16).
 pub const EXIT_HAS_GROUP_DEAD: &str = "EXIT_HAS_GROUP_DEAD";

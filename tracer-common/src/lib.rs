@@ -7,6 +7,7 @@
 
 pub mod cgroup;
 pub mod event;
+pub mod exe;
 pub mod fields;
 pub mod loss;
 pub mod process;
@@ -21,12 +22,18 @@ pub mod maps {
     pub const TRACKED: &str = "TRACKED";
     /// [`crate::process::ProcessKey`] -> cgroup id: main processes that have not ended.
     pub const MAINS: &str = "MAINS";
-    /// [`crate::process::ProcessKey`] -> cgroup id: every process that entered a cgroup of ours.
+    /// [`crate::process::ProcessKey`] -> [`crate::process::Member`]: every process that belongs to a cgroup of ours,
+    /// from its coming until it is freed.
     pub const MEMBERS: &str = "MEMBERS";
+    /// Number of a mount namespace -> cgroup id: those of main processes.
+    pub const NAMESPACES: &str = "NAMESPACES";
     /// Ring of [`crate::event`]s.
     pub const EVENTS: &str = "EVENTS";
     /// Per-CPU counters of [`crate::loss::Loss`].
     pub const LOST: &str = "LOST";
+    /// One word that only userspace writes: nanoseconds of `CLOCK_BOOTTIME` until which somebody reads the ring. After
+    /// it a cgroup that nobody has claimed keeps its entry and tells nothing of its members.
+    pub const READ_UNTIL: &str = ".data.reader";
     /// One word that only userspace writes: how many entries it added to `CGROUPS` less how many
     /// it removed, wrapping, and [`LOOK_AT_ALL`]. The kernel adds its own count to it; the sum tells
     /// whether any hook has anything to look up at all.

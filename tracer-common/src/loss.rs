@@ -8,6 +8,8 @@ pub enum Loss {
     Wakeup = 0,
     /// A member's end did not fit into the ring.
     Member = 1,
+    /// A program that a member or the main process executed did not fit into the ring.
+    Exec = 5,
     /// A new cgroup did not fit into `CGROUPS`: a session in it is not seen.
     Cgroup = 2,
     /// A main process did not fit into `MAINS`: its end is not seen.
@@ -18,5 +20,6 @@ pub enum Loss {
 
 impl Loss {
     /// Every kind, in the order of the map's indices.
-    pub const ALL: [Self; 5] = [Self::Wakeup, Self::Member, Self::Cgroup, Self::Main, Self::Membership];
+    pub const ALL: [Self; 6] =
+        [Self::Wakeup, Self::Member, Self::Cgroup, Self::Main, Self::Membership, Self::Exec];
 }

@@ -1,4 +1,4 @@
-//! Identity of a process.
+//! Identity of a process, and what is kept of a member.
 
 /// A process for as long as the machine runs: pids are reused, start times are not.
 #[repr(C)]
@@ -25,3 +25,60 @@ impl ProcessKey {
 // SAFETY: `repr(C)`, integers only, no implicit padding: any bytes are a valid value.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for ProcessKey {}
+
+/// How a process became a member.
+pub mod origin {
+    /// A member forked it.
+    pub const FORKED: u8 = 0;
+    /// It was moved into the cgroup.
+    pub const ATTACHED: u8 = 1;
+    /// It was born in the cgroup of a parent outside (CLONE_INTO_CGROUP).
+    pub const CLONED_INTO: u8 = 2;
+    /// It was in the cgroup already: found by the scan, or at its exec where its coming was not heard.
+    pub const FOUND: u8 = 3;
+    /// It executed a program in the mount namespace of a session's main process.
+    pub const NAMESPACE: u8 = 4;
+}
+
+/// Where a member went; bits.
+pub mod left {
+    /// To a cgroup outside its session.
+    pub const CGROUP: u8 = 1;
+    /// To another mount namespace than the main process's, in which it executed a program.
+    pub const MOUNT_NAMESPACE: u8 = 2;
+}
+
+/// What a member is to its cgroup; bits.
+pub mod role {
+    /// It was inside before the main process began to run: the runtime's own.
+    pub const RUNTIME: u8 = 1;
+    /// It is the main process.
+    pub const MAIN: u8 = 2;
+}
+
+/// What is kept of a process that belongs to a cgroup of ours.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// The cgroup that it belongs to.
+    pub cgroup_id: u64,
+    /// Nanoseconds of `CLOCK_BOOTTIME` at which it became a member.
+    pub since_boot_ns: u64,
+    /// `tgid` of its parent then.
+    pub parent_tgid: u32,
+    /// One of [`origin`].
+    pub origin: u8,
+    /// Bits of [`left`].
+    pub left: u8,
+    /// Bits of [`role`].
+    pub role: u8,
+    /// Its end was heard.
+    pub ended: u8,
+    /// How often its leader's exit was heard since its last exec. Needed where the kernel does not say which exit is
+    /// the group's last.
+    pub leader_exits: u64,
+}
+
+// SAFETY: `repr(C)`, integers only, no implicit padding: any bytes are a valid value.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Member {}

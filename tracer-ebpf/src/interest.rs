@@ -125,13 +125,19 @@ fn set(cgroup: Ptr, mark: u32) {
 #[inline(always)]
 fn is_marked(cgroup: Ptr) -> bool {
     // SAFETY: an aligned word inside the table.
-    let mark = unsafe { ptr::read_volatile(place(cgroup)) };
+    counts(unsafe { ptr::read_volatile(place(cgroup)) })
+}
+
+/// Whether a mark is of this epoch.
+#[inline(always)]
+pub fn counts(mark: u32) -> bool {
     // Most places were never marked: no need to know the epoch.
     mark != 0 && mark > epoch()
 }
 
+/// The epoch: a mark above it counts.
 #[inline(always)]
-fn epoch() -> u32 {
+pub fn epoch() -> u32 {
     // SAFETY: an aligned word that lives as long as the program.
     unsafe { ptr::read_volatile(&raw const EPOCH) }
 }

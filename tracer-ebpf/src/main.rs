@@ -7,12 +7,17 @@
 //! process is two.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
+mod atomic;
 mod clock;
+mod exe;
 mod hooks;
 mod interest;
 mod maps;
 mod membership;
+mod namespaces;
+mod reader;
 mod task;
 
 #[cfg(not(test))]

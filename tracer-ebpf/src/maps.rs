@@ -7,9 +7,9 @@ use aya_ebpf::{
 };
 use debugtrail_common::{
     cgroup::CgroupEntry,
-    event::{CgroupChanged, EventKind},
+    event::{CgroupChanged, EventKind, Executed},
     loss::Loss,
-    process::ProcessKey,
+    process::{Member, ProcessKey},
 };
 
 /// A node runs some hundred containers and forgets all but the debug sessions within a second;
@@ -28,7 +28,13 @@ pub static TRACKED: HashMap<u64, u64> = HashMap::with_max_entries(CGROUP_ENTRIES
 #[map]
 pub static MAINS: HashMap<ProcessKey, u64> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
 #[map]
-pub static MEMBERS: HashMap<ProcessKey, u64> = HashMap::with_max_entries(MEMBER_ENTRIES, 0);
+pub static MEMBERS: HashMap<ProcessKey, Member> = HashMap::with_max_entries(MEMBER_ENTRIES, 0);
+/// Number of a mount namespace -> cgroup whose main process lives in it.
+#[map]
+pub static NAMESPACES: HashMap<u32, u64> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
+/// Processes whose last exit was heard, where two threads that race may both take theirs for the last.
+#[map]
+pub static ENDED: LruHashMap<ProcessKey, u32> = LruHashMap::with_max_entries(4096, 0);
 /// tgid that the OOM killer chose -> nanoseconds of `CLOCK_BOOTTIME` at which it did.
 #[map]
 pub static OOM_VICTIMS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
@@ -36,6 +42,10 @@ pub static OOM_VICTIMS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 #[map]
 pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::ALL.len() as u32, 0);
+/// Where the exec hook puts its event together: it is too large for a program's stack, and the kernel does not let
+/// one program run inside itself on a CPU.
+#[map]
+pub static EXECUTED: PerCpuArray<Executed> = PerCpuArray::with_max_entries(1, 0);
 /// One entry that nothing ever writes: what a new cgroup's entry starts as. It is too large for a
 /// program's stack.
 #[map]

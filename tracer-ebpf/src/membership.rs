@@ -1,47 +1,129 @@
 //! Which process belongs to which cgroup of ours. Membership sticks to the process: it is
 //! inherited by fork and outlives a move to another cgroup.
 
-use debugtrail_common::{loss::Loss, process::ProcessKey};
+use aya_ebpf::bindings::BPF_NOEXIST;
+use debugtrail_common::{
+    cgroup::CgroupEntry,
+    loss::Loss,
+    process::{Member, ProcessKey, left, origin, role},
+};
 
 use crate::{
+    atomic,
+    clock::now,
     interest,
-    maps::{MEMBERS, entry, lost},
-    task::{self, Ptr},
+    maps::{MEMBERS, TRACKED, entry, lost},
+    namespaces,
+    task::{self, Ptr, TASK_REAL_PARENT},
 };
+
+/// `EEXIST` of include/uapi/asm-generic/errno-base.h, as a helper gives it.
+const EXISTS: i32 = -17;
+
+/// What is kept of a process, to be changed in place.
+#[inline(always)]
+pub fn of<'a>(key: &ProcessKey) -> Option<&'a mut Member> {
+    // SAFETY: the kernel keeps a looked-up value alive until the program returns (RCU).
+    MEMBERS.get_ptr_mut(key).map(|member| unsafe { &mut *member })
+}
 
 /// The cgroup that a process belongs to.
 #[inline(always)]
-pub fn of(key: &ProcessKey) -> Option<u64> {
-    // SAFETY: the value is copied at once; a torn read of an aligned word is not possible.
-    unsafe { MEMBERS.get(key) }.copied()
+pub fn cgroup_of(key: &ProcessKey) -> Option<u64> {
+    of(key).map(|member| member.cgroup_id)
 }
 
-/// The same, also for a process whose entering was not heard.
+/// The cgroup that a process belongs to which executes a program: also of one whose entering was not heard, or that
+/// has just entered by the mount namespace alone.
 #[inline(always)]
-pub fn of_task(task: Ptr, key: &ProcessKey) -> Option<u64> {
-    of(key).or_else(|| {
-        let cgroup_id = task::cgroup_id(task);
-        enter(key, cgroup_id).then(|| {
-            interest::mark_for_good(task::cgroup_of(task));
-            cgroup_id
-        })
-    })
+pub fn of_executing(task: Ptr, key: &ProcessKey) -> Option<u64> {
+    if let Some(cgroup_id) = cgroup_of(key) {
+        return Some(cgroup_id);
+    }
+    let (cgroup_id, parent) = (task::cgroup_id(task), task::tgid(task::read(task, &TASK_REAL_PARENT)));
+    let entered = if enter(key, cgroup_id, origin::FOUND, 0, parent) {
+        cgroup_id
+    } else {
+        let session = namespaces::session_of(task)?;
+        enter(key, session, origin::NAMESPACE, 0, parent).then_some(session)?
+    };
+    interest::mark_for_good(task::cgroup_of(task));
+    Some(entered)
 }
 
 /// Makes a process a member, if the cgroup still is one of ours; whether it is. The caller marks the
 /// cgroup that the process sits in.
 #[inline(always)]
-pub fn enter(key: &ProcessKey, cgroup_id: u64) -> bool {
+pub fn enter(key: &ProcessKey, cgroup_id: u64, origin: u8, role: u8, parent_tgid: u32) -> bool {
     let Some(entry) = entry(cgroup_id) else { return false };
     entry.steps.entered = 1;
-    if MEMBERS.insert(key, cgroup_id, 0).is_err() {
-        lost(Loss::Membership);
+    let before_main = entry.steps.main_started | entry.steps.main_scanned == 0;
+    let role = if before_main { role | role::RUNTIME } else { role };
+    let member =
+        Member { cgroup_id, since_boot_ns: now(), parent_tgid, origin, role, ..Member::default() };
+    match MEMBERS.insert(key, member, u64::from(BPF_NOEXIST)) {
+        Ok(()) => count(entry, &member),
+        Err(EXISTS) => {}
+        Err(_) => lost(Loss::Membership),
     }
     true
+}
+
+#[inline(always)]
+fn count(entry: &mut CgroupEntry, member: &Member) {
+    if member.role & role::RUNTIME != 0 {
+        atomic::add(&mut entry.counts.runtime, 1);
+    } else if member.role == 0 {
+        atomic::add(&mut entry.counts.members, 1);
+        if member.origin != origin::FORKED && member.origin != origin::FOUND {
+            atomic::add(&mut entry.counts.entered, 1);
+        }
+    }
+}
+
+/// Makes a process the main one of its cgroup.
+#[inline(always)]
+pub fn becomes_main(key: &ProcessKey, entry: &mut CgroupEntry) {
+    let Some(member) = of(key) else { return };
+    if member.role & role::RUNTIME != 0 {
+        atomic::add(&mut entry.counts.runtime, u64::MAX);
+    }
+    member.role = role::MAIN;
+}
+
+/// Notes where a member went.
+#[inline(always)]
+pub fn leaves(member: &mut Member, entry: &mut CgroupEntry, to: u8) {
+    if member.role & role::RUNTIME != 0 || member.left & to != 0 {
+        return;
+    }
+    if member.left == 0 {
+        atomic::add(&mut entry.counts.left, 1);
+    }
+    member.left |= to;
+}
+
+/// Notes that a member was moved to a cgroup, which may be outside its session.
+#[inline(always)]
+pub fn moves(member: &mut Member, cgroup_id: u64) {
+    // Who entered by the namespace alone never was in the session's cgroup.
+    if member.origin == origin::NAMESPACE || root(cgroup_id) == root(member.cgroup_id) {
+        return;
+    }
+    if let Some(entry) = entry(member.cgroup_id) {
+        leaves(member, entry, left::CGROUP);
+    }
+}
+
+/// The session's own cgroup, as far as userspace has said which it is.
+#[inline(always)]
+fn root(cgroup_id: u64) -> u64 {
+    // SAFETY: the value is copied at once.
+    unsafe { TRACKED.get(cgroup_id) }.copied().unwrap_or(cgroup_id)
 }
 
 /// Whether a task is inside a cgroup: as a member, or by where it is now.
 #[inline(always)]
 pub fn is_inside(task: Ptr, cgroup_id: u64) -> bool {
-    of(&task::key(task)) == Some(cgroup_id) || task::cgroup_id(task) == cgroup_id
+    cgroup_of(&task::key(task)) == Some(cgroup_id) || task::cgroup_id(task) == cgroup_id
 }

@@ -4,7 +4,7 @@
 //! where the pointer is bad; `bpf_probe_read_kernel` costs some 90.
 
 use aya_ebpf::{Global, cty::c_void, helpers::generated::bpf_probe_read_kernel};
-use debugtrail_common::{kernel_fields, process::ProcessKey};
+use debugtrail_common::{cgroup::Usage, kernel_fields, optional_kernel_fields, process::ProcessKey};
 
 macro_rules! globals {
     ($($name:ident = $($field:literal)|+;)*) => {
@@ -12,6 +12,16 @@ macro_rules! globals {
     };
 }
 kernel_fields!(globals);
+
+macro_rules! groups {
+    ($($has:ident $what:literal { $($name:ident = $($field:literal)|+;)* })*) => {
+        $(
+            #[unsafe(no_mangle)] pub static $has: Global<u32> = Global::new(0);
+            globals! { $($name = $($field)|+;)* }
+        )*
+    };
+}
+optional_kernel_fields!(groups);
 
 /// A pointer to a kernel structure, as the verifier tracks it.
 pub type Ptr = *const c_void;
@@ -142,9 +152,9 @@ pub fn in_default_hierarchy(cgroup: Ptr) -> bool {
     read::<u32>(root, &CGROUP_ROOT_HIERARCHY_ID) == 0
 }
 
-/// Address of the task's mount namespace; 0 when it has given up its namespaces.
+/// The task's mount namespace; null when it has given up its namespaces.
 #[inline(always)]
-pub fn mount_namespace(task: Ptr) -> u64 {
+pub fn mount_namespace(task: Ptr) -> Ptr {
     let nsproxy: Ptr = read(task, &TASK_NSPROXY);
     read(nsproxy, &NSPROXY_MNT_NS)
 }
@@ -153,12 +163,45 @@ pub fn mount_namespace(task: Ptr) -> u64 {
 /// group and after.
 #[inline(always)]
 pub fn wait_status(task: Ptr) -> i32 {
-    let signal: Ptr = read(task, &TASK_SIGNAL);
-    if read::<u32>(signal, &SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0 {
+    if is_group_exit(task) {
+        let signal: Ptr = read(task, &TASK_SIGNAL);
         return read(signal, &SIGNAL_GROUP_EXIT_CODE);
     }
     let leader: Ptr = read(task, &TASK_GROUP_LEADER);
     read(leader, &TASK_EXIT_CODE)
+}
+
+/// Whether the whole process was told to end, so that its status is settled.
+#[inline(always)]
+pub fn is_group_exit(task: Ptr) -> bool {
+    let signal: Ptr = read(task, &TASK_SIGNAL);
+    read::<u32>(signal, &SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0
+}
+
+/// What the task's process has used, all of it once the leader is freed (`__exit_signal` in kernel/exit.c adds each
+/// thread's when it is released); `None` where the kernel does not tell.
+#[inline(always)]
+pub fn usage(task: Ptr) -> Option<Usage> {
+    if HAS_USAGE.load() == 0 {
+        return None;
+    }
+    let signal: Ptr = read(task, &TASK_SIGNAL);
+    Some(Usage {
+        processes: 1,
+        cpu_ns: read(signal, &SIGNAL_CPU_NS),
+        minor_faults: read(signal, &SIGNAL_MIN_FLT),
+        major_faults: read(signal, &SIGNAL_MAJ_FLT),
+    })
+}
+
+/// Largest resident memory of the process, in pages, once its last thread exits; 0 where the kernel does not tell.
+#[inline(always)]
+pub fn max_rss_pages(task: Ptr) -> u64 {
+    if HAS_USAGE.load() == 0 {
+        return 0;
+    }
+    let signal: Ptr = read(task, &TASK_SIGNAL);
+    read(signal, &SIGNAL_MAXRSS)
 }
 
 /// Threads of the process that are still alive; 0 in the last one's exit. Two threads that race

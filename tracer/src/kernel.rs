@@ -2,6 +2,7 @@
 
 pub mod btf;
 pub mod event;
+mod exe;
 pub mod fields;
 pub mod inspect;
 mod interest;
@@ -27,7 +28,7 @@ pub use killer::{Killer, Sender};
 pub use load::{KernelError, LoadOptions};
 pub use maps::{LossCounts, Running, RunningMain};
 pub use needs::Lack;
-pub use observation::{EndSeen, MainSeen, Observation};
+pub use observation::{EndSeen, MainSeen, Members, Observation, Used};
 pub use privileges::{Capability, PrivilegeError, Privileges, check_privileges};
 
 use crate::ids::{BootNanos, CgroupId};
@@ -109,6 +110,16 @@ impl Kernel {
     /// A failed map call.
     pub fn forget(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
         self.maps.forget(cgroup)
+    }
+
+    /// Says until when the ring is read; for ever, where this is never called. After it, new cgroups keep their entry and
+    /// tell nothing of their members, until the next call.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call.
+    pub fn read_until(&mut self, until: BootNanos) -> Result<(), KernelError> {
+        self.maps.read_until(until)
     }
 
     /// Takes in cgroups that were there before the programs, and the processes in them.

@@ -28,7 +28,7 @@ use crate::ids::{BootNanos, CgroupId};
 use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, event};
 use crate::malloc;
 use crate::pods::{PodEvent, PodIndex};
-use crate::record::{GapReason, SessionRecord, StopReason};
+use crate::record::{GapReason, LossCount, SessionRecord, StopReason};
 use crate::runtime::Bundles;
 use crate::session::{Action, Away, Policy, Reconciler, Tracker, report};
 use crate::sinks::OutputError;
@@ -163,7 +163,7 @@ impl Pipeline {
         let mut ring = readable(ring)?;
         let mut logger = logger.map(readable).transpose()?;
         let (mut drain, mut sweep) = (ticks(DRAIN), ticks(SWEEP));
-        let closed = self.recorder.closed();
+        let closed = self.recorder.output_closed();
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
@@ -189,7 +189,11 @@ impl Pipeline {
             drop(bytes);
             match event {
                 Some(Event::CgroupChanged(cgroup)) => self.look_at(cgroup)?,
-                Some(Event::MemberEnded(member)) => self.tracker.member_ended(&member),
+                Some(Event::MemberEnded(member)) => {
+                    let actions = self.tracker.member_ended(member);
+                    self.act(actions)?;
+                }
+                Some(Event::Executed(executed)) => self.tracker.executed(executed),
                 None => tracing::error!("the ring holds an event of another version"),
             }
         }
@@ -272,10 +276,17 @@ impl Pipeline {
                 }
                 Action::Ended(mut container) => {
                     container.lost_events += self.lost_since_counted()?;
-                    tracing::debug!(session = %container.id, members = container.members_ended, "ended");
+                    tracing::debug!(session = %container.id, members = container.members().all, "ended");
                     let record =
                         self.recorder.session(|context| report::ended(&container, context), &self.index);
                     self.ended(record);
+                }
+                Action::Processes(container, chunk) => {
+                    self.recorder
+                        .processes(|context| report::processes(&container, chunk, context), &self.index);
+                }
+                Action::Closed(container, totals) => {
+                    self.recorder.closed(|context| report::closed(&container, totals, context), &self.index);
                 }
                 Action::GaveUp(container) => self.recorder.undecided(1, [&*container], boot_now()),
             }
@@ -330,7 +341,7 @@ async fn log_lines(logger: &mut Option<AsyncFd<Logger>>) {
 }
 
 /// Why a gap record is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
     /// What was lost.
     pub reason: GapReason,
@@ -340,4 +351,6 @@ pub struct Lost {
     pub from: BootNanos,
     /// When it was counted.
     pub to: BootNanos,
+    /// By kind and CPU, as far as it is known.
+    pub counts: Vec<LossCount>,
 }

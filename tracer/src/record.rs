@@ -9,7 +9,9 @@ mod evidence;
 pub mod exit;
 mod gap;
 mod head;
+mod processes;
 mod read;
+pub mod redact;
 mod session;
 pub mod signal;
 pub mod table;
@@ -18,8 +20,11 @@ pub use agent::{AgentIdentity, AgentRecord, ClockStepRecord, StopReason};
 pub use convention::{Convention, ConventionError};
 pub use evidence::{ApiEvidence, Evidence, KernelEvidence, KindBy, NamedBy, RuntimeEvidence, Synthetic};
 pub use exit::{Exit, ExitClass, WaitStatus};
-pub use gap::{GapReason, GapRecord};
+pub use gap::{GapReason, GapRecord, LossCount, LossKind};
 pub use head::{Head, RecordType, SCHEMA, SessionId};
+pub use processes::{
+    ClosedRecord, Entered, EnteredBy, LeftTo, ProcessEnd, ProcessesRecord, SessionUsage, Usage,
+};
 pub use read::ReadError;
 pub use session::{
     ExitMeaning, Identity, KernelKill, KilledBy, KillerPlace, MainProcess, RequestedBy, SessionKind,
@@ -35,6 +40,10 @@ use serde::Serialize;
 pub enum Record {
     /// `session_started`, `session_ended` or `session_reconciled`.
     Session(Box<SessionRecord>),
+    /// `session_processes`.
+    Processes(Box<ProcessesRecord>),
+    /// `session_closed`.
+    Closed(Box<ClosedRecord>),
     /// `gap`: evidence is missing.
     Gap(GapRecord),
     /// `agent_started` or `agent_stopped`.
@@ -49,6 +58,8 @@ impl Record {
     pub fn head(&self) -> &Head {
         match self {
             Self::Session(record) => &record.head,
+            Self::Processes(record) => &record.head,
+            Self::Closed(record) => &record.head,
             Self::Gap(record) => &record.head,
             Self::Agent(record) => &record.head,
             Self::ClockStep(record) => &record.head,
@@ -60,6 +71,8 @@ impl Record {
     pub fn namespace(&self) -> Option<&str> {
         match self {
             Self::Session(record) => record.identity.namespace.as_deref(),
+            Self::Processes(record) => record.identity.namespace.as_deref(),
+            Self::Closed(record) => record.identity.namespace.as_deref(),
             Self::Gap(_) | Self::Agent(_) | Self::ClockStep(_) => None,
         }
     }

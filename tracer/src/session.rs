@@ -6,6 +6,7 @@ mod away;
 mod container;
 mod killed;
 mod naming;
+mod processes;
 mod reconcile;
 pub mod report;
 #[cfg(test)]
@@ -15,5 +16,6 @@ mod tracker;
 pub use away::{Away, UnseenEnd};
 pub use container::Container;
 pub use naming::{Naming, Policy, UNRESOLVED_AFTER, Verdict, decide};
+pub use processes::{Chunk, EndedProcess, Told, Totals};
 pub use reconcile::Reconciler;
 pub use tracker::{Action, Remembered, Tracker};

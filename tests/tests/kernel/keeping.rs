@@ -15,13 +15,13 @@ fn storm(mut witness: Witness) -> (u64, u64) {
     let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
     assert_eq!(seen.end.map(|end| end.status), Some(status));
     assert_eq!(status.0, 42 << 8);
-    let lost = witness.kernel.loss().expect("loss can be read")[&Loss::Member];
+    let lost = witness.kernel.loss().expect("loss can be read").of(Loss::Member);
     (witness.members().len() as u64, lost)
 }
 
 #[test]
 fn a_full_ring_loses_members_and_counts_them_but_no_end() {
-    let (kept, lost) = storm(Witness::with(LoadOptions { ring_bytes: Some(4096) }));
+    let (kept, lost) = storm(Witness::with(LoadOptions { ring_bytes: Some(4096), ..LoadOptions::default() }));
     assert!(lost > 0, "a ring of one page holds {kept} ends: the storm must overflow it");
     assert_eq!(kept + lost, CHILDREN);
 }
@@ -43,7 +43,7 @@ fn a_storm_on_all_cores_loses_nothing() {
     let status = wait(&mut cgroup.main("/bin/sh", &["-c", &script]));
     let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
     assert_eq!((seen.end.map(|end| end.status), status.0), (Some(status), 43 << 8));
-    let lost = witness.kernel.loss().expect("loss can be read")[&Loss::Member];
+    let lost = witness.kernel.loss().expect("loss can be read").of(Loss::Member);
     let told = witness.told();
     assert_eq!(told.ends_in(&cgroup), 1);
     // Each storm is a member itself.
@@ -113,9 +113,14 @@ fn one_born_inside_that_never_execs_is_a_member() {
     let mut witness = Witness::new();
     let cgroup = TestCgroup::new("born");
     witness.track(&cgroup);
+    let mut main = cgroup.ready_main("/bin/sh", &["-c", "echo ready; read line"]);
     let pid = cgroup.clone_and_exit(13);
-    let ends: Vec<_> =
-        witness.members().iter().map(|member| (member.pid.0, member.status.0, member.cgroup)).collect();
+    wait(&mut main);
+    let ends: Vec<_> = witness
+        .members()
+        .iter()
+        .map(|member| (member.process.pid.0, member.status.0, member.cgroup))
+        .collect();
     assert_eq!(ends, [(pid, 13 << 8, cgroup.id)]);
 }
 

@@ -5,14 +5,14 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
-use debugtrail_common::{cgroup::PATH_LEN, event::EventKind, loss::Loss};
+use debugtrail_common::{cgroup::PATH_LEN, event::EventKind, loss::Loss, process::origin};
 
 use crate::{
     clock::now,
     interest::{self, count_entries},
     maps::{CGROUPS, EMPTY, TRACKED, entry, lost, wake},
     membership,
-    task::{self, Ptr},
+    task::{self, Ptr, TASK_REAL_PARENT},
 };
 
 /// `cgroup_mkdir(struct cgroup *, const char *path)`.
@@ -97,8 +97,15 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
 #[inline(never)]
 fn attached(cgroup: Ptr, task: Ptr) -> i32 {
     let key = task::key(task);
+    let cgroup_id = task::id_of(cgroup);
     // Membership sticks: what already belongs somewhere does not change sides.
-    if membership::of(&key).is_some() || membership::enter(&key, task::id_of(cgroup)) {
+    if let Some(member) = membership::of(&key) {
+        membership::moves(member, cgroup_id);
+        interest::mark(cgroup);
+        return 0;
+    }
+    let parent = task::tgid(task::read(task, &TASK_REAL_PARENT));
+    if membership::enter(&key, cgroup_id, origin::ATTACHED, 0, parent) {
         interest::mark(cgroup);
     }
     0

@@ -1,30 +1,40 @@
-//! The first exec from outside is the main process.
+//! A program is executed: the first one from outside is the main process, all others are what was done.
 
 use aya_ebpf::{
-    helpers::generated::bpf_probe_read_kernel_str, macros::btf_tracepoint, programs::BtfTracePointContext,
+    Global,
+    helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
 use debugtrail_common::{
-    cgroup::{CgroupEntry, FILENAME_LEN, Main},
-    event::EventKind,
+    cgroup::{CgroupEntry, Main},
+    event::{ARGS_LEN, EventKind, Executed},
+    exe::{EXE_LEN, EXE_PATH_LEN},
     loss::Loss,
-    process::ProcessKey,
+    process::{Member, ProcessKey, left, origin, role},
 };
 
 use crate::{
     clock::now,
-    interest,
-    maps::{MAINS, entry, lost, wake},
-    membership,
-    task::{self, BINPRM_FILENAME, Ptr, TASK_REAL_PARENT},
+    exe, interest,
+    maps::{EVENTS, EXECUTED, MAINS, entry, lost, wake},
+    membership, namespaces, reader,
+    task::{
+        self, BINPRM_FILE, HAS_ARGS, HAS_EXE, MM_ARG_END, MM_ARG_START, Ptr, TASK_MM, TASK_REAL_PARENT,
+    },
 };
+
+/// Whether userspace asked for arguments.
+#[unsafe(no_mangle)]
+static WITH_ARGS: Global<u32> = Global::new(0);
 
 /// `sched_process_exec(struct task_struct *, pid_t old_pid, struct linux_binprm *)`. The task is the
 /// leader by now, whichever thread called execve.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let entries = interest::entries();
-    if entries.any() && entries.may_concern(ctx.arg(0)) {
+    if entries.any() && (entries.may_concern(ctx.arg(0)) || namespaces::may_be_in_one(ctx.arg(0))) {
         execed(&ctx, ctx.arg(0), ctx.arg(2));
     }
     0
@@ -33,21 +43,37 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
 #[inline(never)]
 fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
     let key = task::key(task);
-    let Some(cgroup_id) = membership::of_task(task, &key) else { return 0 };
+    let Some(cgroup_id) = membership::of_executing(task, &key) else { return 0 };
     let Some(entry) = entry(cgroup_id) else { return 0 };
+    let Some(event) = EXECUTED.get_ptr_mut(0) else { return 0 };
+    // SAFETY: this CPU's own, and the kernel lets no program run inside itself.
+    let event = unsafe { &mut *event };
     // In a cgroup found running the main process had its exec before us: any exec seen in it
     // is somebody else's.
-    if entry.steps.main_started | entry.steps.main_scanned != 0 || !is_main(task, cgroup_id) {
-        return 0;
+    if entry.steps.main_started | entry.steps.main_scanned == 0 {
+        if !is_main(task, cgroup_id) {
+            return 0; // The runtime's own.
+        }
+        if MAINS.insert(&key, cgroup_id, 0).is_err() {
+            lost(Loss::Main);
+            debug!(ctx, "no room for the main process {} of cgroup {}", key.tgid, cgroup_id);
+            return 0;
+        }
+        collect(event, task, binprm);
+        membership::becomes_main(&key, entry);
+        started(entry, &key, task, event, cgroup_id);
+        wake(EventKind::MainStarted, cgroup_id);
+        debug!(ctx, "process {} is the main process of cgroup {}", key.tgid, cgroup_id);
+    } else {
+        collect(event, task, binprm);
     }
-    if MAINS.insert(&key, cgroup_id, 0).is_err() {
-        lost(Loss::Main);
-        debug!(ctx, "no room for the main process {} of cgroup {}", key.tgid, cgroup_id);
-        return 0;
+    if let Some(member) = membership::of(&key) {
+        goes_on(member, entry, task);
+        if member.role & role::RUNTIME != 0 {
+            return 0;
+        }
     }
-    started(entry, &key, task, binprm);
-    wake(EventKind::MainStarted, cgroup_id);
-    debug!(ctx, "process {} is the main process of cgroup {}", key.tgid, cgroup_id);
+    tell(event, &key, cgroup_id);
     0
 }
 
@@ -60,22 +86,84 @@ fn is_main(task: Ptr, cgroup_id: u64) -> bool {
 }
 
 #[inline(always)]
-fn started(entry: &mut CgroupEntry, key: &ProcessKey, task: Ptr, binprm: Ptr) {
+fn started(entry: &mut CgroupEntry, key: &ProcessKey, task: Ptr, event: &Executed, cgroup_id: u64) {
     let parent: Ptr = task::read(task, &TASK_REAL_PARENT);
     let main: &mut Main = &mut entry.main;
     main.tgid = key.tgid;
     main.start_boot_ns = key.start_boot_ns;
     main.tgid_in_container = task::tgid_in_namespace(task);
     main.parent_tgid = task::tgid(parent);
+    main.mount_namespace = namespaces::note(task, cgroup_id);
     task::read_comm(task, &mut main.comm);
-    main.exec_boot_ns = now();
-    // SAFETY: reads at most FILENAME_LEN bytes into an array of that size.
+    main.exec_boot_ns = event.exec_boot_ns;
+    main.exe.len = event.exe_len;
+    main.exe.ending = event.exe_ending;
+    // SAFETY: both hold EXE_LEN bytes.
     unsafe {
-        bpf_probe_read_kernel_str(
-            main.filename.as_mut_ptr().cast(),
-            FILENAME_LEN as u32,
-            task::read::<Ptr>(binprm, &BINPRM_FILENAME),
-        );
+        bpf_probe_read_kernel(main.exe.names.as_mut_ptr().cast(), EXE_LEN as u32, event.data.as_ptr().cast());
     }
     entry.steps.main_started = 1;
 }
+
+/// A program executed in another mount namespace than the main process's has left the session; and the process has a
+/// leader that has not exited.
+#[inline(always)]
+fn goes_on(member: &mut Member, entry: &mut CgroupEntry, task: Ptr) {
+    member.leader_exits = 0;
+    let (own, main) = (namespaces::number(task), entry.main.mount_namespace);
+    if own != main && own != 0 && main != 0 && member.origin != origin::NAMESPACE {
+        membership::leaves(member, entry, left::MOUNT_NAMESPACE);
+    }
+}
+
+/// Puts together what is executed.
+#[inline(always)]
+fn collect(event: &mut Executed, task: Ptr, binprm: Ptr) {
+    event.exec_boot_ns = now();
+    (event.exe_len, event.exe_ending) = (0, 0);
+    if HAS_EXE.load() != 0 {
+        let file: Ptr = task::probe(binprm, &BINPRM_FILE);
+        (event.exe_len, event.exe_ending) = exe::names(task, file, &mut event.data);
+    }
+    (event.args_len, event.args_full_len) = (0, 0);
+    if WITH_ARGS.load() != 0 && HAS_ARGS.load() != 0 {
+        arguments(event, task);
+    }
+}
+
+/// The kernel has just written them into the new program's memory, so that they are there.
+#[inline(always)]
+fn arguments(event: &mut Executed, task: Ptr) {
+    let mm: Ptr = task::read(task, &TASK_MM);
+    let from: u64 = task::read(mm, &MM_ARG_START);
+    let to: u64 = task::read(mm, &MM_ARG_END);
+    let full = to.saturating_sub(from);
+    event.args_full_len = full as u32;
+    let len = if full < ARGS_LEN as u64 { full as usize } else { ARGS_LEN - 1 };
+    let at = event.exe_len as usize & (EXE_LEN - 1);
+    // SAFETY: behind at most EXE_LEN - 1 bytes of names there are ARGS_LEN left, and `len` is below; a bad address
+    // gives an error.
+    let read = unsafe {
+        bpf_probe_read_user(event.data.as_mut_ptr().add(at).cast(), len as u32 & (ARGS_LEN as u32 - 1), from as Ptr)
+    };
+    event.args_len = if read == 0 { len as u32 } else { 0 };
+}
+
+#[inline(always)]
+fn tell(event: &mut Executed, key: &ProcessKey, cgroup_id: u64) {
+    let Some(addressee) = reader::addressee(cgroup_id) else { return };
+    event.kind = EventKind::Executed as u32;
+    event.tgid = key.tgid;
+    event.cgroup_id = addressee;
+    event.start_boot_ns = key.start_boot_ns;
+    let data = (event.exe_len as usize & (EXE_LEN - 1)) + (event.args_len as usize & (ARGS_LEN - 1));
+    // SAFETY: `data` is at most the event's own array.
+    let bytes = unsafe {
+        core::slice::from_raw_parts((&raw const *event).cast::<u8>(), Executed::HEAD_LEN + data)
+    };
+    if EVENTS.output::<[u8]>(bytes, reader::wakeup()).is_err() {
+        lost(Loss::Exec);
+    }
+}
+
+const _: () = assert!(EXE_PATH_LEN.is_power_of_two() && EXE_LEN.is_power_of_two() && ARGS_LEN.is_power_of_two());

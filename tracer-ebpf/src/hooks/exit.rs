@@ -1,19 +1,21 @@
 //! A process ends: heard at its exit for speed, and again when it is freed for certainty, because
 //! the kernel may skip a BTF program (7.3 does under parallel load).
 
-use aya_ebpf::{Global, bindings::BPF_RB_NO_WAKEUP, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{Global, bindings::BPF_NOEXIST, macros::btf_tracepoint, programs::BtfTracePointContext};
 use debugtrail_common::{
+    cgroup::End,
     event::{EventKind, MemberEnded},
     loss::Loss,
-    process::ProcessKey,
+    process::{Member, ProcessKey},
 };
 
 use crate::{
+    atomic,
     clock::now,
     interest,
-    maps::{EVENTS, MAINS, MEMBERS, OOM_VICTIMS, TRACKED, entry, lost, wake},
-    membership,
-    task::{self, Ptr},
+    maps::{ENDED, EVENTS, MAINS, MEMBERS, OOM_VICTIMS, entry, lost, wake},
+    membership, reader,
+    task::{self, Ptr, TASK_GROUP_LEADER},
 };
 
 #[unsafe(no_mangle)]
@@ -33,22 +35,42 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
 #[inline(never)]
 fn exited(ctx: BtfTracePointContext) -> i32 {
     let task: Ptr = ctx.arg(0);
-    let group_dead = if EXIT_HAS_GROUP_DEAD.load() != 0 {
+    let key = task::key(task);
+    let mut member = membership::of(&key);
+    let over = if EXIT_HAS_GROUP_DEAD.load() != 0 {
         ctx.arg::<u64>(1) as u8 != 0
     } else {
-        task::live_threads(task) == 0
+        is_over(task, member.as_deref_mut()) && ENDED.insert(&key, 1, u64::from(BPF_NOEXIST)).is_ok()
     };
-    if !group_dead {
+    if !over {
         return 0;
     }
-    let key = task::key(task);
     // SAFETY: the value is copied at once.
     if let Some(cgroup_id) = unsafe { MAINS.get(&key) }.copied() {
         main_ended(task, &key, cgroup_id, false);
-    } else if let Some(cgroup_id) = membership::of(&key) {
-        member_ended(task, &key, cgroup_id);
+    } else if let Some(member) = member {
+        member_ended(task, &key, member, false);
     }
     0
+}
+
+/// Whether this is the last exit of the process, where the kernel does not say so: two threads that race may both take
+/// theirs for it. The status is settled by a group exit, else by the leader's, which stores it after it has ceased
+/// to count as alive and before this hook: whoever comes before leaves it to the leader.
+#[inline(always)]
+fn is_over(task: Ptr, member: Option<&mut Member>) -> bool {
+    let is_leader = task::is_leader(task);
+    let leader_exited = match member {
+        Some(member) => {
+            if is_leader {
+                // Also the barrier between this and the look at who is alive.
+                atomic::add(&mut member.leader_exits, 1);
+            }
+            member.leader_exits != 0
+        }
+        None => true,
+    };
+    task::live_threads(task) == 0 && (is_leader || leader_exited || task::is_group_exit(task))
 }
 
 /// `sched_process_free(struct task_struct *)`: after the reaping and an RCU period; no kernel was
@@ -72,10 +94,36 @@ fn freed(task: Ptr) -> i32 {
     // SAFETY: the value is copied at once.
     if let Some(cgroup_id) = unsafe { MAINS.get(&key) }.copied() {
         main_ended(task, &key, cgroup_id, true);
+        main_freed(task, cgroup_id);
         let _ = MAINS.remove(&key);
     }
-    let _ = MEMBERS.remove(&key);
+    if let Some(member) = membership::of(&key) {
+        member_freed(task, &key, member);
+        let _ = MEMBERS.remove(&key);
+    }
     0
+}
+
+#[inline(always)]
+fn main_freed(task: Ptr, cgroup_id: u64) {
+    let (Some(entry), Some(usage)) = (entry(cgroup_id), task::usage(task)) else { return };
+    entry.main_usage = usage;
+    entry.main_max_rss_pages = task::max_rss_pages(task);
+    entry.steps.main_freed = 1;
+}
+
+#[inline(always)]
+fn member_freed(task: Ptr, key: &ProcessKey, member: &mut Member) {
+    if member.role != 0 {
+        return;
+    }
+    member_ended(task, key, member, true);
+    let (Some(entry), Some(usage)) = (entry(member.cgroup_id), task::usage(task)) else { return };
+    let total = &mut entry.members_usage;
+    atomic::add(&mut total.cpu_ns, usage.cpu_ns);
+    atomic::add(&mut total.minor_faults, usage.minor_faults);
+    atomic::add(&mut total.major_faults, usage.major_faults);
+    atomic::add(&mut total.processes, 1);
 }
 
 /// Writes the main process's end into the cgroup's entry, once.
@@ -85,8 +133,8 @@ fn main_ended(task: Ptr, key: &ProcessKey, cgroup_id: u64, late: bool) {
     if entry.steps.main_ended != 0 {
         return;
     }
-    entry.end.wait_status = task::wait_status(task);
-    entry.end.boot_ns = now();
+    let (wait_status, boot_ns) = (task::wait_status(task), now());
+    entry.end = End { boot_ns, wait_status, seal: End::seal(boot_ns, wait_status) };
     entry.steps.end_late = u8::from(late);
     // SAFETY: the value is copied at once.
     if let Some(chosen_at) = unsafe { OOM_VICTIMS.get(&key.tgid) }.copied() {
@@ -97,26 +145,41 @@ fn main_ended(task: Ptr, key: &ProcessKey, cgroup_id: u64, late: bool) {
     wake(EventKind::MainEnded, cgroup_id);
 }
 
+/// Tells a member's end, once.
 #[inline(always)]
-fn member_ended(task: Ptr, key: &ProcessKey, cgroup_id: u64) {
-    // SAFETY: the value is copied at once.
-    let Some(root) = unsafe { TRACKED.get(cgroup_id) }.copied() else { return };
+fn member_ended(task: Ptr, key: &ProcessKey, member: &mut Member, late: bool) {
+    if member.ended != 0 || member.role != 0 {
+        return;
+    }
+    member.ended = 1;
+    if let Some(entry) = entry(member.cgroup_id) {
+        atomic::add(&mut entry.counts.members_ended, 1);
+    }
+    let Some(addressee) = reader::addressee(member.cgroup_id) else { return };
     let Some(mut slot) = EVENTS.reserve::<MemberEnded>(0) else {
         lost(Loss::Member);
         return;
     };
     let event = slot.as_mut_ptr();
+    let leader: Ptr = task::read(task, &TASK_GROUP_LEADER);
     // SAFETY: the slot has the event's size; every field is written before it is submitted.
     unsafe {
         (*event).kind = EventKind::MemberEnded as u32;
         (*event).tgid = key.tgid;
-        (*event).cgroup_id = root;
+        (*event).cgroup_id = addressee;
         (*event).start_boot_ns = key.start_boot_ns;
         (*event).end_boot_ns = now();
         (*event).wait_status = task::wait_status(task);
+        // A freed task has no pid any more.
+        (*event).tgid_in_container = if late { 0 } else { task::tgid_in_namespace(leader) };
+        (*event).since_boot_ns = member.since_boot_ns;
+        (*event).parent_tgid = member.parent_tgid;
+        (*event).origin = member.origin;
+        (*event).left = member.left;
+        (*event).late = u8::from(late);
         (*event).reserved = 0;
+        (*event).max_rss_pages = task::max_rss_pages(task);
         task::read_comm(task, &mut (*event).comm);
     }
-    // Waking the reader costs more than all the rest; its timer drains these.
-    slot.submit(u64::from(BPF_RB_NO_WAKEUP));
+    slot.submit(reader::wakeup());
 }

@@ -2,6 +2,8 @@
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
+use debugtrail_common::process::origin;
+
 use crate::{
     interest, membership,
     task::{self, Ptr},
@@ -28,10 +30,15 @@ fn forked(parent: Ptr, child: Ptr) -> i32 {
     if !task::is_leader(child) {
         return 0; // A thread: its process already is what it is.
     }
-    // A parent inside that is no member is one whose entering was not heard.
-    let cgroup_id = membership::of(&task::key(parent)).unwrap_or_else(|| task::cgroup_id(child));
-    if membership::enter(&task::key(child), cgroup_id) {
-        interest::mark_for_good(task::cgroup_of(child));
+    let cgroup = task::cgroup_of(child);
+    let (cgroup_id, origin) = match membership::cgroup_of(&task::key(parent)) {
+        Some(cgroup_id) => (cgroup_id, origin::FORKED),
+        None if cgroup != task::cgroup_of(parent) => (task::id_of(cgroup), origin::CLONED_INTO),
+        // A parent inside that is no member is one whose entering was not heard.
+        None => (task::id_of(cgroup), origin::FORKED),
+    };
+    if membership::enter(&task::key(child), cgroup_id, origin, 0, task::tgid(parent)) {
+        interest::mark_for_good(cgroup);
     }
     0
 }

@@ -2,13 +2,16 @@
 
 use core::ffi::c_void;
 
-use debugtrail_common::{loss::Loss, process::ProcessKey};
+use debugtrail_common::{
+    loss::Loss,
+    process::{ProcessKey, origin, role},
+};
 
 use crate::{
     interest,
     maps::{MAINS, entry, lost},
-    membership,
-    task::{self, Ptr},
+    membership, namespaces,
+    task::{self, Ptr, TASK_REAL_PARENT},
 };
 
 /// `struct bpf_iter__task` of kernel/bpf/task_iter.c: two pointers.
@@ -40,10 +43,11 @@ fn found(task: Ptr) {
         return;
     }
     let key = ProcessKey::new(task::tgid(task), task::start_boot_ns(task));
-    if membership::of(&key).is_none() {
-        membership::enter(&key, cgroup_id);
-    }
-    if entry.scan_main_tgid != key.tgid || entry.steps.main_started != 0 {
+    let is_main = entry.scan_main_tgid == key.tgid;
+    let role = if is_main { role::MAIN } else { 0 };
+    let parent = task::tgid(task::read(task, &TASK_REAL_PARENT));
+    membership::enter(&key, cgroup_id, origin::FOUND, role, parent);
+    if !is_main || entry.steps.main_started != 0 {
         return;
     }
     if MAINS.insert(&key, cgroup_id, 0).is_err() {
@@ -53,6 +57,7 @@ fn found(task: Ptr) {
     entry.main.tgid = key.tgid;
     entry.main.start_boot_ns = key.start_boot_ns;
     entry.main.tgid_in_container = task::tgid_in_namespace(task);
+    entry.main.mount_namespace = namespaces::note(task, cgroup_id);
     task::read_comm(task, &mut entry.main.comm);
     entry.steps.main_started = 1;
 }

@@ -37,7 +37,7 @@ pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
     // Both first: a second agent on this node must not come so far as to load programs.
     let opened = Ledger::open(&agent.ledger, Limits::of_mebibytes(agent.ledger_size), boot_id.clone())?;
     let listener = serve::listen(agent.listen)?;
-    agent.witness.run(None, |node, convention| {
+    agent.witness.run(None, |node, convention, argv| {
         let Opened { history, heartbeat, snapshot, writing } = opened;
         let memory = Memory::of(history, heartbeat, snapshot, &boot_id);
         let ledger = writing.start(std::io::stdout())?;
@@ -47,7 +47,7 @@ pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
             Status { pulse: Arc::clone(&pulse), ledger: ledger.health(), metrics: Arc::clone(&metrics) };
         serve::start(listener, status).context("can't start the thread that serves health and metrics")?;
         let keeps = Keeps::new(ledger.keeper(), pulse, Arc::clone(&metrics));
-        let style = Style { format: Format::Json, namespace: None, convention };
+        let style = Style { format: Format::Json, namespace: None, convention, argv };
         let recorder = Recorder::new(node, style, Box::new(ledger)).counting(metrics);
         Ok(Keeping { recorder, memory, agent: Some(keeps) })
     })

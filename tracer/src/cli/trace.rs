@@ -23,9 +23,9 @@ pub struct Trace {
 pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
     let Trace { output, namespace, witness } = trace;
     let wanted = namespace.clone();
-    witness.run(wanted.as_deref(), |node, convention| {
+    witness.run(wanted.as_deref(), |node, convention, argv| {
         let out = Stdout::start().context("can't start the thread that writes to stdout")?;
-        let style = Style { format: output, namespace, convention };
+        let style = Style { format: output, namespace, convention, argv };
         let recorder = Recorder::new(node, style, Box::new(out));
         Ok(Keeping { recorder, memory: Memory::default(), agent: None })
     })

@@ -15,7 +15,7 @@ use crate::kernel::{self, Kernel, LoadOptions};
 use crate::malloc;
 use crate::pipeline::{Agent, Inputs, Memory, NodeFacts, Pipeline, Recorder};
 use crate::pods::{access, watch};
-use crate::record::{Convention, StopReason};
+use crate::record::{Convention, StopReason, redact::Argv};
 use crate::runtime::Bundles;
 use crate::session::Policy;
 
@@ -38,6 +38,11 @@ pub struct Witness {
     /// is known: containerd (plain, k3s, k0s, MicroK8s) and CRI-O; can be given more than once
     #[arg(long, value_name = "DIR")]
     runtime_state: Vec<PathBuf>,
+    /// Arguments of what sessions execute, in `main.argv` and `session_processes` [default when given: redacted, which
+    /// leaves out what looks like a secret]
+    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true, default_value_t = Argv::Off,
+        default_missing_value = "redacted")]
+    argv: Argv,
     /// What your exit codes mean: lines of `CODE NAME [info|warning|error]`
     #[arg(long, value_name = "FILE")]
     exit_codes: Option<PathBuf>,
@@ -56,7 +61,7 @@ impl Witness {
     pub(super) fn run(
         self,
         namespace: Option<&str>,
-        keeping: impl FnOnce(NodeFacts, Convention) -> anyhow::Result<Keeping>,
+        keeping: impl FnOnce(NodeFacts, Convention, Argv) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
         runtime()?.block_on(self.witness(namespace, keeping))
     }
@@ -64,7 +69,7 @@ impl Witness {
     async fn witness(
         self,
         namespace: Option<&str>,
-        keeping: impl FnOnce(NodeFacts, Convention) -> anyhow::Result<Keeping>,
+        keeping: impl FnOnce(NodeFacts, Convention, Argv) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
         // First, so that an early signal is not the default's sudden death.
         let mut stop = std::pin::pin!(stop_signal()?);
@@ -77,7 +82,8 @@ impl Witness {
             found = access::reach(self.kubeconfig.as_deref(), self.node.as_deref(), namespace, &boot_id) => found?,
             _ = &mut stop => return Ok(()),
         };
-        let (mut kernel, ring) = Kernel::load(LoadOptions::default())?;
+        let (mut kernel, ring) =
+            Kernel::load(LoadOptions { with_args: self.argv != Argv::Off, ..LoadOptions::default() })?;
         malloc::give_back();
         let logger = kernel.logger();
 
@@ -87,7 +93,7 @@ impl Witness {
             kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
         };
         let bundles = Bundles::with(&self.runtime_state);
-        let Keeping { recorder, memory, agent } = keeping(node, convention)?;
+        let Keeping { recorder, memory, agent } = keeping(node, convention, self.argv)?;
         let policy = Policy { all_containers: self.all_containers };
         let mut pipeline = Pipeline::new(kernel, &hierarchy, bundles, policy, recorder, memory)?;
         if let Some(agent) = agent {

@@ -3,7 +3,7 @@
 
 use debugtrail_common::{
     fields::{EXIT_HAS_GROUP_DEAD, OOM_HAS_TASK},
-    kernel_fields,
+    kernel_fields, optional_kernel_fields,
 };
 
 use super::btf::{Btf, BtfError};
@@ -17,6 +17,32 @@ macro_rules! field_table {
 /// Global -> the names a field goes by, newest kernel first.
 pub(super) const FIELDS: &[(&str, &[&str])] = kernel_fields!(field_table);
 
+/// Fields that a kernel may lack without more than one fact going missing.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// Global that is 1 where all of them are there.
+    has: &'static str,
+    /// What they tell.
+    pub(super) what: &'static str,
+    fields: &'static [(&'static str, &'static [&'static str])],
+}
+
+macro_rules! group_table {
+    ($($has:ident $what:literal { $($name:ident = $($field:literal)|+;)* })*) => {
+        &[$(Group { has: stringify!($has), what: $what, fields: field_table! { $($name = $($field)|+;)* } }),*]
+    };
+}
+
+/// Every group.
+pub(super) const GROUPS: &[Group] = optional_kernel_fields!(group_table);
+
+impl Group {
+    /// The offsets of its fields; `None` where one is missing.
+    pub(super) fn offsets(&self, btf: &Btf) -> Option<Vec<(&'static str, u32)>> {
+        self.fields.iter().map(|(global, names)| Some((*global, offset(btf, names).ok()?))).collect()
+    }
+}
+
 /// The value of every global.
 ///
 /// # Errors
@@ -26,6 +52,15 @@ pub fn globals(btf: &Btf) -> Result<Vec<(&'static str, u32)>, BtfError> {
     let mut globals = Vec::with_capacity(FIELDS.len() + 2);
     for (global, names) in FIELDS {
         globals.push((*global, offset(btf, names)?));
+    }
+    for group in GROUPS {
+        match group.offsets(btf) {
+            Some(offsets) => {
+                globals.extend(offsets);
+                globals.push((group.has, 1));
+            }
+            None => tracing::warn!("this kernel does not tell {}: records have null there", group.what),
+        }
     }
     // Counted, never guessed from a version: distributions backport.
     let exit_has_group_dead = btf.tracepoint_args("sched_process_exit")? >= 2;
@@ -59,7 +94,8 @@ mod tests {
 
     #[test]
     fn every_field_is_named_as_structure_and_member() {
-        for (global, names) in FIELDS {
+        let grouped = GROUPS.iter().flat_map(|group| group.fields);
+        for (global, names) in FIELDS.iter().chain(grouped) {
             for step in names.iter().flat_map(|name| name.split('+')) {
                 assert_eq!(step.split('.').count(), 2, "{global}: {step}");
             }

@@ -22,7 +22,7 @@ pub fn cgroups(pid: Pid) -> anyhow::Result<Vec<Observation>> {
         let map: HashMap<MapData, u64, CgroupEntry> = HashMap::try_from(Map::HashMap(map))?;
         // A key that goes away while the map is walked is no error here.
         for (id, entry) in map.iter().filter_map(Result::ok) {
-            seen.extend(observe(CgroupId(id), &entry, &entry));
+            seen.extend(observe(CgroupId(id), &entry, &entry).ok().flatten());
         }
     }
     Ok(seen)

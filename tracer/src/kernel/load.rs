@@ -6,6 +6,7 @@ use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader,
     programs::{BtfTracePoint, Iter},
 };
+use debugtrail_common::fields::WITH_ARGS;
 use thiserror::Error;
 
 use super::btf::{Btf, BtfError};
@@ -85,6 +86,8 @@ pub enum KernelError {
 pub struct LoadOptions {
     /// Size of the ring in bytes, a power of two of at least a page; `None` for the default, 1 MiB.
     pub ring_bytes: Option<u32>,
+    /// Whether the arguments of programs that a session executes are read.
+    pub with_args: bool,
 }
 
 type Globals = Vec<(&'static str, u32)>;
@@ -129,6 +132,8 @@ fn load_with(options: LoadOptions, globals: &Globals) -> Result<Ebpf, KernelErro
     for (name, value) in globals {
         loader.override_global(name, value, true);
     }
+    let with_args = u32::from(options.with_args);
+    loader.override_global(WITH_ARGS, &with_args, true);
     if let Some(bytes) = options.ring_bytes {
         loader.map_max_entries(debugtrail_common::maps::EVENTS, bytes);
     }

@@ -1,5 +1,6 @@
 //! The maps of the loaded programs, in userspace's terms.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use aya::{
@@ -10,27 +11,48 @@ use debugtrail_common::{
     cgroup::{CgroupEntry, PATH_LEN, Steps},
     loss::Loss,
     maps,
-    process::ProcessKey,
+    process::{Member, ProcessKey},
 };
 
 use super::interest::Interest;
 use super::load::KernelError;
-use super::observation::{Observation, observe};
+use super::observation::{Observation, Torn, observe};
 use crate::ids::{BootNanos, CgroupId, Pid};
 
 /// Counts of loss since the programs were loaded.
-pub type LossCounts = BTreeMap<Loss, u64>;
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LossCounts {
+    /// What the programs counted: for each kind, by CPU.
+    pub by_cpu: BTreeMap<Loss, Vec<u64>>,
+    /// Cgroups found running that the full map had no room for.
+    pub no_room: u64,
+    /// Entries that could not be read, as they were written at the same time.
+    pub torn: u64,
+}
+
+impl LossCounts {
+    /// The sum over all CPUs.
+    #[must_use]
+    pub fn of(&self, kind: Loss) -> u64 {
+        self.by_cpu.get(&kind).into_iter().flatten().sum()
+    }
+}
+
+/// How often an entry is read until it is whole.
+const READINGS: usize = 8;
 
 /// The kernel writes an entry; userspace only adds and removes whole ones.
 pub(super) struct Maps {
     cgroups: HashMap<MapData, u64, CgroupEntry>,
     tracked: HashMap<MapData, u64, u64>,
     mains: HashMap<MapData, ProcessKey, u64>,
-    members: HashMap<MapData, ProcessKey, u64>,
+    members: HashMap<MapData, ProcessKey, Member>,
+    namespaces: HashMap<MapData, u32, u64>,
+    read_until: Array<MapData, u64>,
     lost: PerCpuArray<MapData, u64>,
     interest: Interest,
-    /// Cgroups found running that the full map had no room for.
     no_room: u64,
+    torn: Cell<u64>,
 }
 
 /// A cgroup that was there before the programs.
@@ -62,17 +84,31 @@ impl Maps {
             tracked: HashMap::try_from(take(ebpf, maps::TRACKED)?)?,
             mains: HashMap::try_from(take(ebpf, maps::MAINS)?)?,
             members: HashMap::try_from(take(ebpf, maps::MEMBERS)?)?,
+            namespaces: HashMap::try_from(take(ebpf, maps::NAMESPACES)?)?,
+            read_until: Array::try_from(take(ebpf, maps::READ_UNTIL)?)?,
             lost: PerCpuArray::try_from(take(ebpf, maps::LOST)?)?,
             interest: Interest::new(Array::try_from(take(ebpf, maps::USER_ENTRIES)?)?),
             no_room: 0,
+            torn: Cell::new(0),
         })
     }
 
     /// What is known of a cgroup; `None` when it is of no interest (any more).
     pub(super) fn observation(&self, cgroup: CgroupId) -> Result<Option<Observation>, KernelError> {
-        let Some(before) = get(&self.cgroups, &cgroup.0)? else { return Ok(None) };
-        let Some(fields) = get(&self.cgroups, &cgroup.0)? else { return Ok(None) };
-        Ok(observe(cgroup, &before, &fields))
+        let mut readings = 1;
+        loop {
+            let Some(mut before) = get(&self.cgroups, &cgroup.0)? else { return Ok(None) };
+            let Some(fields) = get(&self.cgroups, &cgroup.0)? else { return Ok(None) };
+            if readings == READINGS {
+                // All but the end; the next sweep may be luckier.
+                self.torn.set(self.torn.get() + 1);
+                before.steps.main_ended = 0;
+            }
+            match observe(cgroup, &before, &fields) {
+                Ok(seen) => return Ok(seen),
+                Err(Torn) => readings += 1,
+            }
+        }
     }
 
     /// Every cgroup of interest.
@@ -97,8 +133,14 @@ impl Maps {
         }
         self.interest.forgot(cgroup)?;
         // Only after the entry: a hook that finds no entry adds no process.
-        remove_processes_of(&mut self.mains, cgroup)?;
-        remove_processes_of(&mut self.members, cgroup)
+        remove_of(&mut self.namespaces, |id| *id == cgroup.0)?;
+        remove_of(&mut self.mains, |id| *id == cgroup.0)?;
+        remove_of(&mut self.members, |member| member.cgroup_id == cgroup.0)
+    }
+
+    /// Says until when somebody reads the ring. After it, cgroups that nobody has claimed tell nothing of their members.
+    pub(super) fn read_until(&mut self, until: BootNanos) -> Result<(), KernelError> {
+        Ok(self.read_until.set(0, until.0, 0)?)
     }
 
     /// Enters a cgroup that was there before the programs; the task scan then finds its processes.
@@ -146,12 +188,11 @@ impl Maps {
     }
 
     pub(super) fn loss(&self) -> Result<LossCounts, KernelError> {
-        let mut counts = LossCounts::new();
+        let mut by_cpu = BTreeMap::new();
         for kind in Loss::ALL {
-            counts.insert(kind, self.lost.get(&(kind as u32), 0)?.iter().sum());
+            by_cpu.insert(kind, self.lost.get(&(kind as u32), 0)?.iter().copied().collect());
         }
-        *counts.entry(Loss::Cgroup).or_insert(0) += self.no_room;
-        Ok(counts)
+        Ok(LossCounts { by_cpu, no_room: self.no_room, torn: self.torn.get() })
     }
 }
 
@@ -182,14 +223,14 @@ fn errno(error: &MapError) -> Option<i32> {
     }
 }
 
-fn remove_processes_of(
-    map: &mut HashMap<MapData, ProcessKey, u64>,
-    cgroup: CgroupId,
+fn remove_of<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    is_its: impl Fn(&V) -> bool,
 ) -> Result<(), KernelError> {
     // Walking a hash map that others change can skip or repeat keys, and can fail when the key it
     // stands on goes away. What is left over leaves with its process.
     let keys: Vec<_> =
-        map.iter().filter_map(Result::ok).filter(|(_, id)| *id == cgroup.0).map(|(key, _)| key).collect();
+        map.iter().filter_map(Result::ok).filter(|(_, value)| is_its(value)).map(|(key, _)| key).collect();
     for key in keys {
         if let Err(error) = map.remove(&key) {
             absent(error)?;

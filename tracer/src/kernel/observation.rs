@@ -1,7 +1,10 @@
 //! What the kernel has witnessed of one cgroup so far, in userspace's terms. Pure.
 
-use debugtrail_common::cgroup::CgroupEntry;
+use std::ops::Add;
 
+use debugtrail_common::cgroup::{CgroupEntry, End, Usage};
+
+use super::exe;
 use super::killer::{Killer, killer};
 use crate::ids::{BootNanos, CgroupId, Pid};
 use crate::record::WaitStatus;
@@ -28,6 +31,70 @@ pub struct Observation {
     pub killer: Option<Killer>,
     /// The cgroup's rmdir.
     pub removed: Option<BootNanos>,
+    /// How many other processes belong to it.
+    pub members: Members,
+    /// What the main process used, once it was freed.
+    pub main_used: Option<Used>,
+    /// What the members that were freed used; their memory is told with each end.
+    pub members_used: Used,
+}
+
+/// How many processes of a cgroup, the main one left out, have done what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    /// Became members after the main process began to run.
+    pub all: u64,
+    /// Of these, ended.
+    pub ended: u64,
+    /// Of these, came from outside.
+    pub entered: u64,
+    /// Went to another cgroup or mount namespace; the main process may be among them.
+    pub left: u64,
+    /// Were there before the main process began to run: the runtime's own.
+    pub runtime: u64,
+}
+
+/// What processes used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// How many processes.
+    pub processes: u64,
+    /// Nanoseconds on a CPU.
+    pub cpu_ns: u64,
+    /// Page faults without input or output.
+    pub minor_faults: u64,
+    /// Page faults with.
+    pub major_faults: u64,
+    /// Largest resident memory of any, in pages; `None` where it is not kept here.
+    pub max_rss_pages: Option<u64>,
+}
+
+impl Add for Members {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            all: self.all + other.all,
+            ended: self.ended + other.ended,
+            entered: self.entered + other.entered,
+            left: self.left + other.left,
+            runtime: self.runtime + other.runtime,
+        }
+    }
+}
+
+impl Add for Used {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            processes: self.processes + other.processes,
+            cpu_ns: self.cpu_ns + other.cpu_ns,
+            minor_faults: self.minor_faults + other.minor_faults,
+            major_faults: self.major_faults + other.major_faults,
+            max_rss_pages: self.max_rss_pages.max(other.max_rss_pages),
+        }
+    }
 }
 
 /// The main process as the kernel saw it.
@@ -43,8 +110,9 @@ pub struct MainSeen {
     pub execed: Option<BootNanos>,
     /// Name of the program, 15 bytes at most.
     pub comm: String,
-    /// Path passed to execve; `None` for one found running.
-    pub filename: Option<String>,
+    /// Path of its executable, without links, as it sees it; `None` where it could not be read, or for one found
+    /// running.
+    pub exe: Option<String>,
 }
 
 /// The main process's end.
@@ -63,16 +131,28 @@ pub struct EndSeen {
 /// What an entry says. The map's value is copied while the kernel may write it: `steps` must come
 /// from a copy made before `fields` was, so that a step that is set has its fields in place.
 /// `None` while the entry is being made.
-#[must_use]
-pub fn observe(cgroup: CgroupId, before: &CgroupEntry, fields: &CgroupEntry) -> Option<Observation> {
+///
+/// # Errors
+///
+/// [`Torn`] where the copy caught an end in the making all the same, as a CPU that reorders writes lets it.
+
+pub fn observe(
+    cgroup: CgroupId,
+    before: &CgroupEntry,
+    fields: &CgroupEntry,
+) -> Result<Option<Observation>, Torn> {
     let steps = before.steps;
+    let seal = End::seal(fields.end.boot_ns, fields.end.wait_status);
+    if steps.main_ended != 0 && fields.end.seal != seal {
+        return Err(Torn);
+    }
     let end = (steps.main_ended != 0).then_some(EndSeen {
         at: BootNanos(fields.end.boot_ns),
         late: fields.steps.end_late != 0,
         status: WaitStatus(fields.end.wait_status),
         oom_victim: fields.steps.oom_victim != 0,
     });
-    (steps.created != 0).then(|| Observation {
+    Ok((steps.created != 0).then(|| Observation {
         cgroup,
         path: text(&fields.path),
         created: BootNanos(fields.created_boot_ns),
@@ -83,7 +163,31 @@ pub fn observe(cgroup: CgroupId, before: &CgroupEntry, fields: &CgroupEntry) -> 
         // Nothing is sent to it any more.
         killer: end.and_then(|end| killer(end.status, end.oom_victim, &fields.signals)),
         removed: (steps.removed != 0).then_some(BootNanos(fields.removed_boot_ns)),
-    })
+        members: members(fields),
+        main_used: (steps.main_freed != 0).then(|| used(&fields.main_usage, Some(fields.main_max_rss_pages))),
+        members_used: used(&fields.members_usage, None),
+    }))
+}
+
+/// A copy of an entry that was made while its end was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Torn;
+
+/// A process that comes and ends between the two copies is in the later one with both.
+fn members(entry: &CgroupEntry) -> Members {
+    let counts = &entry.counts;
+    Members {
+        all: counts.members,
+        ended: counts.members_ended,
+        entered: counts.entered,
+        left: counts.left,
+        runtime: counts.runtime,
+    }
+}
+
+fn used(usage: &Usage, max_rss_pages: Option<u64>) -> Used {
+    let Usage { processes, cpu_ns, minor_faults, major_faults } = *usage;
+    Used { processes, cpu_ns, minor_faults, major_faults, max_rss_pages }
 }
 
 fn main_seen(entry: &CgroupEntry) -> MainSeen {
@@ -94,7 +198,7 @@ fn main_seen(entry: &CgroupEntry) -> MainSeen {
         forked: BootNanos(main.start_boot_ns),
         execed: (main.exec_boot_ns != 0).then_some(BootNanos(main.exec_boot_ns)),
         comm: text(&main.comm),
-        filename: (main.filename[0] != 0).then(|| text(&main.filename)),
+        exe: main.exe.names.get(..main.exe.len as usize).and_then(|names| exe::path(names, main.exe.ending)),
     }
 }
 
@@ -106,7 +210,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use debugtrail_common::cgroup::{End, Steps};
+    use debugtrail_common::cgroup::Steps;
 
     use super::*;
 
@@ -116,7 +220,7 @@ mod tests {
         let mut entry = CgroupEntry {
             steps: Steps { created: 1, entered: 1, main_started: 1, main_ended: 1, ..Steps::default() },
             created_boot_ns: 10,
-            end: End { boot_ns: 90, wait_status: 42 << 8, reserved: 0 },
+            end: End { boot_ns: 90, wait_status: 42 << 8, seal: End::seal(90, 42 << 8) },
             ..CgroupEntry::EMPTY
         };
         entry.path[..5].copy_from_slice(b"/a/b\0");
@@ -129,19 +233,19 @@ mod tests {
 
     #[test]
     fn an_entry_being_made_says_nothing() {
-        assert_eq!(observe(CGROUP, &CgroupEntry::EMPTY, &CgroupEntry::EMPTY), None);
+        assert_eq!(observe(CGROUP, &CgroupEntry::EMPTY, &CgroupEntry::EMPTY), Ok(None));
     }
 
     #[test]
     fn a_step_counts_only_when_it_was_set_before_the_fields_were_read() {
         let mut before = ended();
         before.steps.main_ended = 0;
-        assert_eq!(observe(CGROUP, &before, &ended()).unwrap().end, None);
+        assert_eq!(observe(CGROUP, &before, &ended()).unwrap().unwrap().end, None);
     }
 
     #[test]
     fn an_end_is_read_with_its_main_process() {
-        let seen = observe(CGROUP, &ended(), &ended()).unwrap();
+        let seen = observe(CGROUP, &ended(), &ended()).unwrap().unwrap();
         assert_eq!(seen.path, "/a/b");
         assert_eq!(
             seen.end,
@@ -149,6 +253,15 @@ mod tests {
         );
         let main = seen.main.unwrap();
         assert_eq!((main.pid, main.execed, main.comm.as_str()), (Pid(4242), Some(BootNanos(50)), "sh"));
-        assert_eq!((main.pid_in_container, main.filename), (None, None));
+        assert_eq!((main.pid_in_container, main.exe), (None, None));
+    }
+
+    #[test]
+    fn an_end_in_the_making_is_torn() {
+        let mut torn = ended();
+        torn.end.boot_ns = 91;
+        assert_eq!(observe(CGROUP, &ended(), &torn), Err(Torn));
+        torn.steps.main_ended = 0;
+        assert!(observe(CGROUP, &torn, &torn).is_ok());
     }
 }

@@ -1,11 +1,12 @@
 //! What a ledger has told so far, from its lines. Pure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 
 use crate::ids::BootId;
 use crate::record::{Record, RecordType, SessionId, SessionRecord};
+use crate::session::Told;
 
 /// What was told, as far as the kept segments say.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct History {
     pub ended: HashSet<SessionId>,
     /// Ends without a `session_reconciled` yet.
     pub unreconciled: BTreeMap<SessionId, SessionRecord>,
+    /// What was told of the processes of sessions that are not closed.
+    pub processes: HashMap<SessionId, Told>,
     /// Lines that are no record of this schema.
     pub unreadable: u64,
 }
@@ -42,6 +45,7 @@ impl History {
             open: BTreeMap::new(),
             ended: HashSet::new(),
             unreconciled: BTreeMap::new(),
+            processes: HashMap::new(),
             unreadable: 0,
         }
     }
@@ -56,6 +60,7 @@ impl History {
             RecordType::SessionStarted | RecordType::SessionEnded | RecordType::SessionReconciled => {
                 self.read_session(line);
             }
+            RecordType::SessionProcesses | RecordType::SessionClosed => self.read_processes(line),
             RecordType::Gap
             | RecordType::AgentStarted
             | RecordType::AgentStopped
@@ -81,6 +86,21 @@ impl History {
             _ => {
                 self.unreconciled.remove(&session);
             }
+        }
+    }
+
+    fn read_processes(&mut self, line: &str) {
+        match Record::from_json_line(line) {
+            Ok(Record::Processes(record)) => {
+                let Some(session) = record.head.session_id().cloned() else { return };
+                let told = self.processes.entry(session).or_default();
+                told.chunks = told.chunks.max(record.chunk + 1);
+                told.processes += record.processes.len() as u64;
+            }
+            Ok(Record::Closed(record)) => {
+                record.head.session_id().map(|session| self.processes.remove(session));
+            }
+            _ => self.unreadable += 1,
         }
     }
 

@@ -43,13 +43,15 @@ impl Memory {
             let session = record.head.session_id();
             session.is_some_and(|id| !history.open.contains_key(id) && !history.ended.contains(id))
         });
-        let untold: Vec<_> = untold.map(|started| Remembered { started, told: false }).collect();
-        let told = history.open.into_values().map(|started| Remembered { started, told: true });
-        for remembered in told.chain(untold) {
-            if remembered.started.clock.boot_id == *boot {
-                memory.live.push(remembered);
+        let untold: Vec<_> = untold.map(|started| (started, false)).collect();
+        let told = history.open.into_values().map(|started| (started, true));
+        for (started, told) in told.chain(untold) {
+            if started.clock.boot_id == *boot {
+                let session = started.head.session_id();
+                let processes = session.and_then(|id| history.processes.get(id)).copied().unwrap_or_default();
+                memory.live.push(Remembered { started, told, processes });
             } else {
-                memory.cut_off.push(remembered.started);
+                memory.cut_off.push(started);
             }
         }
         memory.told = history.ended;

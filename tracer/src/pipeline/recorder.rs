@@ -11,8 +11,8 @@ use crate::ids::{BootId, BootNanos, Pid};
 use crate::ledger::Heartbeat;
 use crate::pods::PodIndex;
 use crate::record::{
-    AgentIdentity, AgentRecord, ClockStepRecord, Convention, GapReason, GapRecord, Record, SessionId,
-    SessionRecord, StopReason, table,
+    AgentIdentity, AgentRecord, ClockStepRecord, ClosedRecord, Convention, GapReason, GapRecord,
+    ProcessesRecord, Record, SessionId, SessionRecord, StopReason, redact::Argv, table,
 };
 use crate::session::{Container, UnseenEnd, report::Context};
 use crate::sinks::metrics::Metrics;
@@ -50,6 +50,8 @@ pub struct Style {
     pub namespace: Option<String>,
     /// What the team's exit codes mean.
     pub convention: Convention,
+    /// Which arguments are shown.
+    pub argv: Argv,
 }
 
 /// Writes records.
@@ -97,7 +99,7 @@ impl Recorder {
     }
 
     /// Told when nothing can be written any more.
-    pub(super) fn closed(&self) -> Arc<Notify> {
+    pub(super) fn output_closed(&self) -> Arc<Notify> {
         self.out.closed()
     }
 
@@ -138,9 +140,31 @@ impl Recorder {
         index: &PodIndex,
     ) -> SessionRecord {
         let clock = self.clock();
-        let node_name = self.node.node_name.as_deref();
-        let convention = &self.style.convention;
-        make(Context { index, history: &self.history, clock: &clock, convention, node_name })
+        make(self.context(index, &clock))
+    }
+
+    fn context<'a>(&'a self, index: &'a PodIndex, clock: &'a ClockState) -> Context<'a> {
+        Context {
+            index,
+            history: &self.history,
+            clock,
+            convention: &self.style.convention,
+            node_name: self.node.node_name.as_deref(),
+            argv: self.style.argv,
+            page_size: rustix::param::page_size() as u64,
+        }
+    }
+
+    /// Writes a record of a session's processes.
+    pub(super) fn processes(&mut self, make: impl FnOnce(Context<'_>) -> ProcessesRecord, index: &PodIndex) {
+        let record = make(self.context(index, &self.clock()));
+        self.write(&Record::Processes(Box::new(record)));
+    }
+
+    /// Writes that a session is closed.
+    pub(super) fn closed(&mut self, make: impl FnOnce(Context<'_>) -> ClosedRecord, index: &PodIndex) {
+        let record = make(self.context(index, &self.clock()));
+        self.write(&Record::Closed(Box::new(record)));
     }
 
     /// Writes the record of an end that nobody witnessed.
@@ -204,6 +228,7 @@ impl Recorder {
             from_boot_ns: Some(lost.from),
             to_boot_ns: Some(lost.to),
             lost: Some(lost.count),
+            counts: lost.counts.clone(),
             sessions: sessions.into_iter().map(|session| SessionId::of_container(&session.id)).collect(),
             ..GapRecord::new(lost.reason, sequence, self.clock())
         }
@@ -217,7 +242,8 @@ impl Recorder {
         now: BootNanos,
     ) {
         let from = containers.clone().into_iter().map(|container| container.first_seen).min();
-        let lost = Lost { reason: GapReason::Undecided, count, from: from.unwrap_or(now), to: now };
+        let from = from.unwrap_or(now);
+        let lost = Lost { reason: GapReason::Undecided, count, from, to: now, counts: Vec::new() };
         self.gap(&lost, containers);
     }
 
@@ -241,7 +267,7 @@ impl Recorder {
     /// Says how many records were not written, once there is room to say so.
     pub(super) fn tell_unwritten(&mut self) {
         let Some((count, from)) = self.unwritten else { return };
-        let lost = Lost { reason: self.out.full(), count, from, to: boot_now() };
+        let lost = Lost { reason: self.out.full(), count, from, to: boot_now(), counts: Vec::new() };
         let record = Record::Gap(self.gap_record(&lost, self.sequence + 1, []));
         let Some(line) = self.line(&record) else { return };
         if self.out.send(line) != Sent::Full {

@@ -27,6 +27,8 @@ pub struct GapRecord {
     pub to_boot_ns: Option<BootNanos>,
     /// How many events or records are missing; null where they can't be counted.
     pub lost: Option<u64>,
+    /// The same by kind and CPU, where the kernel or its reader counted; adds up to `lost`.
+    pub counts: Vec<LossCount>,
     /// Sessions that were alive then, and so may lack evidence.
     pub sessions: Vec<SessionId>,
     /// The node's clock when the record was made.
@@ -46,6 +48,7 @@ impl GapRecord {
             from_boot_ns: None,
             to_boot_ns: None,
             lost: None,
+            counts: Vec::new(),
             sessions: Vec::new(),
             clock,
         }
@@ -58,6 +61,39 @@ impl GapRecord {
     }
 }
 
+/// One count of loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LossCount {
+    /// What was lost.
+    pub kind: LossKind,
+    /// The CPU on which it was; null where it is not counted by CPU.
+    pub cpu: Option<u32>,
+    /// How much of it.
+    pub lost: u64,
+}
+
+/// What was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// The end of a session's process other than the main one: no room in the ring.
+    MemberEnd,
+    /// Which program a session's process executed: no room in the ring.
+    Exec,
+    /// A new cgroup: no room in the map. A session in it is not seen.
+    Cgroup,
+    /// A main process: no room in the map. Its end is not seen.
+    Main,
+    /// That a process belongs to a session: no room in the map.
+    Membership,
+    /// A run of a BPF program (`recursion_misses`).
+    ProgramRun,
+    /// A look at a cgroup's entry that was written at the same time; the next look sees it.
+    TornRead,
+}
+
 /// What made evidence go missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -67,6 +103,8 @@ pub enum GapReason {
     RingFull,
     /// The kernel's map of cgroups was full: whole sessions may be missing.
     MapFull,
+    /// An entry of the kernel's map could not be read as it was written at the same time: an end may be told late.
+    TornRead,
     /// The kernel skipped a BPF program (`recursion_misses`).
     ProgramSkipped,
     /// The reader of the output was too slow: records are missing.
@@ -86,6 +124,7 @@ impl GapReason {
         match self {
             Self::RingFull => "ring full",
             Self::MapFull => "map full",
+            Self::TornRead => "torn read",
             Self::ProgramSkipped => "program skipped",
             Self::OutputFull => "output full",
             Self::Undecided => "undecided",

@@ -21,6 +21,10 @@ pub enum RecordType {
     SessionEnded,
     /// What became known of a session after its end was recorded: the API's word, or its name.
     SessionReconciled,
+    /// Processes of a session that ended, the main one left out.
+    SessionProcesses,
+    /// The last process of a session ended.
+    SessionClosed,
     /// Evidence is missing.
     Gap,
     /// debugtrail began to witness.
@@ -39,6 +43,8 @@ impl RecordType {
             Self::SessionStarted => "session_started",
             Self::SessionEnded => "session_ended",
             Self::SessionReconciled => "session_reconciled",
+            Self::SessionProcesses => "session_processes",
+            Self::SessionClosed => "session_closed",
             Self::Gap => "gap",
             Self::AgentStarted => "agent_started",
             Self::AgentStopped => "agent_stopped",
@@ -98,6 +104,13 @@ impl Head {
         Self { schema: Cow::Borrowed(SCHEMA), record_type, id, session_id: Some(session_id) }
     }
 
+    /// Of one of several records of a kind about one session: `type:session_id:n`.
+    #[must_use]
+    pub fn of_part(record_type: RecordType, session_id: SessionId, n: u64) -> Self {
+        let id = format!("{}:{session_id}:{n}", record_type.name());
+        Self { schema: Cow::Borrowed(SCHEMA), record_type, id, session_id: Some(session_id) }
+    }
+
     /// Of a record about the node: `type:boot_id:sequence`. The caller never gives a sequence twice in a boot.
     #[must_use]
     pub fn of_node(record_type: RecordType, boot: &BootId, sequence: u64) -> Self {
@@ -146,6 +159,8 @@ mod tests {
             RecordType::SessionStarted,
             RecordType::SessionEnded,
             RecordType::SessionReconciled,
+            RecordType::SessionProcesses,
+            RecordType::SessionClosed,
             RecordType::Gap,
             RecordType::AgentStarted,
             RecordType::AgentStopped,

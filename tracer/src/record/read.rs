@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{AgentRecord, ClockStepRecord, GapRecord, Record, RecordType, SCHEMA, SessionRecord};
+use super::{
+    AgentRecord, ClockStepRecord, ClosedRecord, GapRecord, ProcessesRecord, Record, RecordType, SCHEMA,
+    SessionRecord,
+};
 
 /// Why a line is no record of this schema.
 #[derive(Debug, Error)]
@@ -38,6 +41,10 @@ impl Record {
             RecordType::SessionStarted | RecordType::SessionEnded | RecordType::SessionReconciled => {
                 Self::Session(serde_json::from_str::<Box<SessionRecord>>(line)?)
             }
+            RecordType::SessionProcesses => {
+                Self::Processes(serde_json::from_str::<Box<ProcessesRecord>>(line)?)
+            }
+            RecordType::SessionClosed => Self::Closed(serde_json::from_str::<Box<ClosedRecord>>(line)?),
             RecordType::Gap => Self::Gap(serde_json::from_str::<GapRecord>(line)?),
             RecordType::AgentStarted | RecordType::AgentStopped => {
                 Self::Agent(serde_json::from_str::<AgentRecord>(line)?)
@@ -91,6 +98,7 @@ mod tests {
                 comm: Some("sh".into()),
                 exe: None,
                 argv: None,
+                argv_truncated: None,
             }),
             ..SessionRecord::ended(id, Exit::witnessed(WaitStatus(9), false), evidence, clock())
         }

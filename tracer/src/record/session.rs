@@ -131,8 +131,10 @@ pub struct MainProcess {
     pub comm: Option<String>,
     /// Path of the executable as the process sees it.
     pub exe: Option<String>,
-    /// Arguments; off by default, redacted.
+    /// Arguments; null where they were not asked for. What looks like a secret is redacted.
     pub argv: Option<Vec<String>>,
+    /// Whether arguments are missing at the end of `argv`; null where there are none.
+    pub argv_truncated: Option<bool>,
 }
 
 /// What an exit code means by the team's convention.

@@ -1,8 +1,8 @@
 //! Records as lines for people: a header, then one line of at most [`WIDTH`] columns a record. Pure.
 
 use super::{
-    AgentRecord, ApiEvidence, ClockStepRecord, Exit, ExitClass, GapRecord, Identity, Record, RecordType,
-    SessionRecord,
+    AgentRecord, ApiEvidence, ClockStepRecord, ClosedRecord, Exit, ExitClass, GapRecord, Head, Identity,
+    ProcessEnd, ProcessesRecord, Record, RecordType, SessionRecord,
 };
 use crate::clock::WallTime;
 
@@ -21,7 +21,7 @@ pub fn header() -> String {
     line("TIME (UTC)", "WHAT", "NAMESPACE/POD/CONTAINER", "HOW", "LASTED")
 }
 
-/// The record's line; `None` where it has nothing new for a person: the API agrees with what was told before.
+/// The record's line, or several; `None` where it has nothing new for a person: the API agrees with what was told before.
 #[must_use]
 pub fn row(record: &Record) -> Option<String> {
     match record {
@@ -29,6 +29,8 @@ pub fn row(record: &Record) -> Option<String> {
             reconciled_row(record)
         }
         Record::Session(record) => Some(session_row(record)),
+        Record::Processes(record) => Some(process_rows(record)),
+        Record::Closed(record) => closed_row(record),
         Record::Gap(record) => Some(gap_row(record)),
         Record::Agent(record) => Some(agent_row(record)),
         Record::ClockStep(record) => Some(clock_row(record)),
@@ -56,11 +58,53 @@ fn session_row(record: &SessionRecord) -> String {
         _ => ("ended", record.times.finished_at),
     };
     let lasted = record.times.duration_ns.map(duration).unwrap_or_default();
-    line(&time(at), what, &who(&record.identity, record), &end_in_words(&record.exit), &lasted)
+    line(&time(at), what, &who(&record.identity, &record.head), &end_in_words(&record.exit), &lasted)
+}
+
+/// A line for each process: what it ran, and how that ended.
+fn process_rows(record: &ProcessesRecord) -> String {
+    let who = who(&record.identity, &record.head);
+    let row = |process: &ProcessEnd| {
+        let end = match (process.exit_code, &process.signal_name, process.signal) {
+            (Some(code), ..) => format!("exit {code}"),
+            (None, Some(name), _) => name.clone(),
+            (None, None, signal) => signal.map(|signal| format!("signal {signal}")).unwrap_or_default(),
+        };
+        let what = match &process.argv {
+            Some(argv) => argv.join(" "),
+            None => process.exe.clone().unwrap_or_else(|| process.comm.clone()),
+        };
+        let lasted = process.times.duration_ns.map(duration).unwrap_or_default();
+        // The end stays, however long the command is.
+        let room = HOW.saturating_sub(end.chars().count() + 2);
+        let how = format!("{}: {end}", fit(&what, room));
+        line(&time(process.times.finished_at), "ran", &who, &how, &lasted)
+    };
+    record.processes.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+/// Says what is worth a line beyond the end: more than one process.
+fn closed_row(record: &ClosedRecord) -> Option<String> {
+    if record.processes == 0 && record.entered == 0 && record.escaped == 0 {
+        return None;
+    }
+    let mut how = format!("{} processes", record.processes);
+    for (count, what) in [
+        (record.entered, "entered"),
+        (record.escaped, "escaped"),
+        (record.processes.saturating_sub(record.recorded), "lost"),
+    ] {
+        if count > 0 {
+            how.push_str(&format!(", {count} {what}"));
+        }
+    }
+    let cpu = record.usage.session.map(|usage| format!("{} CPU", duration(usage.cpu_ns)));
+    let who = who(&record.identity, &record.head);
+    Some(line(&time(record.closed_at), "closed", &who, &how, &cpu.unwrap_or_default()))
 }
 
 fn reconciled_row(record: &SessionRecord) -> Option<String> {
-    let who = who(&record.identity, record);
+    let who = who(&record.identity, &record.head);
     let (what, how) = match &record.evidence.api {
         Some(api) if api.agrees == Some(true) => return None,
         Some(api) => ("API says", api_in_words(api)),
@@ -124,10 +168,10 @@ fn time(at: Option<WallTime>) -> String {
 }
 
 /// Who it was; a session without a name goes by its id.
-fn who(identity: &Identity, record: &SessionRecord) -> String {
+fn who(identity: &Identity, head: &Head) -> String {
     let names = [&identity.namespace, &identity.pod_name, &identity.container_name];
     if names.iter().all(|name| name.is_none()) {
-        return record.head.session_id().map(ToString::to_string).unwrap_or_default();
+        return head.session_id().map(ToString::to_string).unwrap_or_default();
     }
     names.map(|name| name.as_deref().unwrap_or("?")).join("/")
 }

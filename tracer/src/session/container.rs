@@ -1,13 +1,20 @@
 //! All that is known of one container while it is of interest. Pure.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::naming::{Naming, Question, Verdict};
 use super::tracker::Remembered;
 use crate::ids::{BootNanos, CgroupId, ContainerId, PodRef};
-use crate::kernel::{EndSeen, Killer, MainSeen, Observation};
+use crate::kernel::event::Args;
+use crate::kernel::{EndSeen, Killer, MainSeen, Members, Observation, Used};
 use crate::record::SessionRecord;
 use crate::runtime::RuntimeFacts;
+
+/// How long after the last end the ring is certain to have told it.
+pub const ALL_HEARD: Duration = Duration::from_secs(1);
+/// How long after the last end processes may wait to be reaped; what such a one used is not known.
+pub const ALL_REAPED: Duration = Duration::from_secs(5);
 
 /// One container, from its first cgroup to its last.
 #[derive(Clone, Debug)]
@@ -26,10 +33,10 @@ pub struct Container {
     pub remembered: Option<Box<SessionRecord>>,
     /// Which run of its name in its pod it is, as far as that was known when it was named.
     pub attempt: Option<u32>,
-    /// Path of the main process's executable, read while it was alive.
+    /// Path of the main process's executable, read while it was alive; for one found running.
     pub exe: Option<String>,
-    /// Members that ended, as far as the ring told.
-    pub members_ended: u64,
+    /// Arguments of the main process, where they were asked for and heard.
+    pub main_args: Option<Args>,
     /// Kernel events lost while it was of interest.
     pub lost_events: u64,
     pub(super) reported_start: bool,
@@ -38,6 +45,10 @@ pub struct Container {
     released: bool,
     /// Its own cgroup and those below it.
     cgroups: BTreeMap<CgroupId, Seen>,
+    /// Processes of those below it that are gone.
+    of_gone: (Members, Used),
+    /// Since when all its processes have ended.
+    empty_since: Option<BootNanos>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,12 +80,14 @@ impl Container {
             remembered: None,
             attempt: None,
             exe: None,
-            members_ended: 0,
+            main_args: None,
             lost_events: 0,
             reported_start: false,
             reported_end: false,
             released: false,
             cgroups: BTreeMap::new(),
+            of_gone: (Members::default(), Used::default()),
+            empty_since: None,
         }
     }
 
@@ -149,13 +162,57 @@ impl Container {
         if self.cgroups.values().all(|seen| seen.inner) {
             return Vec::new();
         }
-        let is_gone =
-            |seen: &Seen| seen.inner && seen.observation.removed.is_some() && seen.observation.main.is_none();
+        let is_gone = |seen: &Seen| {
+            let Observation { removed, main, members, .. } = &seen.observation;
+            seen.inner && removed.is_some() && main.is_none() && members.ended >= members.all
+        };
         let gone: Vec<_> = self.cgroups.iter().filter(|(_, seen)| is_gone(seen)).map(|(id, _)| *id).collect();
         for id in &gone {
-            self.cgroups.remove(id);
+            if let Some(seen) = self.cgroups.remove(id) {
+                self.of_gone.0 = self.of_gone.0 + seen.observation.members;
+                self.of_gone.1 = self.of_gone.1 + seen.observation.members_used;
+            }
         }
         gone
+    }
+
+    /// How many processes it had, the main one left out.
+    #[must_use]
+    pub fn members(&self) -> Members {
+        self.cgroups.values().fold(self.of_gone.0, |sum, seen| sum + seen.observation.members)
+    }
+
+    /// What those that were freed used.
+    #[must_use]
+    pub fn members_used(&self) -> Used {
+        self.cgroups.values().fold(self.of_gone.1, |sum, seen| sum + seen.observation.members_used)
+    }
+
+    /// What the main process used, once it was freed.
+    #[must_use]
+    pub fn main_used(&self) -> Option<Used> {
+        self.of_main().and_then(|(_, seen)| seen.main_used)
+    }
+
+    /// Whether it was there before the programs, so that they can't know all its processes.
+    #[must_use]
+    pub fn was_found_running(&self) -> bool {
+        self.found_running()
+    }
+
+    /// Whether nothing more is to come of its processes, and has not been for long enough that all was heard; to be
+    /// asked again and again.
+    pub(super) fn is_closed(&mut self, now: BootNanos) -> bool {
+        let members = self.members();
+        let live = members.ended < members.all && !self.released;
+        if !self.reported_end || !self.removed() || live {
+            self.empty_since = None;
+            return false;
+        }
+        let waited = now.since(*self.empty_since.get_or_insert(now));
+        let all_freed = self.members_used().processes >= members.all
+            && (self.main_used().is_some() || self.main().is_none());
+        waited >= ALL_HEARD && (all_freed || waited >= ALL_REAPED)
     }
 
     /// The main process: the first exec from outside in any of its cgroups (a runtime may use one below).
@@ -200,6 +257,17 @@ impl Container {
         }
     }
 
+    /// When the main process ended, where that is known.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<BootNanos> {
+        match self.ended()? {
+            // Of one that was a zombie before the witness began, only that it had ended is known.
+            Ended::Witnessed(_, end) if self.execed().is_none() && end.late => None,
+            Ended::Witnessed(_, end) => Some(end.at),
+            Ended::NeverStarted | Ended::Unseen => None,
+        }
+    }
+
     /// Whether all its cgroups are gone, so that nothing more can happen in it.
     #[must_use]
     pub fn removed(&self) -> bool {
@@ -208,7 +276,8 @@ impl Container {
 
     /// Whether it has ended and gone, so that the kernel has nothing more to say of it.
     pub(super) fn is_over(&self) -> bool {
-        self.ended().is_some() && self.removed()
+        let members = self.members();
+        self.ended().is_some() && self.removed() && members.ended >= members.all
     }
 
     /// The cgroups that the kernel need not keep any more; each is named once.

@@ -4,12 +4,16 @@ use super::container::{Container, Ended};
 use super::killed::{RUNTIME_STOP, killed_by};
 use super::naming::Naming;
 use crate::clock::{ClockState, OffsetHistory, SessionTimes};
-use crate::kernel::{EndSeen, Killer, MainSeen};
+use crate::kernel::{Killer, MainSeen};
 use crate::pods::{ContainerStatus, PodIndex};
 use crate::record::{
     ApiEvidence, Convention, Evidence, Exit, Identity, KernelEvidence, KillerPlace, MainProcess,
-    RuntimeEvidence, SessionId, SessionRecord,
+    RuntimeEvidence, SessionId, SessionRecord, redact::Argv,
 };
+
+mod processes;
+
+pub use processes::{closed, processes};
 
 /// What a record needs besides the container.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +28,10 @@ pub struct Context<'a> {
     pub convention: &'a Convention,
     /// The node.
     pub node_name: Option<&'a str>,
+    /// Which arguments are shown.
+    pub argv: Argv,
+    /// Bytes of a page of memory.
+    pub page_size: u64,
 }
 
 /// The record of a session's start.
@@ -35,7 +43,7 @@ pub fn started(container: &Container, context: Context<'_>) -> SessionRecord {
     SessionRecord {
         identity: identity(container, context),
         times: context.history.session_times(execed, None),
-        main: container.main().map(|main| main_process(container, main)),
+        main: container.main().map(|main| main_process(container, main, context.argv)),
         ..SessionRecord::started(session, evidence, context.clock.clone())
     }
 }
@@ -43,15 +51,7 @@ pub fn started(container: &Container, context: Context<'_>) -> SessionRecord {
 /// The record of a session's end.
 #[must_use]
 pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
-    let (exit, kernel, times) = match container.ended() {
-        Some(Ended::Witnessed(_, end)) => witnessed(container, end, context.history),
-        // Where events were lost, its start may be among them.
-        Some(Ended::NeverStarted) if container.lost_events > 0 => {
-            (Exit::unknown(), KernelEvidence::None, SessionTimes::default())
-        }
-        Some(Ended::NeverStarted) => (Exit::start_error(), KernelEvidence::None, SessionTimes::default()),
-        Some(Ended::Unseen) | None => (Exit::unknown(), KernelEvidence::None, SessionTimes::default()),
-    };
+    let (exit, kernel) = exit_of(container);
     let killed_by = killed_by(container);
     let stopped_by_runtime =
         killed_by.as_ref().is_some_and(|killer| killer.place == Some(KillerPlace::Runtime));
@@ -63,31 +63,13 @@ pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
         exit_meaning: context.convention.meaning(&exit),
         cause: stopped_by_runtime.then(|| RUNTIME_STOP.to_owned()),
         killed_by,
-        times,
-        main: container.main().map(|main| main_process(container, main)),
+        times: times_of(container, context.history),
+        main: container.main().map(|main| main_process(container, main, context.argv)),
         ..SessionRecord::ended(session, exit, evidence, context.clock.clone())
     }
 }
 
-fn witnessed(
-    container: &Container,
-    end: EndSeen,
-    history: &OffsetHistory,
-) -> (Exit, KernelEvidence, SessionTimes) {
-    let execed = container.execed();
-    let kernel = match execed {
-        Some(_) => KernelEvidence::Full,
-        None => KernelEvidence::ExitOnly,
-    };
-    // One found running whose end was first heard when it was freed had ended before the programs were there, and
-    // waited for its parent: how it ended is known, when is not.
-    let at = (execed.is_some() || !end.late).then_some(end.at);
-    // The OOM killer also marks what somebody else has killed.
-    let oom_victim = end.oom_victim && !matches!(container.killer(), Some(Killer::Process(_)));
-    (Exit::witnessed(end.status, oom_victim), kernel, history.session_times(execed, at))
-}
-
-fn identity(container: &Container, context: Context<'_>) -> Identity {
+pub(super) fn identity(container: &Container, context: Context<'_>) -> Identity {
     let naming = container.naming().cloned().unwrap_or_default();
     let status = status_of(container, &naming, context.index);
     Identity {
@@ -109,7 +91,32 @@ fn status_of<'a>(container: &Container, naming: &Naming, index: &'a PodIndex) ->
     index.status(&container.pod, naming.container_name.as_deref()?)
 }
 
-fn evidence(container: &Container) -> Evidence {
+/// What is known of how a container ended, and what the kernel witnessed of it.
+fn exit_of(container: &Container) -> (Exit, KernelEvidence) {
+    match container.ended() {
+        Some(Ended::Witnessed(_, end)) => {
+            // The OOM killer also marks what somebody else has killed.
+            let oom_victim = end.oom_victim && !matches!(container.killer(), Some(Killer::Process(_)));
+            let kernel =
+                if container.execed().is_some() { KernelEvidence::Full } else { KernelEvidence::ExitOnly };
+            (Exit::witnessed(end.status, oom_victim), kernel)
+        }
+        // Where events were lost, its start may be among them.
+        Some(Ended::NeverStarted) if container.lost_events == 0 => {
+            (Exit::start_error(), KernelEvidence::None)
+        }
+        _ => (Exit::unknown(), KernelEvidence::None),
+    }
+}
+
+fn times_of(container: &Container, history: &OffsetHistory) -> SessionTimes {
+    match container.ended() {
+        Some(Ended::Witnessed(..)) => history.session_times(container.execed(), container.ended_at()),
+        _ => SessionTimes::default(),
+    }
+}
+
+pub(super) fn evidence(container: &Container) -> Evidence {
     let naming = container.naming();
     let runtime = container.runtime.as_ref().map(|facts| RuntimeEvidence {
         init_pid: facts.init_pid,
@@ -130,13 +137,17 @@ fn api_evidence(container: &Container, index: &PodIndex, exit: &Exit) -> Option<
     status.end_of(&container.id).map(|end| end.evidence(exit.container_exit_code))
 }
 
-fn main_process(container: &Container, main: &MainSeen) -> MainProcess {
+fn main_process(container: &Container, main: &MainSeen, argv: Argv) -> MainProcess {
+    let remembered = || container.remembered.as_ref()?.main.as_ref();
+    let args = container.main_args.as_ref();
+    let shown = args.and_then(|args| argv.show(&args.args));
     MainProcess {
         pid: main.pid,
         pid_in_container: main.pid_in_container,
         comm: Some(main.comm.clone()),
-        exe: container.exe.clone().or_else(|| container.remembered.as_ref()?.main.as_ref()?.exe.clone()),
-        argv: None,
+        exe: main.exe.clone().or_else(|| container.exe.clone()).or_else(|| remembered()?.exe.clone()),
+        argv_truncated: shown.as_ref().and(args).map(|args| args.truncated),
+        argv: shown.or_else(|| remembered()?.argv.clone()),
     }
 }
 

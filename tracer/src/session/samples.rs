@@ -2,7 +2,8 @@
 
 use crate::cgroup::Place;
 use crate::ids::{BootNanos, CgroupId, ContainerId, Pid, PodRef, PodUid};
-use crate::kernel::{EndSeen, MainSeen, Observation};
+use crate::kernel::event::{Args, Executed, Left, MemberEnded, Origin, Process};
+use crate::kernel::{EndSeen, MainSeen, Members, Observation, Used};
 use crate::pods::{ContainerFacts, EphemeralFacts, PodEvent, PodFacts, PodIndex};
 use crate::record::WaitStatus;
 use crate::runtime::{ContainerKind, ContainerMeta, RuntimeFacts};
@@ -99,6 +100,9 @@ pub(super) fn made() -> Observation {
         end: None,
         killer: None,
         removed: None,
+        members: Members::default(),
+        main_used: None,
+        members_used: Used::default(),
     }
 }
 
@@ -110,7 +114,7 @@ pub(super) fn running() -> Observation {
         forked: BootNanos(seconds(11).0 - 1),
         execed: Some(seconds(11)),
         comm: "sh".into(),
-        filename: Some("/bin/sh".into()),
+        exe: Some("/bin/busybox".into()),
     };
     Observation { main: Some(main), ..made() }
 }
@@ -123,4 +127,33 @@ pub(super) fn ended() -> Observation {
 
 pub(super) fn removed(seen: Observation) -> Observation {
     Observation { removed: Some(seconds(22)), ..seen }
+}
+
+/// A process that a member forked ended with code 0.
+pub(crate) fn member_ended(pid: u32) -> MemberEnded {
+    MemberEnded {
+        cgroup: made().cgroup,
+        process: Process { pid: Pid(pid), forked: seconds(12) },
+        pid_in_container: Some(Pid(33)),
+        parent: Pid(4242),
+        since: seconds(12),
+        origin: Origin::Forked,
+        left: Left::default(),
+        ended: seconds(13),
+        late: false,
+        status: WaitStatus(0),
+        max_rss_pages: Some(250),
+        comm: "ls".into(),
+    }
+}
+
+/// The same process executed a program.
+pub(crate) fn program_executed(pid: u32, exe: &str) -> Executed {
+    Executed {
+        cgroup: made().cgroup,
+        process: Process { pid: Pid(pid), forked: seconds(12) },
+        at: BootNanos(seconds(12).0 + 1),
+        exe: Some(exe.into()),
+        args: Some(Args { args: vec!["ls".into(), "--token=x".into()], truncated: false }),
+    }
 }

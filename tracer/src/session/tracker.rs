@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use super::attempts::Attempts;
 use super::container::Container;
 use super::naming::{Policy, Verdict, decide};
+use super::processes::{Chunk, Processes, Told, Totals};
 use crate::cgroup::Place;
 use crate::ids::{BootNanos, CgroupId, ContainerId};
 use crate::kernel::Observation;
-use crate::kernel::event::MemberEnded;
+use crate::kernel::event::{Args, Executed, MemberEnded, Process};
 use crate::pods::PodIndex;
 use crate::record::SessionRecord;
 use crate::runtime::RuntimeFacts;
@@ -29,6 +30,10 @@ pub enum Action {
     Started(Box<Container>),
     /// A session ended.
     Ended(Box<Container>),
+    /// Processes of a session ended.
+    Processes(Box<Container>, Chunk),
+    /// The last process of a session ended.
+    Closed(Box<Container>, Totals),
     /// Too many containers wait to be decided: this one, the oldest, is given up.
     GaveUp(Box<Container>),
 }
@@ -43,6 +48,7 @@ pub struct Tracker {
     policy: Policy,
     containers: BTreeMap<ContainerId, Container>,
     by_cgroup: HashMap<CgroupId, ContainerId>,
+    processes: HashMap<ContainerId, Processes>,
     remembered: HashMap<ContainerId, Remembered>,
     attempts: Attempts,
 }
@@ -54,6 +60,8 @@ pub struct Remembered {
     pub started: SessionRecord,
     /// Whether it was told.
     pub told: bool,
+    /// What was told of its processes.
+    pub processes: Told,
 }
 
 impl Tracker {
@@ -118,6 +126,7 @@ impl Tracker {
             .entry(container_id.clone())
             .or_insert_with(|| Container::new(container_id.clone(), pod.clone(), now));
         if let Some(remembered) = self.remembered.remove(container_id) {
+            self.processes.entry(container_id.clone()).or_default().go_on_after(remembered.processes);
             container.remember(remembered);
         }
         let news = container.observe(seen, *inner) || runtime.is_some();
@@ -152,14 +161,50 @@ impl Tracker {
             .collect();
         // In the order in which they came: the runs of one name are counted.
         undecided.sort_unstable();
-        undecided.iter().flat_map(|(_, id)| self.step(id, index, now)).collect()
+        let mut actions: Vec<_> = undecided.iter().flat_map(|(_, id)| self.step(id, index, now)).collect();
+        actions.extend(self.review_processes(now));
+        actions
     }
 
-    /// Counts the end of a member.
-    pub fn member_ended(&mut self, member: &MemberEnded) {
-        if let Some(container) = self.container_of(member.cgroup) {
-            container.members_ended += 1;
+    /// Takes in the end of a member.
+    pub fn member_ended(&mut self, member: MemberEnded) -> Vec<Action> {
+        let Some(id) = self.by_cgroup.get(&member.cgroup).cloned() else { return Vec::new() };
+        let processes = self.processes.entry(id.clone()).or_default();
+        processes.ended(member);
+        if processes.is_full() { self.tell_processes(&id) } else { Vec::new() }
+    }
+
+    /// Takes in that a process executed a program.
+    pub fn executed(&mut self, executed: Executed) {
+        let Some(id) = self.by_cgroup.get(&executed.cgroup) else { return };
+        self.processes.entry(id.clone()).or_default().executed(executed);
+    }
+
+    /// What is to be told of a session's processes now.
+    fn tell_processes(&mut self, id: &ContainerId) -> Vec<Action> {
+        let Some(container) = self.containers.get(id).filter(|container| container.naming().is_some()) else {
+            return Vec::new();
+        };
+        let chunks = self.processes.get_mut(id).map(Processes::take).unwrap_or_default();
+        chunks.into_iter().map(|chunk| Action::Processes(Box::new(container.clone()), chunk)).collect()
+    }
+
+    /// What is to be told of all sessions' processes, and which sessions are closed now.
+    fn review_processes(&mut self, now: BootNanos) -> Vec<Action> {
+        let sessions: Vec<_> = self.processes.keys().cloned().collect();
+        let mut actions: Vec<_> = sessions.iter().flat_map(|id| self.tell_processes(id)).collect();
+        let mut closed = self.containers.values_mut().filter_map(|container| {
+            (container.naming().is_some() && container.is_closed(now)).then(|| container.id.clone())
+        });
+        let closed: Vec<_> = closed.by_ref().collect();
+        for id in closed {
+            let totals = self.processes.get(&id).map(Processes::totals).unwrap_or_default();
+            actions.extend(
+                self.containers.get(&id).map(|container| Action::Closed(Box::new(container.clone()), totals)),
+            );
+            actions.extend(self.drop_container(&id));
         }
+        actions
     }
 
     /// Notes a loss that any container of interest may have a share in.
@@ -193,10 +238,6 @@ impl Tracker {
         self.by_cgroup.keys().copied()
     }
 
-    fn container_of(&mut self, cgroup: CgroupId) -> Option<&mut Container> {
-        self.containers.get_mut(self.by_cgroup.get(&cgroup)?)
-    }
-
     fn step(&mut self, id: &ContainerId, index: &PodIndex, now: BootNanos) -> Vec<Action> {
         let Some(container) = self.containers.get_mut(id) else { return Vec::new() };
         if container.verdict == Verdict::Undecided {
@@ -225,10 +266,12 @@ impl Tracker {
             let untracked = container.take_untracked();
             actions.extend(untracked.into_iter().map(|cgroup| Action::Track { cgroup, root }));
         }
-        actions.extend(reports(container));
-        if container.reported_end && container.removed() {
-            actions.extend(self.drop_container(id));
+        if let Some(processes) = self.processes.get(id)
+            && container.main_args.is_none()
+        {
+            container.main_args = main_args(container, processes);
         }
+        actions.extend(reports(container));
         actions
     }
 
@@ -258,12 +301,20 @@ impl Tracker {
     }
 
     fn drop_container(&mut self, id: &ContainerId) -> Vec<Action> {
+        self.processes.remove(id);
         let Some(container) = self.containers.remove(id) else { return Vec::new() };
         for cgroup in container.cgroups() {
             self.by_cgroup.remove(&cgroup);
         }
         container.cgroups().map(Action::Forget).collect()
     }
+}
+
+/// Arguments of the main process's first program, if they were heard of.
+fn main_args(container: &Container, processes: &Processes) -> Option<Args> {
+    let main = container.main()?;
+    let program = processes.program(Process { pid: main.pid, forked: main.forked })?;
+    (Some(program.at) == main.execed).then(|| program.args.clone())?
 }
 
 /// What is to be said of a session now, each once.

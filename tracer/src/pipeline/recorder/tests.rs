@@ -26,7 +26,8 @@ fn recorder(out: Stdout) -> Recorder {
         boot_id: BootId::new("b0"),
         kernel_release: "6.18.0".into(),
     };
-    let style = Style { format: Format::Json, namespace: None, convention: Convention::default() };
+    let style =
+        Style { format: Format::Json, namespace: None, convention: Convention::default(), argv: Argv::Off };
     Recorder::new(node, style, Box::new(out))
 }
 

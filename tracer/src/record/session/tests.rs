@@ -55,6 +55,7 @@ fn an_ended_session_in_the_order_of_the_schema() {
             comm: Some("sh".into()),
             exe: Some("/bin/busybox".into()),
             argv: None,
+            argv_truncated: None,
         }),
         ..SessionRecord::ended(session_id(), exit, evidence, clock())
     };
@@ -68,7 +69,7 @@ fn an_ended_session_in_the_order_of_the_schema() {
         r#""started_at":"2026-11-23T15:26:54.123456789Z","finished_at":"2026-11-23T15:27:04.127004211Z","#,
         r#""duration_ns":"10003547422","duration_seconds":10.003547422,"#,
         r#""started_boot_ns":"1000000000000","finished_boot_ns":"1010003547422","#,
-        r#""main":{"pid":26623,"pid_in_container":31,"comm":"sh","exe":"/bin/busybox","argv":null},"#,
+        r#""main":{"pid":26623,"pid_in_container":31,"comm":"sh","exe":"/bin/busybox","argv":null,"argv_truncated":null},"#,
         r#""requested_by":null,"#,
         r#""evidence":{"kernel":"full","named_by":"runtime","kind_by":"declared","#,
         r#""runtime":{"init_pid":26623,"agrees":true},"api":null,"lost_events":0},"#,

@@ -114,7 +114,7 @@ fn what_an_earlier_debugtrail_knew_counts_on() {
         ..SessionRecord::started(SessionId::of_container(&id(0)), evidence, clock)
     };
     let mut remembered = run(0);
-    remembered.remember(Remembered { started, told: true });
+    remembered.remember(Remembered { started, told: true, processes: crate::session::Told::default() });
     let mut attempts = begun_before();
     assert_eq!(attempts.number(&remembered, &copy(), &silent()), Some(6));
     assert_eq!(attempts.number(&run(1), &copy(), &silent()), Some(7));

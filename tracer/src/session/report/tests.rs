@@ -7,7 +7,7 @@ use super::super::{Action, Tracker};
 use super::*;
 use crate::clock::OffsetSample;
 use crate::ids::BootId;
-use crate::kernel::Observation;
+use crate::kernel::{EndSeen, Observation};
 use crate::pods::PodFacts;
 use crate::record::WaitStatus;
 
@@ -37,6 +37,8 @@ fn record_of(actions: &[Action], index: &PodIndex) -> Value {
         clock: &clock,
         convention: &convention,
         node_name: Some("node1"),
+        argv: Argv::Redacted,
+        page_size: 4096,
     };
     serde_json::to_value(ended(report.expect("an end"), context)).expect("a record is JSON")
 }
@@ -62,7 +64,7 @@ fn an_exit_code_with_all_that_is_known() {
         "started_at": "2026-11-23T15:26:11.000000000Z", "finished_at": "2026-11-23T15:26:21.000000000Z",
         "duration_ns": "10000000000", "duration_seconds": 10.0,
         "started_boot_ns": "11000000000", "finished_boot_ns": "21000000000",
-        "main": {"pid": 4242, "pid_in_container": 31, "comm": "sh", "exe": "/bin/busybox", "argv": null},
+        "main": {"pid": 4242, "pid_in_container": 31, "comm": "sh", "exe": "/bin/busybox", "argv": null, "argv_truncated": null},
         "requested_by": null,
         "evidence": {"kernel": "full", "named_by": "runtime", "kind_by": "declared",
                      "runtime": {"init_pid": 4242, "agrees": true}, "api": null, "lost_events": 0},

@@ -17,6 +17,8 @@ enum Said {
     Track(u64, u64),
     Started,
     Ended,
+    Processes(u64, usize),
+    Closed(u64),
     GaveUp,
 }
 
@@ -26,6 +28,8 @@ fn said(actions: &[Action]) -> Vec<Said> {
         Action::Track { cgroup, root } => Said::Track(cgroup.0, root.0),
         Action::Started(_) => Said::Started,
         Action::Ended(_) => Said::Ended,
+        Action::Processes(_, chunk) => Said::Processes(chunk.n, chunk.processes.len()),
+        Action::Closed(_, totals) => Said::Closed(totals.told.processes),
         Action::GaveUp(_) => Said::GaveUp,
     };
     actions.iter().map(say).collect()
@@ -40,6 +44,12 @@ fn tell(
     said(&tracker.observe(seen, &place(), None, facts, index, seconds(12)))
 }
 
+/// Reviews until a session whose processes have all ended must be closed.
+fn close(tracker: &mut Tracker, index: &PodIndex) -> Vec<Said> {
+    assert_eq!(said(&tracker.review(index, seconds(30))), []);
+    said(&tracker.review(index, seconds(40)))
+}
+
 #[test]
 fn a_session_is_tracked_started_ended_and_forgotten() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
@@ -48,7 +58,8 @@ fn a_session_is_tracked_started_ended_and_forgotten() {
     assert_eq!(tracker.live().count(), 1);
     assert_eq!(tell(&mut tracker, ended(), None, &index), [Said::Ended]);
     assert_eq!(tracker.live().count(), 0);
-    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Forget(77)]);
+    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), []);
+    assert_eq!(close(&mut tracker, &index), [Said::Closed(0), Said::Forget(77)]);
     assert_eq!(tracker.cgroups().count(), 0);
 }
 
@@ -57,7 +68,7 @@ fn a_session_that_is_over_at_once_says_all_in_order() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     assert_eq!(
         tell(&mut tracker, removed(ended()), runtime("dbg"), &index),
-        [Said::Track(77, 77), Said::Started, Said::Ended, Said::Forget(77)]
+        [Said::Track(77, 77), Said::Started, Said::Ended]
     );
 }
 
@@ -93,10 +104,7 @@ fn an_end_seen_before_the_name_is_told_when_the_name_comes() {
     assert_eq!(tell(&mut tracker, removed(ended()), runtime("dbg"), &index), [Said::Forget(77)]);
     assert_eq!(tracker.undecided_ends().count(), 1);
     index.observe(PodEvent::Applied(Box::new(pod())), seconds(13));
-    assert_eq!(
-        said(&tracker.review(&index, seconds(13))),
-        [Said::Track(77, 77), Said::Started, Said::Ended, Said::Forget(77)]
-    );
+    assert_eq!(said(&tracker.review(&index, seconds(13))), [Said::Track(77, 77), Said::Started, Said::Ended]);
     assert_eq!(tracker.undecided_ends().count(), 0);
 }
 
@@ -135,7 +143,8 @@ fn an_unresolved_container_is_recorded_without_a_kind() {
 fn a_container_that_never_ran_its_main_process_ends_as_a_start_error() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     tell(&mut tracker, made(), runtime("dbg"), &index);
-    assert_eq!(tell(&mut tracker, removed(made()), None, &index), [Said::Ended, Said::Forget(77)]);
+    assert_eq!(tell(&mut tracker, removed(made()), None, &index), [Said::Ended]);
+    assert_eq!(close(&mut tracker, &index), [Said::Closed(0), Said::Forget(77)]);
     assert_eq!(tracker.cgroups().count(), 0);
 }
 
@@ -143,7 +152,7 @@ fn a_container_that_never_ran_its_main_process_ends_as_a_start_error() {
 fn a_cgroup_that_nothing_entered_vanishes_from_the_kernel_and_ends_as_a_start_error() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     tell(&mut tracker, made(), runtime("dbg"), &index);
-    assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(13))), [Said::Ended, Said::Forget(77)]);
+    assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(13))), [Said::Ended]);
     assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(14))), []);
 }
 
@@ -160,7 +169,8 @@ fn cgroups_that_a_session_makes_and_removes_are_not_kept() {
         assert_eq!(seen(&mut tracker, removed(child)), [Said::Forget(n)]);
     }
     assert_eq!(tracker.cgroups().collect::<Vec<_>>(), [CGROUP]);
-    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Ended, Said::Forget(77)]);
+    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Ended]);
+    assert_eq!(close(&mut tracker, &index), [Said::Closed(0), Said::Forget(77)]);
 }
 
 #[test]
@@ -275,9 +285,12 @@ proptest! {
         }
         index.observe(PodEvent::Applied(Box::new(pod())), seconds(12));
         all.extend(tell(&mut tracker, removed(stages[2].clone()), runtime("dbg"), &index));
-        all.extend(said(&tracker.review(&index, seconds(12))));
-        let reports: Vec<_> = all.into_iter().filter(|said| matches!(said, Said::Started | Said::Ended)).collect();
-        prop_assert_eq!(reports, [Said::Started, Said::Ended]);
+        for now in [12, 30, 40] {
+            all.extend(said(&tracker.review(&index, seconds(now))));
+        }
+        let is_report = |said: &Said| matches!(said, Said::Started | Said::Ended | Said::Closed(_));
+        let reports: Vec<_> = all.into_iter().filter(is_report).collect();
+        prop_assert_eq!(reports, [Said::Started, Said::Ended, Said::Closed(0)]);
         prop_assert_eq!(tracker.cgroups().count(), 0);
     }
 }
@@ -293,7 +306,7 @@ fn remembered(told: bool) -> Remembered {
         times: SessionTimes { started_boot_ns: Some(seconds(11)), ..SessionTimes::default() },
         ..SessionRecord::started(SessionId::of_container(&id()), evidence, clock)
     };
-    Remembered { started, told }
+    Remembered { started, told, processes: Told::default() }
 }
 
 fn found_running(seen: Observation) -> Observation {
@@ -323,4 +336,46 @@ fn what_is_remembered_and_not_found_is_given_back() {
     tracker.remember([remembered(true)]);
     assert_eq!(tracker.take_remembered().len(), 1);
     assert!(!tracker.follows(&id()));
+}
+
+#[test]
+fn processes_are_told_with_the_next_review_or_when_there_are_many() {
+    use super::super::samples::{member_ended, program_executed};
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    tell(&mut tracker, running(), runtime("dbg"), &index);
+    tracker.executed(program_executed(7, "/bin/ls"));
+    assert_eq!(said(&tracker.member_ended(member_ended(7))), []);
+    assert_eq!(said(&tracker.review(&index, seconds(13))), [Said::Processes(0, 1)]);
+    let told: Vec<_> = (0..64).flat_map(|pid| said(&tracker.member_ended(member_ended(pid)))).collect();
+    assert_eq!(told, [Said::Processes(1, 64)]);
+}
+
+#[test]
+fn processes_wait_for_the_name_and_go_with_what_is_no_session() {
+    use super::super::samples::member_ended;
+    let (mut tracker, mut index) = (Tracker::default(), synced([pod_before()]));
+    tell(&mut tracker, running(), runtime("dbg"), &index);
+    tracker.member_ended(member_ended(7));
+    assert_eq!(said(&tracker.review(&index, seconds(13))), []);
+    index.observe(PodEvent::Applied(Box::new(pod())), seconds(13));
+    let told = said(&tracker.review(&index, seconds(14)));
+    assert_eq!(told, [Said::Track(77, 77), Said::Started, Said::Processes(0, 1)]);
+    let mut other = Tracker::default();
+    tell(&mut other, running(), runtime("app"), &index);
+    other.member_ended(member_ended(7));
+    assert_eq!(said(&other.review(&index, seconds(14))), []);
+}
+
+#[test]
+fn the_main_processs_arguments_are_those_of_its_first_program() {
+    use super::super::samples::program_executed;
+    use crate::kernel::event::{Executed, Process};
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    tell(&mut tracker, made(), runtime("dbg"), &index);
+    let main = running().main.expect("a main process");
+    let process = Process { pid: main.pid, forked: main.forked };
+    tracker.executed(Executed { process, at: seconds(11), ..program_executed(0, "/bin/sh") });
+    let started = tracker.observe(running(), &place(), None, None, &index, seconds(12));
+    let Some(Action::Started(container)) = started.first() else { panic!("{started:?}") };
+    assert_eq!(container.main_args.as_ref().map(|args| args.args.len()), Some(2));
 }
