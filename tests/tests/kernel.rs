@@ -18,6 +18,9 @@ mod killers;
 #[path = "kernel/main_process.rs"]
 mod main_process;
 
+#[path = "kernel/members.rs"]
+mod members;
+
 #[path = "kernel/keeping.rs"]
 mod keeping;
 

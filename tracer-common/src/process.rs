@@ -56,6 +56,14 @@ pub mod role {
     pub const MAIN: u8 = 2;
 }
 
+/// What has happened to a member; bits.
+pub mod state {
+    /// Its end was heard.
+    pub const ENDED: u8 = 1;
+    /// It was in the main process's mount namespace, or its parent was.
+    pub const IN_NAMESPACE: u8 = 2;
+}
+
 /// What is kept of a process that belongs to a cgroup of ours.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,8 +80,8 @@ pub struct Member {
     pub left: u8,
     /// Bits of [`role`].
     pub role: u8,
-    /// Its end was heard.
-    pub ended: u8,
+    /// Bits of [`state`].
+    pub state: u8,
     /// How often its leader's exit was heard since its last exec. Needed where the kernel does not say which exit is
     /// the group's last.
     pub leader_exits: u64,

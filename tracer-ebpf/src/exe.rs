@@ -5,8 +5,8 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use debugtrail_common::exe::{EXE_PATH_LEN, NAME_LEN, ending};
 
 use crate::task::{
-    self, DENTRY_NAME, DENTRY_PARENT, FILE_PATH, FS_ROOT, HAS_EXE, MOUNT_PARENT, MOUNT_POINT, MOUNT_VFSMOUNT, PATH_DENTRY,
-    PATH_MNT, Ptr, TASK_FS, VFSMOUNT_ROOT,
+    self, DENTRY_NAME, DENTRY_PARENT, FILE_PATH, FS_ROOT, HAS_EXE, MOUNT_PARENT, MOUNT_POINT, MOUNT_VFSMOUNT,
+    PATH_DENTRY, PATH_MNT, Ptr, TASK_FS, VFSMOUNT_ROOT,
 };
 
 /// Names and mounts on the way up at most.

@@ -5,7 +5,7 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use debugtrail_common::{
     cgroup::CgroupEntry,
     loss::Loss,
-    process::{Member, ProcessKey, left, origin, role},
+    process::{Member, ProcessKey, left, origin, role, state},
 };
 
 use crate::{
@@ -27,6 +27,27 @@ pub fn of<'a>(key: &ProcessKey) -> Option<&'a mut Member> {
     MEMBERS.get_ptr_mut(key).map(|member| unsafe { &mut *member })
 }
 
+/// How a process becomes a member.
+#[derive(Clone, Copy)]
+pub struct Coming {
+    /// One of [`origin`].
+    pub origin: u8,
+    /// Bits of [`role`].
+    pub role: u8,
+    /// Bits of [`state`].
+    pub state: u8,
+    /// `tgid` of its parent.
+    pub parent_tgid: u32,
+}
+
+impl Coming {
+    /// Of a process that nobody inside forked.
+    #[inline(always)]
+    pub fn from_outside(task: Ptr, origin: u8) -> Self {
+        Self { origin, role: 0, state: 0, parent_tgid: task::tgid(task::read(task, &TASK_REAL_PARENT)) }
+    }
+}
+
 /// The cgroup that a process belongs to.
 #[inline(always)]
 pub fn cgroup_of(key: &ProcessKey) -> Option<u64> {
@@ -40,12 +61,12 @@ pub fn of_executing(task: Ptr, key: &ProcessKey) -> Option<u64> {
     if let Some(cgroup_id) = cgroup_of(key) {
         return Some(cgroup_id);
     }
-    let (cgroup_id, parent) = (task::cgroup_id(task), task::tgid(task::read(task, &TASK_REAL_PARENT)));
-    let entered = if enter(key, cgroup_id, origin::FOUND, 0, parent) {
+    let cgroup_id = task::cgroup_id(task);
+    let entered = if enter(key, cgroup_id, Coming::from_outside(task, origin::FOUND)) {
         cgroup_id
     } else {
         let session = namespaces::session_of(task)?;
-        enter(key, session, origin::NAMESPACE, 0, parent).then_some(session)?
+        enter(key, session, Coming::from_outside(task, origin::NAMESPACE)).then_some(session)?
     };
     interest::mark_for_good(task::cgroup_of(task));
     Some(entered)
@@ -54,13 +75,22 @@ pub fn of_executing(task: Ptr, key: &ProcessKey) -> Option<u64> {
 /// Makes a process a member, if the cgroup still is one of ours; whether it is. The caller marks the
 /// cgroup that the process sits in.
 #[inline(always)]
-pub fn enter(key: &ProcessKey, cgroup_id: u64, origin: u8, role: u8, parent_tgid: u32) -> bool {
+pub fn enter(key: &ProcessKey, cgroup_id: u64, coming: Coming) -> bool {
     let Some(entry) = entry(cgroup_id) else { return false };
     entry.steps.entered = 1;
     let before_main = entry.steps.main_started | entry.steps.main_scanned == 0;
+    let Coming { origin, role, state, parent_tgid } = coming;
     let role = if before_main { role | role::RUNTIME } else { role };
-    let member =
-        Member { cgroup_id, since_boot_ns: now(), parent_tgid, origin, role, ..Member::default() };
+    let member = Member {
+        cgroup_id,
+        since_boot_ns: now(),
+        parent_tgid,
+        origin,
+        left: 0,
+        role,
+        state,
+        leader_exits: 0,
+    };
     match MEMBERS.insert(key, member, u64::from(BPF_NOEXIST)) {
         Ok(()) => count(entry, &member),
         Err(EXISTS) => {}
@@ -89,6 +119,21 @@ pub fn becomes_main(key: &ProcessKey, entry: &mut CgroupEntry) {
         atomic::add(&mut entry.counts.runtime, u64::MAX);
     }
     member.role = role::MAIN;
+}
+
+/// Notes in which mount namespace a member executes a program: in another one than the main process's, if it was in
+/// that before, it has left.
+#[inline(always)]
+pub fn executes_in(member: &mut Member, entry: &mut CgroupEntry, namespace: u32) {
+    let main = entry.main.mount_namespace;
+    if namespace == 0 || main == 0 {
+        return;
+    }
+    if namespace == main {
+        member.state |= state::IN_NAMESPACE;
+    } else if member.state & state::IN_NAMESPACE != 0 {
+        leaves(member, entry, left::MOUNT_NAMESPACE);
+    }
 }
 
 /// Notes where a member went.

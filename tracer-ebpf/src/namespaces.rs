@@ -22,10 +22,11 @@ static mut MARKS: [u32; PLACES] = [0; PLACES];
 /// it is.
 #[inline(always)]
 pub fn may_be_in_one(task: Ptr) -> bool {
-    known(&HAS_NAMESPACE_NUMBER) && interest::counts(
-        // SAFETY: an aligned word inside the table.
-        unsafe { ptr::read_volatile(place(number_of(task))) },
-    )
+    known(&HAS_NAMESPACE_NUMBER)
+        && interest::counts(
+            // SAFETY: an aligned word inside the table.
+            unsafe { ptr::read_volatile(place(number_of(task))) },
+        )
 }
 
 /// The cgroup of the session in whose mount namespace a task is.

@@ -31,6 +31,7 @@ pub fn addressee(cgroup_id: u64) -> Option<u64> {
 /// the ring does not fill up before.
 #[inline(always)]
 pub fn wakeup() -> u64 {
-    let (held, size) = (EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)), EVENTS.query(u64::from(BPF_RB_RING_SIZE)));
+    let (held, size) =
+        (EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)), EVENTS.query(u64::from(BPF_RB_RING_SIZE)));
     u64::from(if held > size / 2 { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
 }

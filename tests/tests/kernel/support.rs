@@ -20,7 +20,7 @@ use debugtrail::{
     ids::{BootNanos, CgroupId},
     kernel::{
         Event, Kernel, LoadOptions, Observation, Ring,
-        event::{self, MemberEnded},
+        event::{self, Executed, MemberEnded},
     },
     record::WaitStatus,
 };
@@ -34,6 +34,7 @@ pub const ENDING: &str = env!("CARGO_BIN_EXE_ending");
 #[derive(Debug, Default)]
 pub struct Told {
     pub members: Vec<MemberEnded>,
+    pub executed: Vec<Executed>,
     /// Each end of a main process, by its cgroup; also in cgroups that are no test's.
     main_ends: Vec<CgroupId>,
 }
@@ -73,6 +74,7 @@ impl Witness {
         while let Some(bytes) = self.ring.next() {
             match event::parse(&bytes) {
                 Some(Event::MemberEnded(member)) => told.members.push(member),
+                Some(Event::Executed(executed)) => told.executed.push(executed),
                 Some(Event::CgroupChanged(cgroup)) if bytes[..4] == MAIN_ENDED.to_ne_bytes() => {
                     told.main_ends.push(cgroup);
                 }

@@ -11,8 +11,8 @@ use crate::{
     clock::now,
     interest::{self, count_entries},
     maps::{CGROUPS, EMPTY, TRACKED, entry, lost, wake},
-    membership,
-    task::{self, Ptr, TASK_REAL_PARENT},
+    membership::{self, Coming},
+    task::{self, Ptr},
 };
 
 /// `cgroup_mkdir(struct cgroup *, const char *path)`.
@@ -104,8 +104,7 @@ fn attached(cgroup: Ptr, task: Ptr) -> i32 {
         interest::mark(cgroup);
         return 0;
     }
-    let parent = task::tgid(task::read(task, &TASK_REAL_PARENT));
-    if membership::enter(&key, cgroup_id, origin::ATTACHED, 0, parent) {
+    if membership::enter(&key, cgroup_id, Coming::from_outside(task, origin::ATTACHED)) {
         interest::mark(cgroup);
     }
     0

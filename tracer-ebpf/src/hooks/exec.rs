@@ -12,7 +12,7 @@ use debugtrail_common::{
     event::{ARGS_LEN, EventKind, Executed},
     exe::{EXE_LEN, EXE_PATH_LEN},
     loss::Loss,
-    process::{Member, ProcessKey, left, origin, role},
+    process::{ProcessKey, role},
 };
 
 use crate::{
@@ -20,9 +20,7 @@ use crate::{
     exe, interest,
     maps::{EVENTS, EXECUTED, MAINS, entry, lost, wake},
     membership, namespaces, reader,
-    task::{
-        self, BINPRM_FILE, HAS_ARGS, HAS_EXE, MM_ARG_END, MM_ARG_START, Ptr, TASK_MM, TASK_REAL_PARENT,
-    },
+    task::{self, BINPRM_FILE, HAS_ARGS, HAS_EXE, MM_ARG_END, MM_ARG_START, Ptr, TASK_MM, TASK_REAL_PARENT},
 };
 
 /// Whether userspace asked for arguments.
@@ -68,7 +66,9 @@ fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
         collect(event, task, binprm);
     }
     if let Some(member) = membership::of(&key) {
-        goes_on(member, entry, task);
+        // A thread that executes a program is its process's leader.
+        member.leader_exits = 0;
+        membership::executes_in(member, entry, namespaces::number(task));
         if member.role & role::RUNTIME != 0 {
             return 0;
         }
@@ -105,17 +105,6 @@ fn started(entry: &mut CgroupEntry, key: &ProcessKey, task: Ptr, event: &Execute
     entry.steps.main_started = 1;
 }
 
-/// A program executed in another mount namespace than the main process's has left the session; and the process has a
-/// leader that has not exited.
-#[inline(always)]
-fn goes_on(member: &mut Member, entry: &mut CgroupEntry, task: Ptr) {
-    member.leader_exits = 0;
-    let (own, main) = (namespaces::number(task), entry.main.mount_namespace);
-    if own != main && own != 0 && main != 0 && member.origin != origin::NAMESPACE {
-        membership::leaves(member, entry, left::MOUNT_NAMESPACE);
-    }
-}
-
 /// Puts together what is executed.
 #[inline(always)]
 fn collect(event: &mut Executed, task: Ptr, binprm: Ptr) {
@@ -144,7 +133,11 @@ fn arguments(event: &mut Executed, task: Ptr) {
     // SAFETY: behind at most EXE_LEN - 1 bytes of names there are ARGS_LEN left, and `len` is below; a bad address
     // gives an error.
     let read = unsafe {
-        bpf_probe_read_user(event.data.as_mut_ptr().add(at).cast(), len as u32 & (ARGS_LEN as u32 - 1), from as Ptr)
+        bpf_probe_read_user(
+            event.data.as_mut_ptr().add(at).cast(),
+            len as u32 & (ARGS_LEN as u32 - 1),
+            from as Ptr,
+        )
     };
     event.args_len = if read == 0 { len as u32 } else { 0 };
 }
@@ -158,12 +151,12 @@ fn tell(event: &mut Executed, key: &ProcessKey, cgroup_id: u64) {
     event.start_boot_ns = key.start_boot_ns;
     let data = (event.exe_len as usize & (EXE_LEN - 1)) + (event.args_len as usize & (ARGS_LEN - 1));
     // SAFETY: `data` is at most the event's own array.
-    let bytes = unsafe {
-        core::slice::from_raw_parts((&raw const *event).cast::<u8>(), Executed::HEAD_LEN + data)
-    };
+    let bytes =
+        unsafe { core::slice::from_raw_parts((&raw const *event).cast::<u8>(), Executed::HEAD_LEN + data) };
     if EVENTS.output::<[u8]>(bytes, reader::wakeup()).is_err() {
         lost(Loss::Exec);
     }
 }
 
-const _: () = assert!(EXE_PATH_LEN.is_power_of_two() && EXE_LEN.is_power_of_two() && ARGS_LEN.is_power_of_two());
+const _: () =
+    assert!(EXE_PATH_LEN.is_power_of_two() && EXE_LEN.is_power_of_two() && ARGS_LEN.is_power_of_two());

@@ -6,7 +6,7 @@ use debugtrail_common::{
     cgroup::End,
     event::{EventKind, MemberEnded},
     loss::Loss,
-    process::{Member, ProcessKey},
+    process::{Member, ProcessKey, state},
 };
 
 use crate::{
@@ -148,10 +148,10 @@ fn main_ended(task: Ptr, key: &ProcessKey, cgroup_id: u64, late: bool) {
 /// Tells a member's end, once.
 #[inline(always)]
 fn member_ended(task: Ptr, key: &ProcessKey, member: &mut Member, late: bool) {
-    if member.ended != 0 || member.role != 0 {
+    if member.state & state::ENDED != 0 || member.role != 0 {
         return;
     }
-    member.ended = 1;
+    member.state |= state::ENDED;
     if let Some(entry) = entry(member.cgroup_id) {
         atomic::add(&mut entry.counts.members_ended, 1);
     }

@@ -2,10 +2,11 @@
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
-use debugtrail_common::process::origin;
+use debugtrail_common::process::{origin, state};
 
 use crate::{
-    interest, membership,
+    interest,
+    membership::{self, Coming},
     task::{self, Ptr},
 };
 
@@ -31,13 +32,14 @@ fn forked(parent: Ptr, child: Ptr) -> i32 {
         return 0; // A thread: its process already is what it is.
     }
     let cgroup = task::cgroup_of(child);
-    let (cgroup_id, origin) = match membership::cgroup_of(&task::key(parent)) {
-        Some(cgroup_id) => (cgroup_id, origin::FORKED),
-        None if cgroup != task::cgroup_of(parent) => (task::id_of(cgroup), origin::CLONED_INTO),
+    let (cgroup_id, origin, state) = match membership::of(&task::key(parent)) {
+        Some(member) => (member.cgroup_id, origin::FORKED, member.state & state::IN_NAMESPACE),
+        None if cgroup != task::cgroup_of(parent) => (task::id_of(cgroup), origin::CLONED_INTO, 0),
         // A parent inside that is no member is one whose entering was not heard.
-        None => (task::id_of(cgroup), origin::FORKED),
+        None => (task::id_of(cgroup), origin::FORKED, 0),
     };
-    if membership::enter(&task::key(child), cgroup_id, origin, 0, task::tgid(parent)) {
+    let coming = Coming { origin, role: 0, state, parent_tgid: task::tgid(parent) };
+    if membership::enter(&task::key(child), cgroup_id, coming) {
         interest::mark_for_good(cgroup);
     }
     0

@@ -4,14 +4,15 @@ use core::ffi::c_void;
 
 use debugtrail_common::{
     loss::Loss,
-    process::{ProcessKey, origin, role},
+    process::{ProcessKey, origin, role, state},
 };
 
 use crate::{
     interest,
     maps::{MAINS, entry, lost},
-    membership, namespaces,
-    task::{self, Ptr, TASK_REAL_PARENT},
+    membership::{self, Coming},
+    namespaces,
+    task::{self, Ptr},
 };
 
 /// `struct bpf_iter__task` of kernel/bpf/task_iter.c: two pointers.
@@ -44,9 +45,8 @@ fn found(task: Ptr) {
     }
     let key = ProcessKey::new(task::tgid(task), task::start_boot_ns(task));
     let is_main = entry.scan_main_tgid == key.tgid;
-    let role = if is_main { role::MAIN } else { 0 };
-    let parent = task::tgid(task::read(task, &TASK_REAL_PARENT));
-    membership::enter(&key, cgroup_id, origin::FOUND, role, parent);
+    let (role, state) = if is_main { (role::MAIN, state::IN_NAMESPACE) } else { (0, 0) };
+    membership::enter(&key, cgroup_id, Coming { role, state, ..Coming::from_outside(task, origin::FOUND) });
     if !is_main || entry.steps.main_started != 0 {
         return;
     }

@@ -115,7 +115,8 @@ fn sender_of(place: &mut SignalSent) {
     let start_boot_ns = task::probe(leader, &TASK_START_BOOTTIME);
     place.sender_tgid = tgid;
     place.sender_start_boot_ns = start_boot_ns;
-    place.sender_cgroup_id = membership::cgroup_of(&ProcessKey::new(tgid, start_boot_ns)).unwrap_or(cgroup_id);
+    place.sender_cgroup_id =
+        membership::cgroup_of(&ProcessKey::new(tgid, start_boot_ns)).unwrap_or(cgroup_id);
     place.sender_comm = bpf_get_current_comm().unwrap_or_default();
     let mut state = 0;
     if task::probe::<u32>(current, &TASK_FLAGS) & EXITING != 0 {

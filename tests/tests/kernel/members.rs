@@ -1,0 +1,32 @@
+//! What is done in a session: programs, who comes and goes, what it takes.
+
+#[path = "members/coming_and_going.rs"]
+mod coming_and_going;
+#[path = "members/programs.rs"]
+mod programs;
+#[path = "members/usage.rs"]
+mod usage;
+
+use std::process::Child;
+
+use debugtrail::kernel::{LoadOptions, Observation};
+
+use crate::support::{TestCgroup, Told, Witness, wait};
+
+/// A witness that reads arguments, and a session in which a script runs to its end.
+fn session(script: &str) -> (Told, Observation) {
+    let mut witness = Witness::with(LoadOptions { with_args: true, ..LoadOptions::default() });
+    let cgroup = TestCgroup::new("members");
+    witness.track(&cgroup);
+    let mut main = cgroup.main("/bin/sh", &["-c", script]);
+    over(&mut witness, &cgroup, &mut main)
+}
+
+/// Waits for the end of a session, and takes all that was told.
+fn over(witness: &mut Witness, cgroup: &TestCgroup, main: &mut Child) -> (Told, Observation) {
+    wait(main);
+    let seen = witness.await_entry(cgroup.id, |seen| {
+        seen.end.is_some() && seen.main_used.is_some() && seen.members_used.processes == seen.members.all
+    });
+    (witness.told(), seen)
+}
