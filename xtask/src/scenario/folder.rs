@@ -24,6 +24,10 @@ pub struct Expect {
     /// Partial records that must come, each exactly once; see [`matcher`]. A number as `attempt` tells the runs of one
     /// container apart.
     pub records: Vec<Value>,
+    /// Per debug container: partial processes that must stand in its `session_processes`, each for one process of its
+    /// own. There may be others.
+    #[serde(default)]
+    pub processes: BTreeMap<String, Vec<Value>>,
 }
 
 /// What the sessions of a scenario are.
@@ -52,6 +56,13 @@ impl Expect {
             let container = record["container_name"].as_str().unwrap_or_default();
             ensure!(record["type"].is_string(), "a record without `type`: {record}");
             ensure!(expect.truth.contains_key(container), "`truth` has no word on the container of {record}");
+        }
+        for (container, processes) in &expect.processes {
+            ensure!(expect.truth.contains_key(container), "`truth` has no word on {container}, which has `processes`");
+            let closed =
+                |record: &Value| record["type"] == "session_closed" && record["container_name"] == **container;
+            ensure!(expect.records.iter().any(closed), "{container} has `processes`, so it needs a session_closed");
+            processes.iter().try_for_each(|process| matcher::validate(process).map_err(anyhow::Error::msg))?;
         }
         let mut keys = BTreeSet::new();
         for record in &expect.records {
@@ -178,6 +189,7 @@ mod tests {
             r#"{"truth": {}, "records": [{"type": "session_ended", "container_name": "dbg"}]}"#,
             r#"{"truth": {"dbg": "x"}, "records": [{"container_name": "dbg"}]}"#,
             r#"{"truth": {}, "records": [], "record": []}"#,
+            r#"{"truth": {"dbg": "x"}, "records": [{"type": "session_ended", "container_name": "dbg"}], "processes": {"dbg": [{}]}}"#,
             r#"{"truth": {"dbg": "x"}, "records": [{"type": "session_ended", "container_name": "dbg", "n": {"$mn": 1}}]}"#,
         ] {
             assert!(Expect::parse(text).is_err(), "{text}");

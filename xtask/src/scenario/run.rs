@@ -15,7 +15,7 @@ use super::script::Script;
 use super::trace::Trace;
 use super::watch::Watch;
 use super::witness::Witness;
-use super::{check, reconciled};
+use super::{check, processes, reconciled};
 use crate::cluster::BUSYBOX_IMAGE;
 
 /// How long after run.sh a record or the API's last word may take. Only a lost one takes so long.
@@ -93,6 +93,7 @@ fn steps(witness: impl Witness, scenario: &Scenario, access: &Access, say: &dyn 
     let records = of(&namespace.name, &pod.watch, witness.finish()?);
     let (kind, pods) = (scenario.expect.session_kind, session_pods(scenario, &pod));
     let mut findings = check::findings(&scenario.expect, &identity(access, &pod, kind), &pods, &records);
+    findings.extend(processes::findings(&scenario.expect.processes, &records));
     let sessions = sessions(scenario, &pod.watch, tasks.as_ref(), &records);
     findings.extend(sessions.iter().flat_map(|session| against_others(session, tasks.as_ref())));
     findings.extend(waited.err().map(|error| format!("{error:#}")));
@@ -103,7 +104,8 @@ fn steps(witness: impl Witness, scenario: &Scenario, access: &Access, say: &dyn 
 fn wait_for_all(scenario: &Scenario, witness: &impl Witness, pod: &Pod) -> Result<()> {
     let here = |record: &Value| record["namespace"] == pod.namespace.as_str();
     let is_end = |record: &Value| record["type"] == "session_ended";
-    for wanted in scenario.expect.records.iter().filter(|record| is_end(record)) {
+    let is_last = |record: &Value| is_end(record) || record["type"] == "session_closed";
+    for wanted in scenario.expect.records.iter().filter(|record| is_last(record)) {
         witness.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
             records.iter().any(|record| here(record) && check::is_meant(wanted, record))
         })?;
