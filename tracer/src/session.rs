@@ -16,6 +16,6 @@ mod tracker;
 pub use away::{Away, UnseenEnd};
 pub use container::Container;
 pub use naming::{Naming, Policy, UNRESOLVED_AFTER, Verdict, decide};
-pub use processes::{Chunk, EndedProcess, Told, Totals};
+pub use processes::{Chunk, EndedProcess, RECORDED, Told, Totals};
 pub use reconcile::Reconciler;
 pub use tracker::{Action, Remembered, Tracker};

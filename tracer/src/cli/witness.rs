@@ -17,7 +17,7 @@ use crate::pipeline::{Agent, Inputs, Memory, NodeFacts, Pipeline, Recorder};
 use crate::pods::{access, watch};
 use crate::record::{Convention, StopReason, redact::Argv};
 use crate::runtime::Bundles;
-use crate::session::Policy;
+use crate::session::{Policy, RECORDED};
 
 /// Changes of pods that may wait to be taken in; past it the watch waits, and the API keeps them.
 const POD_EVENTS: usize = 256;
@@ -43,6 +43,13 @@ pub struct Witness {
     #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true, default_value_t = Argv::Off,
         default_missing_value = "redacted")]
     argv: Argv,
+    /// How many processes of a session are recorded, the main one left out; those that come after are counted
+    #[arg(long, value_name = "COUNT", default_value_t = RECORDED)]
+    processes: u64,
+    /// Kibibytes of what the kernel has to tell that may wait until it is read; a power of two. More is needed where
+    /// sessions start processes by the thousand a second and `gap` records say `ring_full`
+    #[arg(long, value_name = "KIB", default_value_t = 1024, value_parser = ring_kib)]
+    ring_size: u32,
     /// What your exit codes mean: lines of `CODE NAME [info|warning|error]`
     #[arg(long, value_name = "FILE")]
     exit_codes: Option<PathBuf>,
@@ -66,6 +73,10 @@ impl Witness {
         runtime()?.block_on(self.witness(namespace, keeping))
     }
 
+    fn load_options(&self) -> LoadOptions {
+        LoadOptions { ring_bytes: Some(self.ring_size * 1024), with_args: self.argv != Argv::Off }
+    }
+
     async fn witness(
         self,
         namespace: Option<&str>,
@@ -82,8 +93,7 @@ impl Witness {
             found = access::reach(self.kubeconfig.as_deref(), self.node.as_deref(), namespace, &boot_id) => found?,
             _ = &mut stop => return Ok(()),
         };
-        let (mut kernel, ring) =
-            Kernel::load(LoadOptions { with_args: self.argv != Argv::Off, ..LoadOptions::default() })?;
+        let (mut kernel, ring) = Kernel::load(self.load_options())?;
         malloc::give_back();
         let logger = kernel.logger();
 
@@ -94,7 +104,7 @@ impl Witness {
         };
         let bundles = Bundles::with(&self.runtime_state);
         let Keeping { recorder, memory, agent } = keeping(node, convention, self.argv)?;
-        let policy = Policy { all_containers: self.all_containers };
+        let policy = Policy { all_containers: self.all_containers, processes: self.processes };
         let mut pipeline = Pipeline::new(kernel, &hierarchy, bundles, policy, recorder, memory)?;
         if let Some(agent) = agent {
             pipeline = pipeline.as_agent(agent);
@@ -111,6 +121,13 @@ impl Witness {
         let clock = ClockWatch::new().context("can't watch the clock")?;
         pipeline.run(Inputs { ring, logger, pods, clock }, stop).await.map(|_| ())
     }
+}
+
+/// The kernel wants whole pages, and a power of two of them.
+fn ring_kib(text: &str) -> Result<u32, String> {
+    let kib: u32 = text.parse().map_err(|error| format!("{error}"))?;
+    let fits = kib.is_power_of_two() && (4..=1 << 20).contains(&kib);
+    fits.then_some(kib).ok_or_else(|| "not a power of two from 4 to 1048576".to_owned())
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -131,12 +131,15 @@ pub struct ClosedRecord {
     pub closed_at: Option<WallTime>,
     /// The same by the boot clock.
     pub closed_boot_ns: Option<BootNanos>,
-    /// Processes that it had, the main one left out, as the kernel counted them.
+    /// Processes that it had, the main one left out, as the kernel counted them: all, or where the session was found
+    /// running (`evidence.kernel`: `exit_only`), those that were there then or came after.
     pub processes: u64,
     /// How many of them stand in `session_processes`.
     pub recorded: u64,
-    /// Whether any do not: they were lost, or the session was found running.
+    /// Whether any do not: they were lost, or more than are recorded of one session.
     pub truncated: bool,
+    /// How many were lost: the kernel counted them, and their ends were never heard.
+    pub lost: u64,
     /// Processes that the runtime had in its cgroup before the main process began; not among `processes`.
     pub runtime_processes: u64,
     /// How many of `processes` came in from outside.

@@ -89,11 +89,7 @@ fn closed_row(record: &ClosedRecord) -> Option<String> {
         return None;
     }
     let mut how = format!("{} processes", record.processes);
-    for (count, what) in [
-        (record.entered, "entered"),
-        (record.escaped, "escaped"),
-        (record.processes.saturating_sub(record.recorded), "lost"),
-    ] {
+    for (count, what) in [(record.entered, "entered"), (record.escaped, "escaped"), (record.lost, "lost")] {
         if count > 0 {
             how.push_str(&format!(", {count} {what}"));
         }

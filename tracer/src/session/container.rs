@@ -194,12 +194,6 @@ impl Container {
         self.of_main().and_then(|(_, seen)| seen.main_used)
     }
 
-    /// Whether it was there before the programs, so that they can't know all its processes.
-    #[must_use]
-    pub fn was_found_running(&self) -> bool {
-        self.found_running()
-    }
-
     /// Whether nothing more is to come of its processes, and has not been for long enough that all was heard; to be
     /// asked again and again.
     pub(super) fn is_closed(&mut self, now: BootNanos) -> bool {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::processes::RECORDED;
 use crate::ids::{BootNanos, ContainerId, PodRef, PodUid};
 use crate::pods::{ContainerStatus, PodFacts, PodIndex, Role, index::role_in};
 use crate::record::{KindBy, NamedBy, SessionKind};
@@ -19,10 +20,18 @@ pub const UNRESOLVED_AFTER: Duration = Duration::from_secs(10);
 pub const FOREIGN_AFTER: Duration = Duration::from_secs(90);
 
 /// What is recorded besides debug sessions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Ordinary and init containers as well (`--all-containers`).
     pub all_containers: bool,
+    /// Processes of a session that are recorded; what comes after is counted (`--processes`).
+    pub processes: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { all_containers: false, processes: RECORDED }
+    }
 }
 
 /// What a container is.

@@ -7,7 +7,9 @@ use crate::ids::BootNanos;
 use crate::kernel::event::{Args, Executed, MemberEnded, Process};
 
 /// Ends that one record tells at most.
-pub const CHUNK: usize = 64;
+pub const CHUNK: usize = 32;
+/// Processes of a session that are recorded, where nothing else was asked for; what comes after is counted.
+pub const RECORDED: u64 = 10_000;
 /// Ends that wait at most while nobody has said what the container is.
 const KEPT_ENDS: usize = 1024;
 /// Programs that are remembered of processes that have not ended, as far as was heard.
@@ -56,6 +58,8 @@ pub struct Told {
 pub struct Totals {
     /// What was told.
     pub told: Told,
+    /// How many ends were heard, told or not.
+    pub heard: u64,
     /// Largest resident memory of any, in pages.
     pub max_rss_pages: Option<u64>,
     /// When the last of them ended.
@@ -63,17 +67,24 @@ pub struct Totals {
 }
 
 /// The processes of one container.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Processes {
+    limit: u64,
     programs: HashMap<Process, Program>,
     ended: Vec<EndedProcess>,
     totals: Totals,
 }
 
 impl Processes {
+    /// Of which `limit` are to be told.
+    pub(super) fn new(limit: u64) -> Self {
+        Self { limit, programs: HashMap::new(), ended: Vec::new(), totals: Totals::default() }
+    }
+
     /// Goes on after what an earlier debugtrail told.
     pub(super) fn go_on_after(&mut self, told: Told) {
         self.totals.told = told;
+        self.totals.heard = told.processes;
     }
 
     /// Takes in what a process executes.
@@ -98,8 +109,10 @@ impl Processes {
         let program = self.programs.remove(&end.process);
         self.totals.max_rss_pages = self.totals.max_rss_pages.max(end.max_rss_pages);
         self.totals.last_end = self.totals.last_end.max(Some(end.ended));
+        self.totals.heard += 1;
         // What has no room here is missing in the count of what was told.
-        if self.ended.len() < KEPT_ENDS {
+        let told = self.totals.told.processes + self.ended.len() as u64;
+        if told < self.limit && self.ended.len() < KEPT_ENDS {
             self.ended.push(EndedProcess { end, program });
         }
     }
@@ -138,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_end_is_told_once_with_what_was_executed_last() {
-        let mut processes = Processes::default();
+        let mut processes = Processes::new(RECORDED);
         processes.executed(program_executed(7, "/bin/sh"));
         processes.executed(program_executed(7, "/bin/ls"));
         processes.ended(member_ended(7));
@@ -153,33 +166,45 @@ mod tests {
 
     #[test]
     fn records_are_bounded_and_numbered_on() {
-        let mut processes = Processes::default();
+        let mut processes = Processes::new(RECORDED);
         processes.go_on_after(Told { chunks: 3, processes: 10 });
         for pid in 0..100 {
             processes.ended(member_ended(pid));
-            assert_eq!(processes.is_full(), pid + 1 >= 64);
+            assert_eq!(processes.is_full(), pid + 1 >= 32);
         }
         let told = processes.take();
         assert_eq!(
             told.iter().map(|chunk| (chunk.n, chunk.processes.len())).collect::<Vec<_>>(),
-            [(3, 64), (4, 36)]
+            [(3, 32), (4, 32), (5, 32), (6, 4)]
         );
-        assert_eq!(processes.totals().told, Told { chunks: 5, processes: 110 });
+        assert_eq!(processes.totals().told, Told { chunks: 7, processes: 110 });
     }
 
     #[test]
     fn what_has_no_room_is_not_counted_as_told() {
-        let mut processes = Processes::default();
+        let mut processes = Processes::new(RECORDED);
         for pid in 0..KEPT_ENDS as u32 + 5 {
             processes.ended(member_ended(pid));
         }
         processes.take();
         assert_eq!(processes.totals().told.processes, KEPT_ENDS as u64);
+        assert_eq!(processes.totals().heard, KEPT_ENDS as u64 + 5);
+    }
+
+    #[test]
+    fn past_the_limit_processes_are_counted() {
+        let mut processes = Processes::new(3);
+        processes.go_on_after(Told { chunks: 1, processes: 1 });
+        for pid in 0..10 {
+            processes.ended(member_ended(pid));
+        }
+        assert_eq!(processes.take().iter().map(|chunk| chunk.processes.len()).sum::<usize>(), 2);
+        assert_eq!((processes.totals().told.processes, processes.totals().heard), (3, 11));
     }
 
     #[test]
     fn programs_of_processes_whose_end_was_lost_make_room() {
-        let mut processes = Processes::default();
+        let mut processes = Processes::new(RECORDED);
         for pid in 0..KEPT_PROGRAMS as u32 + 1 {
             processes
                 .executed(Executed { at: BootNanos(u64::from(pid)), ..program_executed(pid, "/bin/ls") });

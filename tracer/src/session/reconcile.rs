@@ -117,7 +117,7 @@ impl Pending {
 
 /// What an unresolved container turns out to be; also an ordinary one, since its end is recorded already.
 fn late_kind(pod: &PodFacts, name: &str) -> Option<(SessionKind, KindBy, Option<String>, Option<String>)> {
-    kind_of(role_in(pod, name), Policy { all_containers: true })
+    kind_of(role_in(pod, name), Policy { all_containers: true, ..Policy::default() })
 }
 
 #[cfg(test)]

@@ -125,8 +125,9 @@ impl Tracker {
             .containers
             .entry(container_id.clone())
             .or_insert_with(|| Container::new(container_id.clone(), pod.clone(), now));
+        let mut told = None;
         if let Some(remembered) = self.remembered.remove(container_id) {
-            self.processes.entry(container_id.clone()).or_default().go_on_after(remembered.processes);
+            told = Some(remembered.processes);
             container.remember(remembered);
         }
         let news = container.observe(seen, *inner) || runtime.is_some();
@@ -138,6 +139,9 @@ impl Tracker {
             return Vec::new();
         }
         let id = container_id.clone();
+        if let Some(told) = told {
+            self.processes_of(&id).go_on_after(told);
+        }
         self.step(&id, index, now)
     }
 
@@ -169,15 +173,20 @@ impl Tracker {
     /// Takes in the end of a member.
     pub fn member_ended(&mut self, member: MemberEnded) -> Vec<Action> {
         let Some(id) = self.by_cgroup.get(&member.cgroup).cloned() else { return Vec::new() };
-        let processes = self.processes.entry(id.clone()).or_default();
+        let processes = self.processes_of(&id);
         processes.ended(member);
         if processes.is_full() { self.tell_processes(&id) } else { Vec::new() }
     }
 
     /// Takes in that a process executed a program.
     pub fn executed(&mut self, executed: Executed) {
-        let Some(id) = self.by_cgroup.get(&executed.cgroup) else { return };
-        self.processes.entry(id.clone()).or_default().executed(executed);
+        let Some(id) = self.by_cgroup.get(&executed.cgroup).cloned() else { return };
+        self.processes_of(&id).executed(executed);
+    }
+
+    fn processes_of(&mut self, id: &ContainerId) -> &mut Processes {
+        let limit = self.policy.processes;
+        self.processes.entry(id.clone()).or_insert_with(|| Processes::new(limit))
     }
 
     /// What is to be told of a session's processes now.

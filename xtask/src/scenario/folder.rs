@@ -58,11 +58,20 @@ impl Expect {
             ensure!(expect.truth.contains_key(container), "`truth` has no word on the container of {record}");
         }
         for (container, processes) in &expect.processes {
-            ensure!(expect.truth.contains_key(container), "`truth` has no word on {container}, which has `processes`");
-            let closed =
-                |record: &Value| record["type"] == "session_closed" && record["container_name"] == **container;
-            ensure!(expect.records.iter().any(closed), "{container} has `processes`, so it needs a session_closed");
-            processes.iter().try_for_each(|process| matcher::validate(process).map_err(anyhow::Error::msg))?;
+            ensure!(
+                expect.truth.contains_key(container),
+                "`truth` has no word on {container}, which has `processes`"
+            );
+            let closed = |record: &Value| {
+                record["type"] == "session_closed" && record["container_name"] == **container
+            };
+            ensure!(
+                expect.records.iter().any(closed),
+                "{container} has `processes`, so it needs a session_closed"
+            );
+            processes
+                .iter()
+                .try_for_each(|process| matcher::validate(process).map_err(anyhow::Error::msg))?;
         }
         let mut keys = BTreeSet::new();
         for record in &expect.records {

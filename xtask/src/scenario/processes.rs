@@ -53,8 +53,10 @@ fn adds_up(closed: &Value, records: &[Value]) -> Vec<String> {
     let chunks: Vec<&Value> =
         of("session_processes", records).filter(|record| record["session_id"] == *session).collect();
     let told: Vec<&Value> = chunks.iter().flat_map(|record| processes(record)).collect();
-    let mut who: Vec<_> =
-        told.iter().map(|process| (process["pid"].to_string(), process["started_boot_ns"].to_string())).collect();
+    let mut who: Vec<_> = told
+        .iter()
+        .map(|process| (process["pid"].to_string(), process["started_boot_ns"].to_string()))
+        .collect();
     who.sort();
     who.dedup();
     let number = |field: &str| closed[field].as_u64().unwrap_or(u64::MAX);
@@ -67,6 +69,10 @@ fn adds_up(closed: &Value, records: &[Value]) -> Vec<String> {
         (who.len() == told.len(), "a process stands twice in session_processes"),
         (number("recorded") == told.len() as u64, "recorded is not what session_processes hold"),
         (closed["truncated"].as_bool() == Some(!all_there), "truncated does not fit recorded and processes"),
+        (
+            number("lost") <= number("processes") - number("recorded"),
+            "lost does not fit recorded and processes",
+        ),
         (number("entered") <= number("processes"), "more entered than there were"),
     ];
     checks.into_iter().filter(|(holds, _)| !holds).map(|(_, finding)| finding.to_owned()).collect()
@@ -86,7 +92,7 @@ mod tests {
 
     fn closed(processes: u64, recorded: u64) -> Value {
         json!({"type": "session_closed", "session_id": "a1", "container_name": "dbg", "processes": processes,
-               "recorded": recorded, "truncated": processes > recorded, "entered": 0})
+               "recorded": recorded, "truncated": processes > recorded, "lost": processes - recorded, "entered": 0})
     }
 
     fn wanted(processes: &[Value]) -> BTreeMap<String, Vec<Value>> {

@@ -103,7 +103,7 @@ fn an_ordinary_container_is_told_only_when_asked_for() {
     pod.statuses[0].name = "app".into();
     let index = synced([pod]);
     assert_eq!(away(Vec::new()).ends(&index, nobody, seconds(100)), []);
-    let all = Policy { all_containers: true };
+    let all = Policy { all_containers: true, ..Policy::default() };
     let mut away = Away::new(interval(), [], HashSet::new(), all);
     assert_eq!(away.ends(&index, nobody, seconds(100)).len(), 1);
 }

@@ -4,7 +4,7 @@ use super::super::samples::{container_meta, id, pod, pod_before, pod_ref, sandbo
 use super::*;
 use crate::pods::{ContainerFacts, DebugPod};
 
-const EVERYTHING: Policy = Policy { all_containers: true };
+const EVERYTHING: Policy = Policy { all_containers: true, processes: 0 };
 
 /// Asks at second `now` about a container first seen at second 10.
 fn ask(meta: Option<&ContainerMeta>, index: &PodIndex, now: u64) -> Verdict {

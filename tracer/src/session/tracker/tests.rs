@@ -346,8 +346,8 @@ fn processes_are_told_with_the_next_review_or_when_there_are_many() {
     tracker.executed(program_executed(7, "/bin/ls"));
     assert_eq!(said(&tracker.member_ended(member_ended(7))), []);
     assert_eq!(said(&tracker.review(&index, seconds(13))), [Said::Processes(0, 1)]);
-    let told: Vec<_> = (0..64).flat_map(|pid| said(&tracker.member_ended(member_ended(pid)))).collect();
-    assert_eq!(told, [Said::Processes(1, 64)]);
+    let told: Vec<_> = (0..32).flat_map(|pid| said(&tracker.member_ended(member_ended(pid)))).collect();
+    assert_eq!(told, [Said::Processes(1, 32)]);
 }
 
 #[test]
