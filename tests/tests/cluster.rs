@@ -19,6 +19,8 @@ mod forgotten;
 mod gone;
 #[path = "cluster/leaving.rs"]
 mod leaving;
+#[path = "cluster/processes.rs"]
+mod processes;
 #[path = "cluster/prometheus.rs"]
 mod prometheus;
 #[path = "cluster/running.rs"]
@@ -47,6 +49,8 @@ const TESTS: &[(&str, Test)] = &[
     ("agent::waits_for_room_on_a_full_disk", agent::waits_for_room_on_a_full_disk),
     ("agent::one_on_a_node", agent::one_on_a_node),
     ("prometheus::scrapes_an_agent", prometheus::scrapes_an_agent),
+    ("processes::arguments_are_shown_without_secrets", processes::arguments_are_shown_without_secrets),
+    ("processes::what_a_full_ring_loses_is_counted", processes::what_a_full_ring_loses_is_counted),
     ("running::sessions_that_run_when_the_trace_starts", running::sessions_that_run_when_the_trace_starts),
     ("several::each_under_its_own_name", several::each_under_its_own_name),
     ("several::only_the_wanted_namespace", several::only_the_wanted_namespace),

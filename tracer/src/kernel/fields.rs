@@ -54,12 +54,9 @@ pub fn globals(btf: &Btf) -> Result<Vec<(&'static str, u32)>, BtfError> {
         globals.push((*global, offset(btf, names)?));
     }
     for group in GROUPS {
-        match group.offsets(btf) {
-            Some(offsets) => {
-                globals.extend(offsets);
-                globals.push((group.has, 1));
-            }
-            None => tracing::warn!("this kernel does not tell {}: records have null there", group.what),
+        if let Some(offsets) = group.offsets(btf) {
+            globals.extend(offsets);
+            globals.push((group.has, 1));
         }
     }
     // Counted, never guessed from a version: distributions backport.

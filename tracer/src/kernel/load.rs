@@ -118,7 +118,10 @@ pub(super) fn types() -> Result<Btf, KernelError> {
 
 /// The value of every global that the programs read, and whether maps are charged to `RLIMIT_MEMLOCK`.
 fn described(types: &Btf) -> Result<(Globals, bool), KernelError> {
-    let lacks = needs::lacks(types);
+    let (lacks, facts): (Vec<_>, Vec<_>) = needs::lacks(types).into_iter().partition(|lack| lack.needed);
+    for fact in facts {
+        tracing::warn!("this kernel does not tell {fact}: {}", fact.purpose);
+    }
     if !lacks.is_empty() {
         return Err(KernelError::TooOld { release: release(), lacks });
     }

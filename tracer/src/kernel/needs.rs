@@ -17,6 +17,8 @@ pub struct Lack {
     pub what: String,
     /// What it is for.
     pub purpose: &'static str,
+    /// Whether the programs can't do without. Else some fields of records are null.
+    pub needed: bool,
 }
 
 impl fmt::Display for Lack {
@@ -31,16 +33,21 @@ pub fn lacks(btf: &Btf) -> Vec<Lack> {
     let tracepoints = load::HOOKS
         .iter()
         .filter(|hook| btf.tracepoint_args(hook).is_err())
-        .map(|hook| Lack { what: format!("tracepoint {hook}"), purpose: purpose(hook) });
+        .map(|hook| Lack { what: format!("tracepoint {hook}"), purpose: purpose(hook), needed: true });
     let fields =
         fields::FIELDS.iter().filter(|(_, names)| fields::offset(btf, names).is_err()).map(|(_, names)| {
-            Lack { what: format!("field {}", names.join(" or ")), purpose: "the programs read it" }
+            Lack { what: format!("field {}", names.join(" or ")), purpose: "the programs read it", needed: true }
         });
     let features = FEATURES
         .iter()
         .filter(|(field, _)| fields::offset(btf, &[field]).is_err())
-        .map(|(_, name)| Lack { what: (*name).into(), purpose: "the programs need it" });
-    features.chain(tracepoints).chain(fields).collect()
+        .map(|(_, name)| Lack { what: (*name).into(), purpose: "the programs need it", needed: true });
+    let facts = fields::GROUPS.iter().filter(|group| group.offsets(btf).is_none()).map(|group| Lack {
+        what: group.what.into(),
+        purpose: "records have null there",
+        needed: false,
+    });
+    features.chain(tracepoints).chain(fields).chain(facts).collect()
 }
 
 /// The first few in words.
@@ -85,7 +92,9 @@ mod tests {
     #[test]
     fn a_kernel_of_nothing_lacks_everything() {
         let lacks = lacks(&Btf::parse(&sample()).unwrap());
-        assert_eq!(lacks.len(), FEATURES.len() + load::HOOKS.len() + fields::FIELDS.len());
+        let needed = lacks.iter().filter(|lack| lack.needed).count();
+        assert_eq!(needed, FEATURES.len() + load::HOOKS.len() + fields::FIELDS.len());
+        assert_eq!(lacks.len() - needed, fields::GROUPS.len());
         let words: Vec<String> = lacks.iter().map(ToString::to_string).collect();
         assert!(words.contains(&"tracepoint cgroup_mkdir".into()), "{words:?}");
         assert!(words.contains(&"field kernfs_node.__parent or kernfs_node.parent".into()), "{words:?}");
@@ -100,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_few_are_named_and_the_rest_counted() {
-        let lack = |what: &str| Lack { what: what.into(), purpose: "" };
+        let lack = |what: &str| Lack { what: what.into(), purpose: "", needed: true };
         let all = ["a", "b", "c", "d", "e"].map(lack);
         assert_eq!(in_words(&all[..2]), "a, b");
         assert_eq!(in_words(&all), "a, b, c and 2 more");

@@ -59,8 +59,16 @@ fn kernel(release: &str, lacks: &Result<Vec<Lack>, Problem>) -> Vec<Finding> {
         Ok(lacks) if lacks.is_empty() => {
             vec![Finding::ok(CHECK, format!("{release}, its BTF has every field and tracepoint needed"))]
         }
-        Ok(lacks) => lacks.iter().map(|lack| lacking(CHECK, release, lack)).collect(),
+        Ok(lacks) if lacks.iter().all(|lack| !lack.needed) => {
+            lacks.iter().map(|lack| untold(CHECK, release, lack)).collect()
+        }
+        Ok(lacks) => lacks.iter().filter(|lack| lack.needed).map(|lack| lacking(CHECK, release, lack)).collect(),
     }
+}
+
+fn untold(check: &'static str, release: &str, lack: &Lack) -> Finding {
+    let what = format!("{release} does not tell {}: {}", lack.what, lack.purpose);
+    Finding::warning(check, what, "nothing, unless that is needed: then a kernel that has these fields in its BTF")
 }
 
 fn lacking(check: &'static str, release: &str, lack: &Lack) -> Finding {

@@ -106,7 +106,7 @@ fn a_missing_capability_is_failing_and_named() {
 #[test]
 fn each_thing_that_the_kernel_lacks_is_a_finding() {
     let mut facts = good();
-    let lack = |what: &str| Lack { what: what.into(), purpose: "it tells something" };
+    let lack = |what: &str| Lack { what: what.into(), purpose: "it tells something", needed: true };
     facts.release = "4.19.0".into();
     facts.lacks = Ok(vec![lack("tracepoint cgroup_mkdir"), lack("field kernfs_node.id")]);
     let findings = findings(&facts);
@@ -119,6 +119,14 @@ fn each_thing_that_the_kernel_lacks_is_a_finding() {
         ]
     );
     assert_eq!(failure(&findings), Some(Failure::Machine));
+}
+
+#[test]
+fn a_fact_that_the_kernel_does_not_tell_is_a_warning() {
+    let lack = Lack { what: "arguments".into(), purpose: "records have null there", needed: false };
+    let finding = one("kernel", |facts| facts.lacks = Ok(vec![lack]));
+    assert_eq!(finding.level, Level::Warning);
+    assert!(finding.what.ends_with("does not tell arguments: records have null there"), "{}", finding.what);
 }
 
 #[test]
