@@ -9,8 +9,8 @@
 //! machine   { taken_at, kernel, os, cpu, cpus, memory_mib, load_before }
 //! versions  { NAME: version as the program itself tells it }
 //! hooks     [{ hook, program, case, rounds, runs, gross_ns, net_ns, ratio_to_empty, aim_ratio, told, lost }]
-//! storms    [{ case, exits, seconds, sessions_ended, ends_kept, members_ended, runtime_members, members_kept,
-//!              members_lost, programs_skipped, peak_rss_kib }]
+//! storms    [{ case, exits, seconds, sessions_ended, ends_kept, members_ended, members_heard, members_lost,
+//!              counted_lost, programs_skipped, peak_rss_kib }]
 //! latency   [{ source, sessions, p50_ms, p99_ms, max_ms, aim_p50_ms }]
 //! durations [{ source, sessions, p50_ms, p99_ms, max_ms, aim_p50_ms }]
 //! memory    [{ program, case, rss_kib, anonymous_kib, file_kib, peak_kib, kernel_maps_kib, aim_rss_kib }]
@@ -20,8 +20,8 @@
 //!   processes that belong to no session; `runs` is the sum over all rounds, the times are the rounds' medians.
 //!   `net_ns` is less the empty program in the same round: the counting itself is most of that one.
 //!   `told` and `lost`: of the other tracers, the exits that they printed and that they say they lost.
-//! - `storms`: `exits` is what really happened; `members_kept` + `members_lost` should be `members_ended` +
-//!   `runtime_members`: runc's helpers end in the session's cgroup, too.
+//! - `storms`: `exits` is what really happened; `members_heard` + `members_lost` should be `members_ended`, and
+//!   `members_lost` be `counted_lost`.
 //! - `latency`: from the end of the main process (`finished_boot_ns` of its record) until the news was read.
 //! - `durations`: how far the duration told is off what the main process itself measured on the same clock, from its
 //!   first instruction to its last; the record's own span begins at the exec and ends in the exit, so it contains that.
@@ -115,12 +115,12 @@ pub struct StormRow {
     pub ends_kept: u64,
     /// Members that ended, as their parents say.
     pub members_ended: u64,
-    /// The runtime's own that a session has besides, where the sessions without other members agree on it.
-    pub runtime_members: Option<u64>,
-    /// Of which debugtrail read.
-    pub members_kept: Option<u64>,
-    /// Which it counted as lost, in gap records.
-    pub members_lost: u64,
+    /// Of which it heard, as `session_closed` says.
+    pub members_heard: Option<u64>,
+    /// Of which it did not hear, as `session_closed` says.
+    pub members_lost: Option<u64>,
+    /// The loss that its gap records count.
+    pub counted_lost: u64,
     /// Times that the kernel skipped one of its programs.
     pub programs_skipped: u64,
     /// Its largest resident memory meanwhile.

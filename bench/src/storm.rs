@@ -4,6 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
 use serde_json::Value;
 use xtask::progress::Step;
 
@@ -19,19 +20,28 @@ const SESSIONS: u64 = 4;
 /// Between the ends of two of them. The storm takes many times as long.
 const BETWEEN_ENDS: Duration = Duration::from_secs(1);
 
-/// For what is told after an end: the gap record, as loss is counted once a second, and the log's line.
+/// How long the reader stands still in the middle of a storm.
+const READER_STOPPED: Duration = Duration::from_secs(1);
+/// For what is told after an end: the gap record, as loss is counted once a second.
 const COUNTING: Duration = Duration::from_secs(2);
 
-/// Both storms.
+/// All storms.
 ///
 /// # Errors
 /// When one of them cannot be run as it must.
 pub fn measure(stage: &Stage) -> Result<Vec<StormRow>> {
     let witness = Witness::start(&stage.access)?;
     let outside = outside(stage, &witness)?;
-    let inside = inside(stage, &witness, outside.runtime_members)?;
+    let read = inside(stage, &witness, "inside a session", |_| Ok(()))?;
+    let unread = inside(stage, &witness, "inside, its reader stopped for 1 s", stop_reading)?;
     witness.stop()?;
-    Ok(vec![outside, inside])
+    Ok(vec![outside, read, unread])
+}
+
+fn stop_reading(witness: &Witness) -> Result<()> {
+    witness.signal(Signal::STOP)?;
+    sleep(READER_STOPPED);
+    witness.signal(Signal::CONT)
 }
 
 /// Others storm; meanwhile sessions end.
@@ -57,8 +67,6 @@ fn outside(stage: &Stage, witness: &Witness) -> Result<StormRow> {
         ends.extend(witness.wait_for_session("session_ended", &session.pod_uid, &session.container).ok());
     }
     sleep(COUNTING);
-    let log = witness.log();
-    let own: Vec<_> = ends.iter().map(|end| members_kept(&log, id(&end.record))).collect();
     let right = ends.iter().filter(|end| end.record["signal_name"] == "SIGTERM");
     step.done();
     Ok(StormRow {
@@ -68,49 +76,48 @@ fn outside(stage: &Stage, witness: &Witness) -> Result<StormRow> {
         sessions_ended: SESSIONS,
         ends_kept: right.count() as u64,
         members_ended: 0,
-        runtime_members: agreed(&own),
-        members_kept: None,
-        members_lost: before.lost_since(witness),
+        members_heard: None,
+        members_lost: None,
+        counted_lost: before.lost_since(witness),
         programs_skipped: before.skipped_since(witness)?,
         peak_rss_kib: witness.status()?.vmhwm,
     })
 }
 
 /// The session's main process storms: every exit but its own is a member's.
-fn inside(stage: &Stage, witness: &Witness, runtime_members: Option<u64>) -> Result<StormRow> {
-    let step = Step::begin(&format!("{EXITS} exits inside a session"));
+fn inside(
+    stage: &Stage,
+    witness: &Witness,
+    case: &'static str,
+    meanwhile: impl FnOnce(&Witness) -> Result<()>,
+) -> Result<StormRow> {
+    let step = Step::begin(&format!("{EXITS} exits {case}"));
     let before = Before::of(witness)?;
     let pod = stage.patients.first().context("there is no pod to debug")?;
     let workers = load::workers();
     let words = [EXITS, workers, u64::from(DONE)].map(|number| number.to_string());
-    stage.debug(pod, "storm", &["forks", &words[0], &words[1], &words[2]])?;
-    let ended = witness.wait_for_session("session_ended", &pod.uid, "storm")?.record;
+    let container = format!("storm-{}", case.len());
+    stage.debug(pod, &container, &["forks", &words[0], &words[1], &words[2]])?;
+    witness.wait_for_session("session_started", &pod.uid, &container)?;
+    meanwhile(witness)?;
+    let ended = witness.wait_for_session("session_ended", &pod.uid, &container)?.record;
+    let closed = witness.wait_for_session("session_closed", &pod.uid, &container)?.record;
     sleep(COUNTING);
-    let members_kept = members_kept(&witness.log(), id(&ended));
     step.done();
+    let number = |field: &str| closed[field].as_u64();
     Ok(StormRow {
-        case: "inside a session",
+        case,
         exits: EXITS + workers + 1,
         seconds: ended["duration_seconds"].as_f64().unwrap_or_default(),
         sessions_ended: 1,
         ends_kept: u64::from(ended["exit_code"] == DONE),
         members_ended: EXITS + workers,
-        runtime_members,
-        members_kept,
-        members_lost: before.lost_since(witness),
+        members_heard: number("processes").zip(number("lost")).map(|(all, lost)| all - lost),
+        members_lost: number("lost"),
+        counted_lost: before.lost_since(witness),
         programs_skipped: before.skipped_since(witness)?,
         peak_rss_kib: witness.status()?.vmhwm,
     })
-}
-
-/// What all of them say; `None` where they differ or one says nothing.
-fn agreed(words: &[Option<u64>]) -> Option<u64> {
-    let first = words.first().copied().flatten();
-    first.filter(|_| words.iter().all(|word| *word == first))
-}
-
-fn id(record: &Value) -> &str {
-    record["session_id"].as_str().unwrap_or_default()
 }
 
 /// How things stood before a storm.
@@ -144,13 +151,6 @@ fn members_lost(record: &Value) -> u64 {
     record["lost"].as_u64().filter(|_| is_of_members).unwrap_or(0)
 }
 
-/// The number of a session's members that debugtrail's log tells with its end.
-fn members_kept(log: &str, session: &str) -> Option<u64> {
-    let line = log.lines().rfind(|line| line.contains(&format!("session={session}")))?;
-    let (_, rest) = line.split_once("members=")?;
-    rest.split_whitespace().next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -162,21 +162,5 @@ mod tests {
         assert_eq!(members_lost(&json!({"type": "gap", "reason": "ring_full", "lost": 7})), 7);
         assert_eq!(members_lost(&json!({"type": "gap", "reason": "output_full", "lost": 7})), 0);
         assert_eq!(members_lost(&json!({"type": "session_ended"})), 0);
-    }
-
-    #[test]
-    fn only_what_all_say_is_taken() {
-        assert_eq!(agreed(&[Some(2), Some(2)]), Some(2));
-        assert_eq!(agreed(&[Some(2), Some(3)]), None);
-        assert_eq!(agreed(&[Some(2), None]), None);
-        assert_eq!(agreed(&[]), None);
-    }
-
-    #[test]
-    fn the_log_tells_the_members_of_a_session() {
-        let log = "2026-11-24T23:00:00Z DEBUG debugtrail::pipeline: ended session=a1 members=3\n\
-                   2026-11-24T23:00:01Z DEBUG debugtrail::pipeline: ended session=b2 members=400002";
-        assert_eq!(members_kept(log, "b2"), Some(400_002));
-        assert_eq!(members_kept(log, "c3"), None);
     }
 }

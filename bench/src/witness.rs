@@ -37,10 +37,7 @@ impl Witness {
     /// # Errors
     /// When it does not start.
     pub fn start(access: &Access) -> Result<Self> {
-        let mut command = access.trace();
-        // Members are told in no record yet; the log has their number.
-        command.env("DEBUGTRAIL_LOG", "warn,debugtrail::pipeline=debug");
-        let feed = Feed::start(command, |stdout| {
+        let feed = Feed::start(access.trace(), |stdout| {
             stdout.lines().map_while(Result::ok).filter_map(|line| {
                 let at_ns = boot_ns();
                 serde_json::from_str(&line).ok().map(|record| Arrival { at_ns, record })
@@ -82,10 +79,12 @@ impl Witness {
         self.0.look(<[Arrival]>::to_vec)
     }
 
-    /// The last lines of its log.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.0.stderr()
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.0.signal(signal)
     }
 
     /// Waits until it keeps no cgroup: then no session is live and no candidate either.

@@ -261,7 +261,7 @@ impl Pipeline {
             // Here and not in the programs, which would say it for each.
             tracing::warn!("{} lost ({}): see the gap record", lost.count, lost.reason.words());
             self.tracker.lost(lost.count);
-            self.recorder.gap(&lost, self.tracker.live());
+            self.recorder.gap(&lost, self.tracker.open());
         }
         Ok(())
     }

@@ -30,13 +30,18 @@ impl fmt::Display for Lack {
 /// All that it lacks.
 #[must_use]
 pub fn lacks(btf: &Btf) -> Vec<Lack> {
-    let tracepoints = load::HOOKS
-        .iter()
-        .filter(|hook| btf.tracepoint_args(hook).is_err())
-        .map(|hook| Lack { what: format!("tracepoint {hook}"), purpose: purpose(hook), needed: true });
+    let tracepoints = load::HOOKS.iter().filter(|hook| btf.tracepoint_args(hook).is_err()).map(|hook| Lack {
+        what: format!("tracepoint {hook}"),
+        purpose: purpose(hook),
+        needed: true,
+    });
     let fields =
         fields::FIELDS.iter().filter(|(_, names)| fields::offset(btf, names).is_err()).map(|(_, names)| {
-            Lack { what: format!("field {}", names.join(" or ")), purpose: "the programs read it", needed: true }
+            Lack {
+                what: format!("field {}", names.join(" or ")),
+                purpose: "the programs read it",
+                needed: true,
+            }
         });
     let features = FEATURES
         .iter()

@@ -218,7 +218,8 @@ impl Tracker {
 
     /// Notes a loss that any container of interest may have a share in.
     pub fn lost(&mut self, events: u64) {
-        for container in self.containers.values_mut().filter(|container| !container.reported_end) {
+        // Also one that has ended: processes of it may live.
+        for container in self.containers.values_mut() {
             container.lost_events += events;
         }
         self.attempts.doubt();
@@ -228,6 +229,11 @@ impl Tracker {
     pub fn live(&self) -> impl Iterator<Item = &Container> {
         let sessions = self.containers.values().filter(|container| container.naming().is_some());
         sessions.filter(|container| !container.reported_end)
+    }
+
+    /// The sessions that are not closed: of which a loss may have taken something.
+    pub fn open(&self) -> impl Iterator<Item = &Container> {
+        self.containers.values().filter(|container| container.naming().is_some())
     }
 
     /// How many containers wait to be decided.

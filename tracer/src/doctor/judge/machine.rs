@@ -62,13 +62,19 @@ fn kernel(release: &str, lacks: &Result<Vec<Lack>, Problem>) -> Vec<Finding> {
         Ok(lacks) if lacks.iter().all(|lack| !lack.needed) => {
             lacks.iter().map(|lack| untold(CHECK, release, lack)).collect()
         }
-        Ok(lacks) => lacks.iter().filter(|lack| lack.needed).map(|lack| lacking(CHECK, release, lack)).collect(),
+        Ok(lacks) => {
+            lacks.iter().filter(|lack| lack.needed).map(|lack| lacking(CHECK, release, lack)).collect()
+        }
     }
 }
 
 fn untold(check: &'static str, release: &str, lack: &Lack) -> Finding {
     let what = format!("{release} does not tell {}: {}", lack.what, lack.purpose);
-    Finding::warning(check, what, "nothing, unless that is needed: then a kernel that has these fields in its BTF")
+    Finding::warning(
+        check,
+        what,
+        "nothing, unless that is needed: then a kernel that has these fields in its BTF",
+    )
 }
 
 fn lacking(check: &'static str, release: &str, lack: &Lack) -> Finding {

@@ -209,13 +209,19 @@ fn the_runtime_is_asked_until_it_has_told_the_init_pid() {
 }
 
 #[test]
-fn a_loss_is_noted_in_every_session_that_has_not_ended() {
+fn a_loss_is_noted_in_every_session_that_is_not_closed() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     tell(&mut tracker, running(), runtime("dbg"), &index);
     tracker.lost(3);
     let actions = tracker.observe(ended(), &place(), None, None, &index, seconds(22));
     let [Action::Ended(container)] = actions.as_slice() else { panic!("{actions:?}") };
     assert_eq!(container.lost_events, 3);
+    // Processes of it may live on.
+    tracker.lost(2);
+    assert_eq!(tracker.open().map(|open| open.lost_events).collect::<Vec<_>>(), [5]);
+    tell(&mut tracker, removed(ended()), None, &index);
+    close(&mut tracker, &index);
+    assert_eq!(tracker.open().count(), 0);
 }
 
 /// A copy's container is restarted while nobody can say what it is: its runs are numbered in the order in which they
