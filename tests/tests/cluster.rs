@@ -11,6 +11,8 @@ mod api_server;
 mod bad_input;
 #[path = "cluster/clock.rs"]
 mod clock;
+#[path = "cluster/confined.rs"]
+mod confined;
 #[path = "cluster/daemonset.rs"]
 mod daemonset;
 #[path = "cluster/forgotten.rs"]
@@ -88,13 +90,18 @@ const TESTS: &[(&str, Test)] = &[
     ("forgotten::candidates_return_to_zero", forgotten::candidates_return_to_zero),
     // From here on the DaemonSet is on the cluster.
     ("daemonset::the_applied_files_get_ready", daemonset::the_applied_files_get_ready),
+    (
+        "confined::it_may_do_what_the_overlay_says_and_no_more",
+        confined::it_may_do_what_the_overlay_says_and_no_more,
+    ),
+    ("confined::doctor_in_its_pod_finds_nothing_to_mend", confined::doctor_in_its_pod_finds_nothing_to_mend),
     ("daemonset::every_scenario_runs_through_it", daemonset::every_scenario_runs_through_it),
     ("daemonset::it_is_killed_in_the_middle_of_sessions", daemonset::it_is_killed_in_the_middle_of_sessions),
     (
         "daemonset::its_pod_is_deleted_in_the_middle_of_sessions",
         daemonset::its_pod_is_deleted_in_the_middle_of_sessions,
     ),
-    ("daemonset::the_base_is_not_privileged", daemonset::the_base_is_not_privileged),
+    ("confined::the_privileged_overlay_takes_over", confined::the_privileged_overlay_takes_over),
     ("daemonset::what_is_deleted_leaves_its_ledger", daemonset::what_is_deleted_leaves_its_ledger),
     // Last: having tried in vain for a minute, kubelet and controllers take up to another one to try again.
     ("daemonset::the_api_server_is_away_for_a_minute", daemonset::the_api_server_is_away_for_a_minute),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::BufRead;
 use std::path::PathBuf;
+use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -18,8 +19,8 @@ use crate::scenario::witness::Witness;
 use crate::{image, poll, repo};
 
 const NAMESPACE: &str = "debugtrail";
-/// Below deploy/.
-const OVERLAY: &str = "overlays/privileged";
+/// Below deploy/. What holds with the least holds with more, and not the other way round.
+const OVERLAY: &str = "overlays/least-privilege";
 const ACCOUNT: &str = "system:serviceaccount:debugtrail:debugtrail";
 const PORT: u16 = 9757;
 const SELECTOR: &str = "app.kubernetes.io/name=debugtrail";
@@ -146,6 +147,16 @@ impl DaemonSet {
     pub fn get(&self, pod: &DaemonPod, path: &str) -> Result<String> {
         let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{}:{PORT}/proxy/{path}", pod.name);
         self.access.kubectl_output(&["get", "--raw", &path])
+    }
+
+    /// What a command says in the pod's container, whatever its exit code.
+    ///
+    /// # Errors
+    /// When kubectl cannot be started.
+    pub fn exec(&self, pod: &DaemonPod, command: &[&str]) -> Result<Output> {
+        let mut kubectl = self.access.kubectl();
+        kubectl.args(["exec", "-n", NAMESPACE, &pod.name, "--"]).args(command);
+        kubectl.output().context("cannot start kubectl")
     }
 
     /// Whether the agent's service account may do this, as `kubectl auth can-i` has it.

@@ -10,7 +10,6 @@ use debugtrail_tests::debug::{PATIENCE, Patient, Session};
 use debugtrail_tests::tier::Tier;
 use procfs::process::Process;
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::CapabilitySet;
 use serde_json::{Value, json};
 use xtask::deploy::{DaemonPod, DaemonSet, Which};
 use xtask::poll;
@@ -42,6 +41,7 @@ pub fn the_applied_files_get_ready(tier: &Tier) -> Result<()> {
         ("list", "pods", true),
         ("watch", "pods", true),
         ("get", "nodes", true),
+        ("list", "runtimeclasses", true),
         ("list", "nodes", false),
         ("get", "secrets", false),
         ("create", "pods", false),
@@ -181,26 +181,6 @@ fn interrupted(tier: &Tier, agent: &DaemonSet, end: impl FnOnce(&DaemonPod) -> R
     Ok(())
 }
 
-/// The capabilities that the base names are enough to witness and to name a session. An update of the DaemonSet, too.
-pub fn the_base_is_not_privileged(tier: &Tier) -> Result<()> {
-    let agent = tier.daemon_set()?;
-    let pod = agent.wait_until_ready(None)?;
-    agent.apply("base")?;
-    let updated = agent.wait_until_ready(Some(&pod))?;
-    let capabilities = Process::new(i32::try_from(agent.pid(&updated)?)?)?.status()?.capeff;
-    let named = CapabilitySet::BPF
-        | CapabilitySet::PERFMON
-        | CapabilitySet::SYS_PTRACE
-        | CapabilitySet::DAC_READ_SEARCH;
-    ensure!(capabilities == named.bits(), "its capabilities are {capabilities:#x}");
-    let patient = Patient::admit(tier.access()?)?;
-    let [session] = sessions(&patient, &agent, ["dbg"])?;
-    session.end()?;
-    wait_for_end(&agent, &session)?;
-    let expected = json!({"exit_code": EXIT_CODE, "evidence": {"kernel": "full", "named_by": "runtime"}});
-    one_end(&session, &expected, &agent.ledger()?)
-}
-
 /// Deleted with all that was applied, it says goodbye and goes; the records stay on the node.
 pub fn what_is_deleted_leaves_its_ledger(tier: &Tier) -> Result<()> {
     let agent = tier.daemon_set()?;
@@ -217,7 +197,7 @@ pub fn what_is_deleted_leaves_its_ledger(tier: &Tier) -> Result<()> {
 }
 
 /// What these sessions exit with.
-const EXIT_CODE: u8 = 7;
+pub const EXIT_CODE: u8 = 7;
 
 /// The end of one of [`sessions`] that an agent saw, also one whose start another agent saw.
 fn witnessed() -> Value {
@@ -231,7 +211,11 @@ fn unwitnessed() -> Value {
 }
 
 /// Running sessions whose starts are in the ledger.
-fn sessions<const N: usize>(patient: &Patient, agent: &DaemonSet, names: [&str; N]) -> Result<[Session; N]> {
+pub fn sessions<const N: usize>(
+    patient: &Patient,
+    agent: &DaemonSet,
+    names: [&str; N],
+) -> Result<[Session; N]> {
     let mut sessions = Vec::new();
     for name in names {
         let session = patient.session(name, EXIT_CODE)?;
@@ -264,7 +248,7 @@ fn starts(records: &[Value]) -> usize {
     records.iter().filter(|record| record["type"] == "agent_started").count()
 }
 
-fn wait_for_end(agent: &DaemonSet, session: &Session) -> Result<()> {
+pub fn wait_for_end(agent: &DaemonSet, session: &Session) -> Result<()> {
     agent.wait_for(&format!("session_ended of {}", session.container), PATIENCE, |records| {
         (!session.records("session_ended", records).is_empty()).then_some(())
     })

@@ -11,6 +11,9 @@ use thiserror::Error;
 /// Inode of the initial user namespace: `PROC_USER_INIT_INO` of include/linux/proc_ns.h.
 const INITIAL_USER_NAMESPACE: &str = "user:[4026531837]";
 
+/// What `/proc/PID/status` says of a process under a filter: proc(5).
+const SECCOMP_MODE_FILTER: u32 = 2;
+
 /// A capability that a witness needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
@@ -74,12 +77,18 @@ pub enum PrivilegeError {
     /// Before 5.11, BPF maps count as locked memory.
     #[error(
         "this kernel counts BPF maps as locked memory, of which {limit_kib} KiB are allowed; run \
-         `ulimit -l unlimited` before, set LimitMEMLOCK=infinity in the unit, or add CAP_SYS_RESOURCE"
+         `ulimit -l unlimited` before, set LimitMEMLOCK=infinity in the (runtime's) unit, or add CAP_SYS_RESOURCE"
     )]
     Memlock {
         /// `RLIMIT_MEMLOCK`.
         limit_kib: u64,
     },
+    /// Nothing that this process lacks, but something filters its system calls.
+    #[error(
+        "bpf(2) is refused although no capability is missing, and a seccomp filter is in force; use a runtime whose \
+         default profile allows it to CAP_BPF (containerd 1.6, CRI-O 1.26 or newer), or set seccompProfile to Unconfined"
+    )]
+    Filtered,
     /// Nothing that this process lacks.
     #[error(
         "the kernel forbids BPF although no capability is missing; see whether \
@@ -99,6 +108,8 @@ pub struct Privileges {
     pub initial_user_namespace: bool,
     /// `RLIMIT_MEMLOCK` in bytes; `None` for unlimited.
     pub memlock: Option<u64>,
+    /// Whether a seccomp filter says which system calls it may make.
+    pub filtered: bool,
 }
 
 impl Privileges {
@@ -115,6 +126,9 @@ impl Privileges {
             // Without /proc it is the kernel that tells.
             initial_user_namespace: namespace.map_or(true, |link| link.as_os_str() == INITIAL_USER_NAMESPACE),
             memlock: getrlimit(Resource::Memlock).current,
+            filtered: procfs::process::Process::myself()
+                .and_then(|own| own.status())
+                .is_ok_and(|status| status.seccomp == Some(SECCOMP_MODE_FILTER)),
         })
     }
 
@@ -148,6 +162,7 @@ impl Privileges {
         match (self.check(), self.memlock) {
             (Err(error), _) => error,
             (Ok(()), Some(limit)) if charged => PrivilegeError::Memlock { limit_kib: limit / 1024 },
+            (Ok(()), _) if self.filtered => PrivilegeError::Filtered,
             (Ok(()), _) => PrivilegeError::Forbidden,
         }
     }
@@ -192,7 +207,7 @@ mod tests {
         .union(CapabilitySet::DAC_READ_SEARCH);
 
     fn with(root: bool, effective: CapabilitySet) -> Privileges {
-        Privileges { root, effective, initial_user_namespace: true, memlock: Some(8 << 20) }
+        Privileges { root, effective, initial_user_namespace: true, memlock: Some(8 << 20), filtered: false }
     }
 
     #[test]
@@ -240,6 +255,9 @@ mod tests {
         assert_eq!(root.why_refused(false), PrivilegeError::Forbidden);
         assert_eq!(root.why_refused(true), PrivilegeError::Memlock { limit_kib: 8192 });
         assert_eq!(Privileges { memlock: None, ..root }.why_refused(true), PrivilegeError::Forbidden);
+        let confined = Privileges { filtered: true, ..root };
+        assert_eq!(confined.why_refused(false), PrivilegeError::Filtered);
+        assert_eq!(confined.why_refused(true), PrivilegeError::Memlock { limit_kib: 8192 });
         let rootless = Privileges { initial_user_namespace: false, ..root };
         assert_eq!(rootless.why_refused(true), PrivilegeError::UserNamespace);
         let lacking = with(true, CapabilitySet::all() - CapabilitySet::SYS_PTRACE);

@@ -1,8 +1,13 @@
 //! Without root, and with one capability less.
 
-use super::run::{Ended, Place};
+use debugtrail::kernel::{btf::Btf, needs};
+
+use super::run::{BTF, Ended, Place};
 
 const NEEDED: &str = "+bpf,+perfmon,+sys_ptrace,+dac_read_search";
+
+/// What a container of an older system has.
+const KIB_64: u64 = 64 << 10;
 
 #[test]
 fn nobody_is_told_of_root() {
@@ -20,6 +25,21 @@ fn the_four_capabilities_suffice_and_each_missing_one_is_named() {
         let rest: Vec<&str> = NEEDED.split(',').filter(|one| one[1..] != *missing).collect();
         let ended = Ended::of(place.as_nobody(&rest.join(","), &["trace"]));
         ended.complains(3, &[&format!("CAP_{} is missing", missing.to_uppercase())]);
+    }
+}
+
+/// The overlays' promise: what `least-privilege` asks for, and where maps count as locked memory one more.
+#[test]
+fn little_locked_memory_is_no_hindrance_where_the_overlays_say_so() {
+    let types = std::fs::read(BTF).expect("the kernel's types");
+    let charged = needs::charges_memlock(&Btf::parse(&types).expect("the kernel's types are read"));
+    let capabilities = if charged { &format!("{NEEDED},+sys_resource") } else { NEEDED };
+    let place = Place::new();
+    let ended = Ended::of(place.as_nobody_with_memlock(KIB_64, capabilities, &["trace"]));
+    ended.complains(5, &["cannot reach the API server"]);
+    if charged {
+        let ended = Ended::of(place.as_nobody_with_memlock(KIB_64, NEEDED, &["trace"]));
+        ended.complains(3, &["64 KiB are allowed", "CAP_SYS_RESOURCE"]);
     }
 }
 

@@ -75,9 +75,20 @@ impl Place {
 
     /// The same as nobody with these capabilities alone, such as `+bpf,+perfmon`.
     pub fn as_nobody(&self, capabilities: &str, arguments: &[&str]) -> Command {
+        self.as_nobody_through(&[], capabilities, arguments)
+    }
+
+    /// The same with so many bytes of memory that may be locked, and no right to more.
+    pub fn as_nobody_with_memlock(&self, bytes: u64, capabilities: &str, arguments: &[&str]) -> Command {
+        let limit = format!("--memlock={bytes}:{bytes}");
+        self.as_nobody_through(&["prlimit", &limit], capabilities, arguments)
+    }
+
+    fn as_nobody_through(&self, first: &[&str], capabilities: &str, arguments: &[&str]) -> Command {
         let (inheritable, ambient) =
             (format!("--inh-caps={capabilities}"), format!("--ambient-caps={capabilities}"));
-        let mut wrapper = vec!["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"];
+        let mut wrapper = first.to_vec();
+        wrapper.extend(["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
         if !capabilities.is_empty() {
             wrapper.extend([inheritable.as_str(), ambient.as_str()]);
         }

@@ -1,7 +1,9 @@
 //! Looks for other debugtrails: by their programs in the kernel, and who holds them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use rustix::thread::CapabilitySet;
 
 use crate::ids::Pid;
 use crate::kernel::inspect::{self, LoadedProgram};
@@ -11,7 +13,15 @@ use super::super::facts::Others;
 /// Each has one program of this name; those of the hooks are called like the tracepoints, as others' may be.
 const ONE_OF_EACH: &str = "scan_tasks";
 
+/// What the kernel calls the process.
+const COMM: &str = "debugtrail";
+
 pub(super) fn look() -> Result<Others, String> {
+    if !may_list_programs() {
+        let pids = processes().filter(|(_, folder)| is_called_so(folder) && holds(folder, |_| true));
+        let pids: Vec<Pid> = pids.map(|(pid, _)| pid).collect();
+        return Ok(Others { count: pids.len(), pids });
+    }
     let programs = inspect::programs().map_err(|error| error.to_string())?;
     let ours: Vec<LoadedProgram> =
         programs.into_iter().filter(|program| program.name == ONE_OF_EACH).collect();
@@ -19,24 +29,32 @@ pub(super) fn look() -> Result<Others, String> {
         return Ok(Others::default());
     }
     let ids: Vec<u32> = ours.iter().map(|program| program.id).collect();
-    Ok(Others { count: ours.len(), pids: holders(&ids) })
+    let pids = processes().filter(|(_, folder)| holds(folder, |id| ids.contains(&id)));
+    Ok(Others { count: ours.len(), pids: pids.map(|(pid, _)| pid).collect() })
 }
 
-/// Processes with a descriptor of one of these programs.
-fn holders(ids: &[u32]) -> Vec<Pid> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid))
-        .filter(|pid| holds(&Path::new("/proc").join(pid.to_string()).join("fdinfo"), ids))
-        .collect()
+/// The kernel lists programs for CAP_SYS_ADMIN alone, which a witness does not need. Without it, processes are looked
+/// at instead; one that is pinned and held by nobody is not seen then.
+fn may_list_programs() -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|own| own.effective.contains(CapabilitySet::SYS_ADMIN))
 }
 
-fn holds(fdinfo: &Path, ids: &[u32]) -> bool {
+fn processes() -> impl Iterator<Item = (Pid, PathBuf)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((Pid(entry.file_name().to_str()?.parse().ok()?), entry.path())))
+}
+
+fn is_called_so(process: &Path) -> bool {
+    fs::read_to_string(process.join("comm")).is_ok_and(|comm| comm.trim_end() == COMM)
+}
+
+/// Whether a process has a descriptor of a wanted program.
+fn holds(process: &Path, wanted: impl Fn(u32) -> bool) -> bool {
     // Descriptors, processes and the right to look may go away at any time.
-    let descriptors = fs::read_dir(fdinfo).into_iter().flatten().flatten();
+    let descriptors = fs::read_dir(process.join("fdinfo")).into_iter().flatten().flatten();
     descriptors
         .filter_map(|descriptor| fs::read_to_string(descriptor.path()).ok())
-        .any(|text| program_in(&text).is_some_and(|id| ids.contains(&id)))
+        .any(|text| program_in(&text).is_some_and(&wanted))
 }
 
 fn program_in(fdinfo: &str) -> Option<u32> {

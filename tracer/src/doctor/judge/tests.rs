@@ -16,6 +16,7 @@ fn good() -> Facts {
             effective: CapabilitySet::all(),
             initial_user_namespace: true,
             memlock: Some(8 << 20),
+            filtered: false,
         }),
         initial_pid_namespace: true,
         release: "6.18.0".into(),
