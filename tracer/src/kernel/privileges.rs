@@ -85,8 +85,8 @@ pub enum PrivilegeError {
     },
     /// Nothing that this process lacks, but something filters its system calls.
     #[error(
-        "bpf(2) is refused although no capability is missing, and a seccomp filter is in force; use a runtime whose \
-         default profile allows it to CAP_BPF (containerd 1.6, CRI-O 1.26 or newer), or set seccompProfile to Unconfined"
+        "bpf(2) is refused although no capability is missing, and a seccomp filter is in force; set \
+         seccompProfile to Unconfined (deploy/overlays/least-privilege-cri-o), or to a profile that allows it to CAP_BPF"
     )]
     Filtered,
     /// Nothing that this process lacks.
