@@ -8,6 +8,7 @@ pub mod ids;
 pub mod kernel;
 pub mod ledger;
 mod malloc;
+pub mod oom;
 pub mod pipeline;
 pub mod pods;
 pub mod record;

@@ -27,6 +27,7 @@ use crate::clock::{ClockWatch, boot_now};
 use crate::ids::{BootNanos, CgroupId};
 use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, event};
 use crate::malloc;
+use crate::oom::OomLimits;
 use crate::pods::{PodEvent, PodIndex};
 use crate::record::{GapReason, LossCount, SessionRecord, StopReason};
 use crate::runtime::Bundles;
@@ -53,6 +54,7 @@ pub struct Pipeline {
     agent: Option<Agent>,
     loss: LossWatch,
     senders: SenderPaths,
+    oom_limits: OomLimits,
     reviewed: u64,
 }
 
@@ -85,6 +87,7 @@ impl Pipeline {
         let mut pipeline = Self {
             loss: LossWatch::new(&kernel)?,
             senders: SenderPaths::new(hierarchy.clone()),
+            oom_limits: OomLimits::new(hierarchy.clone()),
             kernel,
             bundles,
             index: PodIndex::new(),
@@ -207,6 +210,7 @@ impl Pipeline {
             return self.act(actions);
         };
         self.senders.fill_in(&mut seen);
+        self.oom_limits.fill_in(&mut seen);
         let place = Place::of(&seen.path);
         let asked = self.tracker.asks_runtime(&seen, &place);
         let runtime = asked.and_then(|id| self.bundles.lookup(id));

@@ -3,11 +3,13 @@
 pub mod access;
 pub mod connect;
 pub mod debug;
+pub mod ending;
 pub mod facts;
 pub mod index;
 pub mod watch;
 
 pub use debug::DebugPod;
+pub use ending::PodEnding;
 pub use facts::{ContainerFacts, ContainerState, ContainerStatus, EphemeralFacts, PodFacts, Terminated};
 pub use index::{PodIndex, Role};
 pub use watch::PodEvent;

@@ -18,7 +18,9 @@ pub mod table;
 
 pub use agent::{AgentIdentity, AgentRecord, ClockStepRecord, StopReason};
 pub use convention::{Convention, ConventionError};
-pub use evidence::{ApiEvidence, Evidence, KernelEvidence, KindBy, NamedBy, RuntimeEvidence, Synthetic};
+pub use evidence::{
+    ApiEvidence, Evidence, KernelEvidence, KindBy, NamedBy, PodEvidence, RuntimeEvidence, Synthetic,
+};
 pub use exit::{Exit, ExitClass, WaitStatus};
 pub use gap::{GapReason, GapRecord, LossCount, LossKind};
 pub use head::{Head, RecordType, SCHEMA, SessionId};
@@ -27,8 +29,8 @@ pub use processes::{
 };
 pub use read::ReadError;
 pub use session::{
-    ExitMeaning, Identity, KernelKill, KilledBy, KillerPlace, MainProcess, RequestedBy, SessionKind,
-    SessionRecord, Severity,
+    ExitMeaning, Identity, KernelKill, KilledBy, KillerPlace, MainProcess, OomLimit, RequestedBy,
+    SessionKind, SessionRecord, Severity,
 };
 
 use serde::Serialize;

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod away;
+mod cause;
 mod container;
 mod killed;
 mod naming;

@@ -1,5 +1,7 @@
 //! Main processes and their ends, as a real runtime makes them.
 
+use debugtrail::{kernel::Killer, record::OomLimit};
+
 use crate::{
     containerd::{Containerd, Mounts},
     watcher::Watcher,
@@ -42,8 +44,10 @@ fn a_main_process_past_its_memory_limit_is_the_oom_killers_victim() {
     let hog = ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"];
     let (id, code) = watcher.during(|| containerd.run("dbg", &["--memory-limit", &limit], &hog));
     assert_eq!(code, Some(137));
-    let end = watcher.ended(&id).seen.and_then(|seen| seen.end).expect("its end");
+    let seen = watcher.ended(&id).seen.expect("its end");
+    let end = seen.end.expect("its end");
     assert_eq!((end.status.0, end.oom_victim), (libc::SIGKILL, true));
+    assert_eq!(seen.killer, Some(Killer::Oom(Some(OomLimit::Container))));
 }
 
 #[test]

@@ -7,9 +7,10 @@ use std::{
 };
 
 use debugtrail::{
-    cgroup::Place,
+    cgroup::{Hierarchy, Place},
     ids::ContainerId,
     kernel::{Event, Kernel, LoadOptions, Observation, Ring, event},
+    oom::OomLimits,
     runtime::{Bundles, RuntimeFacts},
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -25,6 +26,7 @@ pub struct Watcher {
     kernel: Kernel,
     ring: Ring,
     bundles: Bundles,
+    oom_limits: OomLimits,
     known: HashMap<ContainerId, Known>,
 }
 
@@ -32,7 +34,8 @@ impl Watcher {
     pub fn new() -> Self {
         let (kernel, ring) = Kernel::load(LoadOptions::default())
             .expect("the containers tier needs root and a kernel with BTF");
-        Self { kernel, ring, bundles: Bundles::new(), known: HashMap::new() }
+        let oom_limits = OomLimits::new(Hierarchy::find().expect("a cgroup2 mount"));
+        Self { kernel, ring, bundles: Bundles::new(), oom_limits, known: HashMap::new() }
     }
 
     /// Watches while `work` runs.
@@ -81,7 +84,8 @@ impl Watcher {
         }
     }
 
-    fn take_in(&mut self, seen: Observation) {
+    fn take_in(&mut self, mut seen: Observation) {
+        self.oom_limits.fill_in(&mut seen);
         let Place::Container { container_id, inner: false, .. } = Place::of(&seen.path) else { return };
         let known = self.known.entry(container_id.clone()).or_default();
         if known.runtime.as_ref().is_none_or(|facts| facts.init_pid.is_none()) {

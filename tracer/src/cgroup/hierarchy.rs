@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use procfs::process::Process;
+use procfs::process::{MountInfo, Process};
 use thiserror::Error;
 
 use crate::ids::{CgroupId, Pid};
@@ -48,13 +48,22 @@ impl Hierarchy {
     /// # Errors
     /// Where there is none, or the mount table cannot be read.
     pub fn find() -> Result<Self, HierarchyError> {
-        let mounts = Process::myself()?.mountinfo()?;
-        let mount = mounts
-            .into_iter()
-            .filter(|mount| mount.fs_type == "cgroup2")
-            .min_by_key(|mount| (narrowness(&mount.root), mount.mount_point.as_os_str().len()))
-            .ok_or(HierarchyError::NotMounted)?;
-        Ok(Self::at(mount.mount_point))
+        Self::widest(|mount| mount.fs_type == "cgroup2")?.ok_or(HierarchyError::NotMounted)
+    }
+
+    /// Finds a v1 hierarchy by its controller, in a hybrid setup. Its cgroups are called as those of v2.
+    #[must_use]
+    pub fn find_v1(controller: &str) -> Option<Self> {
+        let has =
+            |mount: &MountInfo| mount.fs_type == "cgroup" && mount.super_options.contains_key(controller);
+        Self::widest(has).ok().flatten()
+    }
+
+    fn widest(wanted: impl Fn(&MountInfo) -> bool) -> Result<Option<Self>, HierarchyError> {
+        let mounts = Process::myself()?.mountinfo()?.into_iter().filter(wanted);
+        let widest =
+            mounts.min_by_key(|mount| (narrowness(&mount.root), mount.mount_point.as_os_str().len()));
+        Ok(widest.map(|mount| Self::at(mount.mount_point)))
     }
 
     /// The hierarchy mounted at `mount`.
@@ -117,6 +126,12 @@ impl Hierarchy {
     #[must_use]
     pub fn has(&self, path: &str) -> bool {
         self.directory(path).exists()
+    }
+
+    /// A file of the cgroup at this path, whether it is there or not.
+    #[must_use]
+    pub fn file(&self, path: &str, name: &str) -> PathBuf {
+        self.directory(path).join(name)
     }
 
     fn directory(&self, path: &str) -> PathBuf {

@@ -4,15 +4,19 @@ use debugtrail_common::signal::{SignalSent, origin, sender};
 
 use super::observation::text;
 use crate::ids::{BootNanos, CgroupId, Pid};
-use crate::record::{KernelKill, WaitStatus, exit::End};
+use crate::record::{KernelKill, OomLimit, WaitStatus, exit::End};
 
 /// Who sent the signal that ended a main process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Killer {
     /// A process.
     Process(Sender),
-    /// The kernel itself.
+    /// The OOM killer, because of this limit, where somebody has found out.
+    Oom(Option<OomLimit>),
+    /// The kernel itself for any other reason.
     Kernel(KernelKill),
+    /// Nobody: it exited by itself, after this process had sent it a signal that it handled, the last one of those.
+    Asked(Sender),
 }
 
 /// A process that sent a signal.
@@ -40,11 +44,14 @@ const SENT_BY_A_PROCESS: [i32; 3] = [libc::SI_USER, libc::SI_QUEUE, libc::SI_TKI
 const FAULTS: [i32; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
 
-/// Who ended a process with this wait status. `None` where no signal did, or nobody knows who sent it: a signal
-/// that was handled, ignored or left pending ended nothing. `signals` holds the last one of each number.
+/// Who ended a process with this wait status. `None` where no signal had to do with it, or nobody knows who sent it: a
+/// signal that was handled, ignored or left pending ended nothing. `signals` holds the last one of each number.
 pub(super) fn killer(status: WaitStatus, oom_victim: bool, signals: &[SignalSent]) -> Option<Killer> {
-    let Some(End::Signaled { signal, .. }) = status.end() else { return None };
-    let oom = (oom_victim && i32::from(signal) == libc::SIGKILL).then_some(Killer::Kernel(KernelKill::Oom));
+    let signal = match status.end()? {
+        End::Signaled { signal, .. } => signal,
+        End::Exited { .. } => return asked(signals).map(Killer::Asked),
+    };
+    let oom = (oom_victim && i32::from(signal) == libc::SIGKILL).then_some(Killer::Oom(None));
     let sent = signals.iter().find(|sent| sent.signal == u32::from(signal));
     match sent.and_then(who) {
         Some(Killer::Kernel(_)) | None => oom.or_else(|| sent.and_then(who)),
@@ -53,13 +60,21 @@ pub(super) fn killer(status: WaitStatus, oom_victim: bool, signals: &[SignalSent
     }
 }
 
+/// Who sent the last signal that was delivered.
+fn asked(signals: &[SignalSent]) -> Option<Sender> {
+    let of_processes = signals.iter().filter(|sent| sent.signal != 0 && is_of_a_process(sent));
+    of_processes.max_by_key(|sent| sent.boot_ns).map(process)
+}
+
+fn is_of_a_process(sent: &SignalSent) -> bool {
+    sent.origin == origin::GIVEN && SENT_BY_A_PROCESS.contains(&sent.code)
+}
+
 fn who(sent: &SignalSent) -> Option<Killer> {
     let signal = i32::try_from(sent.signal).ok()?;
     let is = |bit| sent.sender_state & bit != 0;
     let kernel = match sent.origin {
-        origin::GIVEN if SENT_BY_A_PROCESS.contains(&sent.code) => {
-            return Some(Killer::Process(process(sent)));
-        }
+        _ if is_of_a_process(sent) => return Some(Killer::Process(process(sent))),
         origin::GIVEN if sent.code > 0 && FAULTS.contains(&signal) => KernelKill::Fault,
         // cgroup_kill in kernel/cgroup/cgroup.c. A parent's death signal has no siginfo either, but its parent ends.
         origin::NO_INFO if signal == libc::SIGKILL && !is(sender::EXITING) => KernelKill::CgroupKill,

@@ -22,7 +22,7 @@ impl SenderPaths {
 
     /// Fills in the path of the sender's cgroup, where it still exists.
     pub(super) fn fill_in(&mut self, seen: &mut Observation) {
-        let Some(Killer::Process(sender)) = &mut seen.killer else { return };
+        let Some(Killer::Process(sender) | Killer::Asked(sender)) = &mut seen.killer else { return };
         if self.known.len() >= REMEMBERED && !self.known.contains_key(&sender.cgroup) {
             self.known.clear();
         }

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1 as api;
 use serde::{Deserialize, Serialize};
 
 use super::debug::{self, DebugPod};
+use super::ending::PodEnding;
 use crate::clock::WallTime;
 use crate::ids::{ContainerId, PodUid};
 use crate::record::{ApiEvidence, Synthetic};
@@ -31,6 +32,8 @@ pub struct PodFacts {
     pub ephemeral_containers: Vec<EphemeralFacts>,
     /// Whether the pod as a whole was made for debugging, and how that is known.
     pub debug: Option<DebugPod>,
+    /// Why it is being ended, where it is.
+    pub ending: Option<PodEnding>,
     /// Statuses of all three kinds.
     pub statuses: Vec<ContainerStatus>,
 }
@@ -132,6 +135,7 @@ impl PodFacts {
                 .map(ephemerals)
                 .unwrap_or_default(),
             debug: debug::debug_pod(pod),
+            ending: PodEnding::of(pod),
             statuses: pod.status.as_ref().map(statuses).unwrap_or_default(),
         })
     }

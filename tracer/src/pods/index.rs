@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::debug::{self, DebugPod};
-use super::{ContainerStatus, PodEvent, PodFacts};
+use super::{ContainerStatus, PodEnding, PodEvent, PodFacts};
 use crate::ids::{BootNanos, ContainerId, PodRef, PodUid};
 
 /// How long a deleted pod can still be asked for.
@@ -177,6 +177,20 @@ impl PodIndex {
         let by_uid = self.pods.get(&PodUid::new(pod.as_str()));
         let entry = by_uid.or_else(|| self.pods.get(self.by_hash.get(pod.as_str())?));
         entry.map(|entry| &entry.facts)
+    }
+
+    /// Why the pod is being ended or is gone; `None` while it goes on or is not known. One that is gone without another
+    /// word (by force, or while nobody watched) was deleted.
+    #[must_use]
+    pub fn ending(&self, pod: &PodRef) -> Option<PodEnding> {
+        let facts = self.pod(pod)?;
+        facts.ending.clone().or_else(|| self.gone_since(pod).map(|_| PodEnding::default()))
+    }
+
+    /// When it became known that the pod is gone from the API.
+    #[must_use]
+    pub fn gone_since(&self, pod: &PodRef) -> Option<BootNanos> {
+        self.pods.get(&self.pod(pod)?.uid)?.deleted_at
     }
 
     /// What the container is in the pod's spec; `None` where pod or container are not known.

@@ -19,6 +19,8 @@ pub struct Evidence {
     pub runtime: Option<RuntimeEvidence>,
     /// What the API says of the end; null where it says nothing (yet).
     pub api: Option<ApiEvidence>,
+    /// What the API says of the pod's own end; null where it says nothing (yet).
+    pub pod: Option<PodEvidence>,
     /// Kernel events known to be lost since the session's start.
     pub lost_events: u64,
 }
@@ -27,7 +29,7 @@ impl Evidence {
     /// The kernel's word alone: no name, no runtime, no API, nothing lost.
     #[must_use]
     pub fn of_kernel(kernel: KernelEvidence) -> Self {
-        Self { kernel, named_by: None, kind_by: None, runtime: None, api: None, lost_events: 0 }
+        Self { kernel, named_by: None, kind_by: None, runtime: None, api: None, pod: None, lost_events: 0 }
     }
 }
 
@@ -109,4 +111,16 @@ pub struct ApiEvidence {
     pub finished_at: Option<WallTime>,
     /// Whether its exit code is the one derived from the kernel's; null where either is unknown.
     pub agrees: Option<bool>,
+}
+
+/// Why the session's pod was ended, as the API server, a controller or the kubelet wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct PodEvidence {
+    /// Since when it was to end, whole seconds by the writer's clock; null where nobody wrote it.
+    pub ending_since: Option<WallTime>,
+    /// `reason` of the pod's status or of its condition `DisruptionTarget`, such as `EvictionByEvictionAPI`.
+    pub reason: Option<String>,
+    /// `message` beside it.
+    pub message: Option<String>,
 }

@@ -23,7 +23,8 @@ pub struct SessionRecord {
     pub exit_meaning: Option<ExitMeaning>,
     /// Who sent the signal that ended the main process.
     pub killed_by: Option<KilledBy>,
-    /// Why, where the API knows; `runtime_stop` where the runtime sent the signal and the API gives no cause.
+    /// Why the runtime ended it, where the API knows: `deleted`, `evicted`, `preempted`, `deadline_exceeded`,
+    /// `node_shutdown`; `runtime_stop` where the API gives no cause.
     pub cause: Option<String>,
     /// When, and for how long.
     #[serde(flatten)]
@@ -172,6 +173,21 @@ pub struct KilledBy {
     pub place: Option<KillerPlace>,
     /// Why the kernel itself sent it; null for a process's signal.
     pub kernel: Option<KernelKill>,
+    /// Whose memory limit was hit; null for all but `oom`, or where neither the kernel's log nor its counters tell.
+    pub oom_limit: Option<OomLimit>,
+}
+
+/// Whose limit made the kernel kill for want of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OomLimit {
+    /// The container's own.
+    Container,
+    /// The pod's.
+    Pod,
+    /// Something further out: that of all pods, or the node's memory itself.
+    Node,
 }
 
 /// Where the sender of a signal ran.

@@ -1,12 +1,10 @@
 //! Who killed a session, in a record's terms. Pure.
 
+use super::cause::Stop;
 use super::container::Container;
 use crate::cgroup::Place;
 use crate::kernel::{Killer, Sender};
-use crate::record::{KilledBy, KillerPlace};
-
-/// The `cause` of a session that the runtime ended, where the API gives none.
-pub(super) const RUNTIME_STOP: &str = "runtime_stop";
+use crate::record::{KernelKill, KilledBy, KillerPlace, OomLimit};
 
 /// What a container runtime's processes are called, as the kernel cuts names: containerd's shim and its kin, the OCI
 /// runtimes, CRI-O and its monitor.
@@ -15,14 +13,34 @@ const RUNTIMES: [&str; 6] = ["containerd-shim", "containerd", "runc", "crun", "c
 /// Who sent the signal that ended it.
 pub(super) fn killed_by(container: &Container) -> Option<KilledBy> {
     Some(match container.killer()? {
-        Killer::Kernel(kernel) => KilledBy { pid: None, comm: None, place: None, kernel: Some(*kernel) },
+        Killer::Kernel(kernel) => by_kernel(*kernel, None),
+        Killer::Oom(limit) => by_kernel(KernelKill::Oom, *limit),
         Killer::Process(sender) => KilledBy {
             pid: Some(sender.pid),
             comm: Some(sender.comm.clone()),
             place: place(sender, container),
             kernel: None,
+            oom_limit: None,
         },
+        Killer::Asked(_) => return None,
     })
+}
+
+fn by_kernel(kernel: KernelKill, oom_limit: Option<OomLimit>) -> KilledBy {
+    KilledBy { pid: None, comm: None, place: None, kernel: Some(kernel), oom_limit }
+}
+
+/// Whether the runtime ended it.
+pub(super) fn stop(container: &Container) -> Stop {
+    match container.killer() {
+        Some(Killer::Process(sender) | Killer::Asked(sender))
+            if place(sender, container) == Some(KillerPlace::Runtime) =>
+        {
+            Stop::ByRuntime
+        }
+        Some(Killer::Kernel(kernel)) => Stop::of_kernel(*kernel),
+        _ => Stop::No,
+    }
 }
 
 /// Where the sender ran; `None` where its cgroup was gone before anybody looked.
@@ -59,16 +77,19 @@ mod tests {
         killed_by(&container)
     }
 
-    fn place_of(cgroup: u64, path: Option<&str>, comm: &str) -> Option<KillerPlace> {
-        let sender = Sender {
+    fn sender(cgroup: u64, path: Option<&str>, comm: &str) -> Sender {
+        Sender {
             pid: Pid(50),
             forked: seconds(9),
             comm: comm.into(),
             cgroup: CgroupId(cgroup),
             cgroup_path: path.map(Into::into),
             at: seconds(21),
-        };
-        let killed = killed(Some(Killer::Process(sender))).expect("a sender");
+        }
+    }
+
+    fn place_of(cgroup: u64, path: Option<&str>, comm: &str) -> Option<KillerPlace> {
+        let killed = killed(Some(Killer::Process(sender(cgroup, path, comm)))).expect("a sender");
         assert_eq!((killed.pid, killed.comm.as_deref(), killed.kernel), (Some(Pid(50)), Some(comm), None));
         killed.place
     }
@@ -110,8 +131,25 @@ mod tests {
 
     #[test]
     fn the_kernel_has_no_pid_and_no_place() {
-        let oom = KilledBy { pid: None, comm: None, place: None, kernel: Some(KernelKill::Oom) };
-        assert_eq!(killed(Some(Killer::Kernel(KernelKill::Oom))), Some(oom));
+        let oom_limit = Some(OomLimit::Pod);
+        let oom = KilledBy { pid: None, comm: None, place: None, kernel: Some(KernelKill::Oom), oom_limit };
+        assert_eq!(killed(Some(Killer::Oom(oom_limit))), Some(oom));
         assert_eq!(killed(None), None);
+    }
+
+    #[test]
+    fn the_runtime_ends_what_it_kills_and_what_exits_when_it_asks() {
+        let stop_of = |killer: Option<Killer>| {
+            let mut container = Container::new(id(), pod_ref(), seconds(10));
+            container.observe(Observation { killer, ..ended() }, false);
+            (stop(&container), killed_by(&container).is_some())
+        };
+        let shim = sender(1000, Some("/system.slice/containerd.service"), "containerd-shim");
+        assert_eq!(stop_of(Some(Killer::Process(shim.clone()))), (Stop::ByRuntime, true));
+        assert_eq!(stop_of(Some(Killer::Asked(shim))), (Stop::ByRuntime, false));
+        let host = sender(1000, Some("/user.slice"), "kill");
+        assert_eq!(stop_of(Some(Killer::Asked(host))), (Stop::No, false));
+        assert_eq!(stop_of(Some(Killer::Kernel(KernelKill::PidnsExit))), (Stop::Perhaps, true));
+        assert_eq!(stop_of(None), (Stop::No, false));
     }
 }

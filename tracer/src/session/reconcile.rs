@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::cause::late_cause;
 use super::naming::{Policy, kind_of};
 use crate::ids::{BootNanos, ContainerId, PodRef};
 use crate::pods::{ContainerStatus, PodFacts, PodIndex, index::role_in};
@@ -13,7 +14,7 @@ use crate::record::{KindBy, NamedBy, SessionId, SessionKind, SessionRecord};
 /// How long an end waits for the API's word. A kubelet that was away tells late, one that is gone never.
 pub const WAITS: Duration = Duration::from_secs(3600);
 
-/// How long a name that came late waits for the API's word on the end, so that both come in one record.
+/// How long a name or a cause that came late waits for the API's word on the end, so that both come in one record.
 pub const NAME_WAITS: Duration = Duration::from_secs(10);
 
 /// How many ends wait at most; the oldest is given up for a newer one.
@@ -30,8 +31,8 @@ struct Pending {
     record: Box<SessionRecord>,
     container: ContainerId,
     since: BootNanos,
-    /// When a name came that its record lacks.
-    named: Option<BootNanos>,
+    /// When a name or a cause came that its record lacks.
+    news: Option<BootNanos>,
 }
 
 impl Reconciler {
@@ -45,7 +46,7 @@ impl Reconciler {
         if self.pending.len() >= KEPT {
             self.give_up_oldest();
         }
-        self.pending.insert(session, Pending { record, container, since: now, named: None });
+        self.pending.insert(session, Pending { record, container, since: now, news: None });
     }
 
     /// The `session_ended` records to which something can be added now, with what can. Each is given once.
@@ -79,7 +80,10 @@ impl Pending {
     /// Adds what the index knows; whether that is all that is waited for.
     fn learn(&mut self, index: &PodIndex, now: BootNanos) -> bool {
         if self.record.identity.session_kind.is_none() && self.name(index) {
-            self.named = Some(now);
+            self.news = Some(now);
+        }
+        if self.cause(index) {
+            self.news.get_or_insert(now);
         }
         let attempt = self.status(index).and_then(|status| status.attempt_of(&self.container));
         self.record.identity.attempt = self.record.identity.attempt.or(attempt);
@@ -88,8 +92,18 @@ impl Pending {
             let end = self.status(index).and_then(|status| status.end_of(&self.container));
             self.record.evidence.api = end.map(|end| end.evidence(derived));
         }
-        let named_long_ago = self.named.is_some_and(|named| now.since(named) >= NAME_WAITS);
-        self.record.identity.session_kind.is_some() && self.record.evidence.api.is_some() || named_long_ago
+        let known_long_ago = self.news.is_some_and(|news| now.since(news) >= NAME_WAITS);
+        self.record.identity.session_kind.is_some() && self.record.evidence.api.is_some() || known_long_ago
+    }
+
+    /// Whether the API now tells a cause that the record lacks.
+    fn cause(&mut self, index: &PodIndex) -> bool {
+        let Some(pod) = self.record.identity.pod_uid.as_ref().map(PodRef::from) else { return false };
+        let Some(ending) = index.ending(&pod) else { return false };
+        let Some(cause) = late_cause(&self.record, &ending, index.gone_since(&pod)) else { return false };
+        self.record.cause = Some(cause.to_owned());
+        self.record.evidence.pod = Some(ending.evidence());
+        true
     }
 
     /// Whether the API now names the container by its id.

@@ -1,14 +1,15 @@
 //! Records of sessions, from all that is known of a container. Pure.
 
+use super::cause::cause;
 use super::container::{Container, Ended};
-use super::killed::{RUNTIME_STOP, killed_by};
+use super::killed::{killed_by, stop};
 use super::naming::Naming;
 use crate::clock::{ClockState, OffsetHistory, SessionTimes};
 use crate::kernel::{Killer, MainSeen};
-use crate::pods::{ContainerStatus, PodIndex};
+use crate::pods::{ContainerStatus, PodEnding, PodIndex};
 use crate::record::{
-    ApiEvidence, Convention, Evidence, Exit, Identity, KernelEvidence, KillerPlace, MainProcess,
-    RuntimeEvidence, SessionId, SessionRecord, redact::Argv,
+    ApiEvidence, Convention, Evidence, Exit, Identity, KernelEvidence, MainProcess, RuntimeEvidence,
+    SessionId, SessionRecord, redact::Argv,
 };
 
 mod processes;
@@ -52,17 +53,16 @@ pub fn started(container: &Container, context: Context<'_>) -> SessionRecord {
 #[must_use]
 pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
     let (exit, kernel) = exit_of(container);
-    let killed_by = killed_by(container);
-    let stopped_by_runtime =
-        killed_by.as_ref().is_some_and(|killer| killer.place == Some(KillerPlace::Runtime));
+    let ending = context.index.ending(&container.pod);
     let api = api_evidence(container, context.index, &exit);
-    let evidence = Evidence { kernel, api, ..evidence(container) };
+    let pod = ending.as_ref().map(PodEnding::evidence);
+    let evidence = Evidence { kernel, api, pod, ..evidence(container) };
     let session = SessionId::of_container(&container.id);
     SessionRecord {
         identity: identity(container, context),
         exit_meaning: context.convention.meaning(&exit),
-        cause: stopped_by_runtime.then(|| RUNTIME_STOP.to_owned()),
-        killed_by,
+        cause: cause(stop(container), ending.as_ref()).map(str::to_owned),
+        killed_by: killed_by(container),
         times: times_of(container, context.history),
         main: container.main().map(|main| main_process(container, main, context.argv)),
         ..SessionRecord::ended(session, exit, evidence, context.clock.clone())

@@ -47,6 +47,7 @@ pub(crate) fn pod() -> PodFacts {
             target: Some("app".into()),
         }],
         debug: None,
+        ending: None,
         statuses: Vec::new(),
     }
 }

@@ -49,9 +49,21 @@ fn the_sender_of_the_signal_in_the_wait_status_is_the_killer() {
 #[test]
 fn a_signal_that_did_not_end_it_has_killed_nobody() {
     let signals = [by_process(libc::SIGTERM), by_process(libc::SIGINT)];
-    for status in [0, 143 << 8, libc::SIGKILL, libc::SIGHUP] {
+    for status in [libc::SIGKILL, libc::SIGHUP] {
         assert_eq!(killer(WaitStatus(status), false, &signals), None, "{status:#x}");
     }
+}
+
+#[test]
+fn an_exit_after_a_signal_that_was_handled_was_asked_for_by_the_last_sender() {
+    let earlier = SignalSent { boot_ns: 400, sender_tgid: 60, ..by_process(libc::SIGINT) };
+    for status in [0, 44 << 8, 143 << 8] {
+        let asked =
+            killer(WaitStatus(status), false, &[earlier, by_process(libc::SIGTERM), SignalSent::NONE]);
+        assert!(matches!(asked, Some(Killer::Asked(sender)) if sender.pid == Pid(50)), "{status:#x}");
+    }
+    let kernels = [of_origin(libc::SIGPIPE, origin::NO_INFO, 0), of_origin(libc::SIGHUP, origin::KERNEL, 0)];
+    assert_eq!(killer(WaitStatus(0), false, &kernels), None);
 }
 
 #[test]
@@ -97,10 +109,10 @@ fn a_fault_is_the_processs_own() {
 #[test]
 fn the_oom_killers_mark_tells_its_signal() {
     let sent = of_origin(libc::SIGKILL, origin::KERNEL, 0);
-    assert_eq!(killer(KILLED, true, &[sent]), by(KernelKill::Oom));
+    assert_eq!(killer(KILLED, true, &[sent]), Some(Killer::Oom(None)));
     assert_eq!(killer(KILLED, false, &[sent]), None);
     // Its signal was not heard, its mark was.
-    assert_eq!(killer(KILLED, true, &[]), by(KernelKill::Oom));
+    assert_eq!(killer(KILLED, true, &[]), Some(Killer::Oom(None)));
     // Marked, but ended by something else.
     assert_eq!(killer(WaitStatus(libc::SIGTERM), true, &[by_process(libc::SIGTERM)]), sender());
     assert_eq!(killer(KILLED, true, &[by_process(libc::SIGKILL)]), sender());

@@ -20,6 +20,7 @@ fn pod(uid: &str) -> PodFacts {
         init_containers: vec![ContainerFacts { name: "migrate".into(), image: None }],
         ephemeral_containers: Vec::new(),
         debug: None,
+        ending: None,
         statuses: Vec::new(),
     }
 }

@@ -1,0 +1,72 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn ending(pod: Value) -> Option<PodEnding> {
+    PodEnding::of(&serde_json::from_value(pod).unwrap())
+}
+
+fn at(time: &str) -> Option<Timestamp> {
+    Some(time.parse().unwrap())
+}
+
+fn disruption(reason: &str, status: &str) -> Value {
+    json!({"type": "DisruptionTarget", "status": status, "reason": reason, "message": "in words",
+           "lastTransitionTime": "2026-11-24T10:00:05Z"})
+}
+
+#[test]
+fn a_pod_that_goes_on_has_none() {
+    assert_eq!(ending(json!({"metadata": {}, "status": {"phase": "Running"}})), None);
+    let conditions = json!([{"type": "Ready", "status": "True"}, disruption("x", "False")]);
+    assert_eq!(ending(json!({"status": {"conditions": conditions}})), None);
+    // Of its own accord.
+    assert_eq!(ending(json!({"status": {"phase": "Failed"}})), None);
+}
+
+#[test]
+fn a_deletion_began_when_its_grace_did() {
+    let pod =
+        json!({"metadata": {"deletionTimestamp": "2026-11-24T10:00:30Z", "deletionGracePeriodSeconds": 30}});
+    let ending = ending(pod).unwrap();
+    assert_eq!(
+        (ending.since, &ending.reason, ending.cause()),
+        (at("2026-11-24T10:00:00Z"), &None, "deleted")
+    );
+}
+
+#[test]
+fn an_eviction_through_the_api_is_a_deletion_with_a_condition() {
+    let pod = json!({
+        "metadata": {"deletionTimestamp": "2026-11-24T10:00:35Z", "deletionGracePeriodSeconds": 30},
+        "status": {"conditions": [disruption("EvictionByEvictionAPI", "True")]},
+    });
+    let ending = ending(pod).unwrap();
+    assert_eq!((ending.since, ending.cause()), (at("2026-11-24T10:00:05Z"), "evicted"));
+    assert_eq!(ending.message.as_deref(), Some("in words"));
+}
+
+#[test]
+fn the_kubelets_reason_says_more_than_its_condition() {
+    for (reason, cause) in
+        [("Evicted", "evicted"), ("Terminated", "node_shutdown"), ("Preempting", "preempted")]
+    {
+        let conditions = [disruption("TerminationByKubelet", "True")];
+        let status = json!({"phase": "Failed", "reason": reason, "message": "why", "conditions": conditions});
+        let ending = ending(json!({"status": status})).unwrap();
+        assert_eq!((ending.cause(), ending.message.as_deref()), (cause, Some("why")));
+        assert_eq!((ending.reason.as_deref(), ending.since), (Some(reason), at("2026-11-24T10:00:05Z")));
+    }
+}
+
+#[test]
+fn every_reason_has_a_cause() {
+    for (reason, cause) in [
+        ("DeletionByTaintManager", "evicted"),
+        ("PreemptionByScheduler", "preempted"),
+        ("DeletionByPodGC", "deleted"),
+        ("DeadlineExceeded", "deadline_exceeded"),
+    ] {
+        assert_eq!(PodEnding { reason: Some(reason.into()), ..PodEnding::default() }.cause(), cause);
+    }
+}
