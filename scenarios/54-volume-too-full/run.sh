@@ -7,3 +7,4 @@ kubectl debug "$POD" -n "$NAMESPACE" --image="$IMAGE" --image-pull-policy=Never 
     sh -c 'trap "exit 44" TERM; dd if=/dev/zero of=/proc/1/root/scratch/file bs=1M count=4; while :; do sleep 0.1; done' </dev/null
 await_running dbg
 kubectl wait pod "$POD" -n "$NAMESPACE" --timeout=60s --for=jsonpath='{.status.phase}'=Failed >/dev/null
+kubectl delete pod "$POD" -n "$NAMESPACE" --wait=false

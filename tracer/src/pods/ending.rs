@@ -10,10 +10,13 @@ use crate::record::PodEvidence;
 /// The condition by which whoever ends a pod says so: API server, scheduler, controllers, kubelet.
 const DISRUPTION: &str = "DisruptionTarget";
 
+/// `status.reason` of a pod that had `activeDeadlineSeconds` to run; it comes without any condition.
+const DEADLINE: &str = "DeadlineExceeded";
+
 /// What the API says of a pod that is being ended or is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PodEnding {
-    /// When it was asked for, whole seconds by the clock of whoever wrote it.
+    /// When it was asked for, or at the latest; whole seconds by the clock of whoever wrote it.
     pub since: Option<Timestamp>,
     /// `status.reason` (the kubelet's), else that of the condition `DisruptionTarget`.
     pub reason: Option<String>,
@@ -40,7 +43,9 @@ impl PodEnding {
             since: disruption
                 .and_then(|found| found.last_transition_time.as_ref())
                 .map(|at| at.0)
-                .or(deleted),
+                .or(deleted)
+                .or_else(|| deadline(pod).filter(|_| reason.as_deref() == Some(DEADLINE)))
+                .or_else(|| last_end(pod).filter(|_| reason.is_some())),
             reason: reason.or_else(|| condition(|found| found.reason.clone())),
             message: message.or_else(|| condition(|found| found.message.clone())),
         })
@@ -55,7 +60,7 @@ impl PodEnding {
                 "evicted"
             }
             Some("PreemptionByScheduler" | "Preempting") => "preempted",
-            Some("DeadlineExceeded") => "deadline_exceeded",
+            Some(DEADLINE) => "deadline_exceeded",
             Some("Terminated" | "NodeShutdown" | "Shutdown") => "node_shutdown",
             _ => "deleted",
         }
@@ -70,6 +75,20 @@ impl PodEnding {
             message: self.message.clone(),
         }
     }
+}
+
+/// The kubelet gives its reason once all has ended, and not always a time: it was before the last of them.
+fn last_end(pod: &api::Pod) -> Option<Timestamp> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_deref().unwrap_or_default();
+    let ends =
+        statuses.iter().filter_map(|status| status.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref());
+    ends.map(|at| at.0).max()
+}
+
+/// When its time is over.
+fn deadline(pod: &api::Pod) -> Option<Timestamp> {
+    let seconds = pod.spec.as_ref()?.active_deadline_seconds?;
+    pod.status.as_ref()?.start_time.as_ref()?.0.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
 /// The API server writes when the grace period will be over, and how long that is.

@@ -117,7 +117,7 @@ pub struct ApiEvidence {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PodEvidence {
-    /// Since when it was to end, whole seconds by the writer's clock; null where nobody wrote it.
+    /// Since when it was to end, at the latest; whole seconds by the writer's clock; null where nobody wrote it.
     pub ending_since: Option<WallTime>,
     /// `reason` of the pod's status or of its condition `DisruptionTarget`, such as `EvictionByEvictionAPI`.
     pub reason: Option<String>,

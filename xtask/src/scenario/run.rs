@@ -110,6 +110,12 @@ fn wait_for_all(scenario: &Scenario, witness: &impl Witness, pod: &Pod) -> Resul
             records.iter().any(|record| here(record) && check::is_meant(wanted, record))
         })?;
     }
+    // A cause may come without the API's word on the container.
+    for wanted in scenario.expect.records.iter().filter(|record| record["type"] == "session_reconciled") {
+        witness.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
+            records.iter().any(|record| here(record) && check::is_meant(wanted, record))
+        })?;
+    }
     let mut ends = Vec::new();
     witness.wait_until("the end of every session that began", PATIENCE, &mut |records| {
         ends = records.iter().filter(|record| here(record) && is_end(record)).cloned().collect();

@@ -60,6 +60,30 @@ fn the_kubelets_reason_says_more_than_its_condition() {
 }
 
 #[test]
+fn a_deadline_is_as_long_after_the_start_as_the_spec_says() {
+    let pod = json!({
+        "spec": {"activeDeadlineSeconds": 8, "containers": []},
+        "status": {"phase": "Failed", "startTime": "2026-11-24T10:00:00Z", "reason": "DeadlineExceeded",
+                   "message": "Pod was active on the node longer than the specified deadline"},
+    });
+    let ending = ending(pod).unwrap();
+    assert_eq!((ending.since, ending.cause()), (at("2026-11-24T10:00:08Z"), "deadline_exceeded"));
+}
+
+#[test]
+fn an_eviction_without_a_time_was_before_the_last_containers_end() {
+    let ended = |at: &str| {
+        json!({"name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {"exitCode": 137, "finishedAt": at}}})
+    };
+    let statuses = [ended("2026-11-24T09:00:00Z"), ended("2026-11-24T10:00:09Z")];
+    let status = json!({"phase": "Failed", "reason": "Evicted", "message": "Usage of EmptyDir volume \"scratch\" exceeds the \
+        limit \"1Mi\". ", "containerStatuses": statuses});
+    let ending = ending(json!({"status": status})).unwrap();
+    assert_eq!((ending.since, ending.cause()), (at("2026-11-24T10:00:09Z"), "evicted"));
+}
+
+#[test]
 fn every_reason_has_a_cause() {
     for (reason, cause) in [
         ("DeletionByTaintManager", "evicted"),
