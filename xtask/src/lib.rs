@@ -8,6 +8,7 @@ pub mod command;
 pub mod demo;
 pub mod deploy;
 pub mod family;
+pub mod fuzz;
 pub mod image;
 pub mod interrupt;
 pub mod lint;

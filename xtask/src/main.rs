@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, cluster, demo, image, interrupt, lint, scenario, setup, tiers};
+use xtask::{bench, cluster, demo, fuzz, image, interrupt, lint, scenario, setup, tiers};
 
 /// Every chore of debugtrail.
 #[derive(Parser)]
@@ -58,6 +58,12 @@ enum Chore {
         #[arg(value_enum)]
         sections: Vec<bench::Section>,
     },
+    /// Feed every parser of bytes from outside with what is nearly right.
+    Fuzz {
+        /// For how long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// rustfmt, clippy, rustdoc and cargo-deny.
     Lint,
     /// For xtask itself.
@@ -109,6 +115,7 @@ fn dispatch(chore: Chore) -> anyhow::Result<()> {
         Chore::Scenario { name, .. } => scenario::run_one(&name.unwrap_or_default()),
         Chore::Test { tiers } => tiers::run(&tiers),
         Chore::Bench { json, sections } => bench::run(json.as_deref(), &sections),
+        Chore::Fuzz { seconds } => fuzz::run(seconds),
         Chore::Lint => lint::run(),
         Chore::Internal(_) => Ok(()),
     }

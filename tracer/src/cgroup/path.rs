@@ -107,4 +107,6 @@ fn container(component: &str) -> Option<ContainerId> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

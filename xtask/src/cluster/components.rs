@@ -135,7 +135,8 @@ fn kubelet_config(layout: &Layout, network: Network) -> Result<Vec<u8>> {
         "containerRuntimeEndpoint": socket, "imageServiceEndpoint": socket,
         "cgroupDriver": "cgroupfs", "cgroupRoot": format!("/{}", cgroup()),
         "failSwapOn": false, "failCgroupV1": false, "enforceNodeAllocatable": [],
-        "localStorageCapacityIsolation": true, "makeIPTablesUtilChains": false,
+        // Scenario 54 fills a volume; by default that is looked at once a minute.
+        "localStorageCapacityIsolation": true, "volumeStatsAggPeriod": "5s", "makeIPTablesUtilChains": false,
         "oomScoreAdj": 0,
         "podLogsDir": "/var/log/pods", "resolvConf": layout.config("resolv.conf"),
         "clusterDomain": "cluster.local", "clusterDNS": ["10.96.0.10"],

@@ -1,0 +1,211 @@
+//! Every parser of bytes that come from outside, fed with what is nearly right: none may panic, hang or eat memory.
+//!
+//! A round here, and `cargo xtask fuzz` for as long as one likes: the cases are random each time, and one that fails is
+//! shown as small as it can be. That finds less than a fuzzer led by coverage, and needs no nightly compiler.
+
+use std::time::{Duration, Instant};
+
+use debugtrail::cgroup::Place;
+use debugtrail::ids::ContainerId;
+use debugtrail::kernel::btf::Btf;
+use debugtrail::kernel::{event, needs};
+use debugtrail::record::Convention;
+use debugtrail::runtime::bundle;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+/// Set by `cargo xtask fuzz`.
+const SECONDS: &str = "DEBUGTRAIL_FUZZ_SECONDS";
+
+/// At least one round, and rounds until the time is over.
+fn fuzz<S: Strategy>(inputs: S, parse: impl Fn(S::Value)) {
+    let seconds = std::env::var(SECONDS).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let (began, mut cases) = (Instant::now(), 0u64);
+    loop {
+        let config = Config { cases: 256, failure_persistence: None, ..Config::default() };
+        let round = config.cases;
+        TestRunner::new(config)
+            .run(&inputs, |input| {
+                parse(input);
+                Ok::<(), TestCaseError>(())
+            })
+            .unwrap_or_else(|failure| panic!("{failure}"));
+        cases += u64::from(round);
+        if began.elapsed() >= Duration::from_secs(seconds) {
+            println!("{cases} cases in {:.1} s", began.elapsed().as_secs_f64());
+            return;
+        }
+    }
+}
+
+/// How bytes come to be wrong.
+#[derive(Debug, Clone)]
+enum Change {
+    Set(prop::sample::Index, u8),
+    /// A number where lengths and offsets are.
+    Number(prop::sample::Index, u32),
+    Insert(prop::sample::Index, Vec<u8>),
+    Cut(prop::sample::Index),
+    Repeat(prop::sample::Index, usize),
+}
+
+impl Change {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        let len = bytes.len();
+        if len < 4 {
+            return;
+        }
+        match self {
+            Self::Set(at, value) => bytes[at.index(len)] = *value,
+            Self::Number(at, value) => {
+                let at = at.index(len - 3) / 4 * 4;
+                bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            }
+            Self::Insert(at, more) => drop(bytes.splice(at.index(len)..at.index(len), more.iter().copied())),
+            Self::Cut(at) => bytes.truncate(at.index(len)),
+            Self::Repeat(at, count) => {
+                let tail = bytes[at.index(len)..].to_vec();
+                bytes.extend(tail.iter().cycle().take(tail.len() * count));
+            }
+        }
+    }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let at = any::<prop::sample::Index>;
+    let number = prop_oneof![any::<u32>(), 0..64u32, Just(u32::MAX), Just(u32::MAX - 3), Just(1 << 31)];
+    prop_oneof![
+        4 => (at(), any::<u8>()).prop_map(|(at, value)| Change::Set(at, value)),
+        4 => (at(), number).prop_map(|(at, value)| Change::Number(at, value)),
+        1 => (at(), prop::collection::vec(any::<u8>(), 0..16)).prop_map(|(at, more)| Change::Insert(at, more)),
+        1 => at().prop_map(Change::Cut),
+        1 => (at(), 1..4usize).prop_map(|(at, count)| Change::Repeat(at, count)),
+    ]
+}
+
+/// One of the seeds with some changes, or none.
+fn nearly(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    (prop::sample::select(seeds), prop::collection::vec(change(), 0..8)).prop_map(|(mut bytes, changes)| {
+        changes.iter().for_each(|change| change.apply(&mut bytes));
+        bytes
+    })
+}
+
+#[test]
+fn fuzz_events_of_the_ring() {
+    let seeds = (0..16u32).map(|kind| [&kind.to_ne_bytes()[..], &[1; 252]].concat()).collect();
+    fuzz(prop_oneof![nearly(seeds), prop::collection::vec(any::<u8>(), 0..512)], |bytes| {
+        let _ = event::parse(&bytes);
+    });
+}
+
+#[test]
+fn fuzz_bundles() {
+    let containerd = br#"{"ociVersion":"1.0","process":{"env":["A=b"]},"annotations":{
+        "io.kubernetes.cri.container-type":"container","io.kubernetes.cri.container-name":"dbg",
+        "io.kubernetes.cri.sandbox-uid":"78089609-1111-4222-8333-444455556666"}}"#;
+    let crio =
+        br#"{"annotations":{"io.kubernetes.cri-o.ContainerType":"sandbox","io.kubernetes.pod.name":"web"}}"#;
+    let nested = [vec![b'['; 4000], vec![b'{'; 4000]].concat();
+    fuzz(nearly(vec![containerd.to_vec(), crio.to_vec(), nested]), |bytes| {
+        let _ = bundle::parse(&bytes);
+    });
+}
+
+#[test]
+fn fuzz_types_of_the_kernel() {
+    fuzz(nearly(vec![btf()]), |bytes| {
+        let Ok(types) = Btf::parse(&bytes) else { return };
+        let _ = types.offset("task_struct", "pid");
+        let _ = types.offset("task_struct", "inner");
+        let _ = types.tracepoint_args("sched_process_exit");
+        let _ = needs::lacks(&types);
+    });
+}
+
+/// By chance a path is of no pod; so it is put together of what paths have.
+#[test]
+fn fuzz_paths() {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "kubepods",
+            "-kubepods",
+            "/",
+            "-pod",
+            "/pod",
+            ".slice",
+            ".scope",
+            ":",
+            "-",
+            "_",
+            "burstable",
+            "besteffort",
+            "cri-containerd",
+            "crio-conmon-",
+            "docker",
+            "78089609-1111-4222-8333-444455556666",
+            "é",
+            "\0",
+            "a24ec411d2fbb5a3c5dbd4c9e5fbbb3b4e2f1d0c9b8a79685746352413021fff",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,8}",
+    ];
+    fuzz(prop::collection::vec(piece, 0..24), |pieces| {
+        let path = pieces.concat();
+        if let Place::Container { container_id, .. } = Place::of(&path) {
+            assert!(path.contains(container_id.as_str()), "{path:?}");
+        }
+        let _ = ContainerId::parse(&path);
+        let _ = ContainerId::parse_url(&path);
+    });
+}
+
+#[test]
+fn fuzz_conventions() {
+    fuzz("([0-9]{1,4}|[a-z]{0,4}|[ \t#\n]|\\PC){0,24}", |text| {
+        let _ = Convention::parse(&text);
+    });
+}
+
+/// `struct task_struct { int pid; struct { int a; } inner; }` and a tracepoint's prototype, as BTF has them.
+fn btf() -> Vec<u8> {
+    let mut strings = vec![0u8];
+    let mut name = |text: &str| {
+        let at = u32::try_from(strings.len()).expect("short");
+        strings.extend(text.as_bytes());
+        strings.push(0);
+        at
+    };
+    const INT: u32 = 1;
+    const PTR: u32 = 2;
+    const STRUCT: u32 = 4;
+    const TYPEDEF: u32 = 8;
+    const PROTO: u32 = 13;
+    let info = |kind: u32, members: u32| (kind << 24) | members;
+    let types: Vec<u32> = [
+        vec![name("int"), info(INT, 0), 4, 32],
+        vec![0, info(STRUCT, 1), 4, name("a"), 1, 0],
+        vec![name("task_struct"), info(STRUCT, 2), 8, name("pid"), 1, 0, 0, 2, 32],
+        vec![0, info(PTR, 0), 3],
+        vec![0, info(PROTO, 2), 0, 0, 4, name("task"), 4],
+        vec![0, info(PTR, 0), 5],
+        vec![name("btf_trace_sched_process_exit"), info(TYPEDEF, 0), 6],
+    ]
+    .concat();
+    let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let len = |bytes: &[u8]| u32::try_from(bytes.len()).expect("short");
+    // magic, version, flags; then the header's length, offset and length of types and of strings.
+    let mut bytes = vec![0x9f, 0xeb, 1, 0];
+    for word in [24, 0, len(&types), len(&types), len(&strings)] {
+        bytes.extend(word.to_le_bytes());
+    }
+    [bytes, types, strings].concat()
+}
+
+#[test]
+fn the_seed_of_types_is_right() {
+    let types = Btf::parse(&btf()).expect("it is read");
+    assert!(types.offset("task_struct", "pid").is_ok());
+    assert!(types.tracepoint_args("sched_process_exit").is_ok());
+}
