@@ -64,11 +64,19 @@ pub struct Main {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct End {
+    /// Moves it behind the status.
+    #[cfg(feature = "other-layout")]
+    pub wait_status: i32,
+    /// Always 0.
+    #[cfg(feature = "other-layout")]
+    pub reserved: u32,
     /// Nanoseconds of `CLOCK_BOOTTIME`.
     pub boot_ns: u64,
     /// Wait status of the whole thread group, as wait(2) gives it.
+    #[cfg(not(feature = "other-layout"))]
     pub wait_status: i32,
     /// Always 0.
+    #[cfg(not(feature = "other-layout"))]
     pub reserved: u32,
 }
 
@@ -78,6 +86,9 @@ pub struct End {
 pub struct CgroupEntry {
     /// First, so that a reader who copies forwards sees no step before its fields.
     pub steps: Steps,
+    /// Moves all that follows.
+    #[cfg(feature = "other-layout")]
+    pub shift: [u64; 5],
     /// Set by userspace for a cgroup it found running: `tgid` of the runtime's init process, which
     /// the scan takes for the main process; 0 for none.
     pub scan_main_tgid: u32,
@@ -110,6 +121,8 @@ impl CgroupEntry {
             oom_victim: 0,
             removed: 0,
         },
+        #[cfg(feature = "other-layout")]
+        shift: [0; 5],
         scan_main_tgid: 0,
         path_len: 0,
         created_boot_ns: 0,

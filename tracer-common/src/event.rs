@@ -16,7 +16,7 @@ pub enum EventKind {
     /// The cgroup was removed: [`CgroupChanged`].
     CgroupRemoved = 4,
     /// Another process of a tracked cgroup ended: [`MemberEnded`].
-    MemberEnded = 5,
+    MemberEnded = if cfg!(feature = "other-layout") { 15 } else { 5 },
 }
 
 /// The entry of a cgroup changed.
@@ -39,6 +39,9 @@ pub struct MemberEnded {
     pub kind: u32,
     /// `tgid` in the initial pid namespace.
     pub tgid: u32,
+    /// Moves all that follows.
+    #[cfg(feature = "other-layout")]
+    pub shift: u64,
     /// The cgroup at the root of the session.
     pub cgroup_id: u64,
     /// Nanoseconds of `CLOCK_BOOTTIME` at its fork.

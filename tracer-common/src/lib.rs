@@ -8,6 +8,8 @@
 pub mod cgroup;
 pub mod event;
 pub mod fields;
+pub mod kept;
+pub mod layout;
 pub mod loss;
 pub mod process;
 pub mod signal;
@@ -27,6 +29,10 @@ pub mod maps {
     pub const EVENTS: &str = "EVENTS";
     /// Per-CPU counters of [`crate::loss::Loss`].
     pub const LOST: &str = "LOST";
+    /// [`crate::kept::Kept`]; written by userspace alone.
+    pub const KEPT: &str = "KEPT";
+    /// What the kernel side counts for itself: a word with its entries first.
+    pub const KERNEL_ENTRIES: &str = ".bss";
     /// One word that only userspace writes: how many entries it added to `CGROUPS` less how many
     /// it removed, wrapping, and [`LOOK_AT_ALL`]. The kernel adds its own count to it; the sum tells
     /// whether any hook has anything to look up at all.

@@ -8,6 +8,8 @@ use aya_ebpf::{
 use debugtrail_common::{
     cgroup::CgroupEntry,
     event::{CgroupChanged, EventKind},
+    kept::{self, Kept},
+    layout,
     loss::Loss,
     process::ProcessKey,
 };
@@ -40,6 +42,14 @@ pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::ALL.len(
 /// program's stack.
 #[map]
 pub static EMPTY: Array<CgroupEntry> = Array::with_max_entries(1, 0);
+
+/// Nothing here uses it: it is pinned with the others.
+#[map]
+pub static KEPT: Array<Kept> = Array::with_max_entries(kept::place::COUNT, 0);
+/// Pinned as well, for whoever reads the others.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".rodata.layout")]
+static LAYOUT: [u8; layout::LEN] = layout::TEXT;
 
 /// Counts one loss.
 #[inline(always)]
