@@ -4,6 +4,7 @@
 //! watch, the clock, the output) stands around it.
 
 mod executable;
+mod inherit;
 mod loss;
 mod memory;
 mod past;
@@ -25,13 +26,14 @@ pub use recorder::{Format, NodeFacts, Recorder, Style};
 use crate::cgroup::{Hierarchy, Place};
 use crate::clock::{ClockWatch, boot_now};
 use crate::ids::{BootNanos, CgroupId};
-use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, event};
+use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, Witnessed};
 use crate::malloc;
 use crate::pods::{PodEvent, PodIndex};
 use crate::record::{GapReason, SessionRecord, StopReason};
 use crate::runtime::Bundles;
 use crate::session::{Action, Away, Policy, Reconciler, Tracker, report};
 use crate::sinks::OutputError;
+use inherit::Legacy;
 use loss::LossWatch;
 pub use past::Agent;
 use sender::SenderPaths;
@@ -52,6 +54,7 @@ pub struct Pipeline {
     away: Away,
     agent: Option<Agent>,
     loss: LossWatch,
+    legacy: Legacy,
     senders: SenderPaths,
     reviewed: u64,
 }
@@ -69,21 +72,26 @@ pub struct Inputs {
 }
 
 impl Pipeline {
-    /// A pipeline over a loaded witness. Takes in what already runs in `hierarchy`, and what is remembered of it.
+    /// A pipeline over a witness. Takes in what already runs in `hierarchy`, what is remembered of it, and what the kernel
+    /// `witnessed` before.
     ///
     /// # Errors
     ///
     /// A map call that failed, or a task scan that could not be read.
     pub fn new(
         kernel: Kernel,
+        witnessed: Witnessed,
         hierarchy: &Hierarchy,
         bundles: Bundles,
         policy: Policy,
         recorder: Recorder,
         memory: Memory,
     ) -> Result<Self, KernelError> {
+        let (recorded, all_the_time) = (memory.sequence, witnessed.all_the_time());
+        let since = memory.alive_in(recorder.boot_id()).filter(|_| all_the_time).unwrap_or_else(boot_now);
         let mut pipeline = Self {
-            loss: LossWatch::new(&kernel)?,
+            loss: LossWatch::new(&kernel, recorded, since)?,
+            legacy: Legacy::of(witnessed),
             senders: SenderPaths::new(hierarchy.clone()),
             kernel,
             bundles,
@@ -99,16 +107,14 @@ impl Pipeline {
         let running = running::containers(hierarchy, &mut pipeline.bundles);
         pipeline.kernel.take_in(&running, boot_now())?;
         pipeline.take_in_begun(&running)?;
-        for cgroup in &running {
-            pipeline.look_at(cgroup.cgroup)?;
-        }
+        pipeline.recorder.agent_started();
+        pipeline.inherit(hierarchy, recorded, since)?;
         // One that was removed before it was taken in will never be said to be.
         for cgroup in running.iter().filter(|cgroup| !hierarchy.has(&cgroup.path)) {
             let actions = pipeline.tracker.vanished(cgroup.cgroup, &pipeline.index, boot_now());
             pipeline.act(actions)?;
         }
-        pipeline.recorder.agent_started();
-        pipeline.tell_past(past, policy);
+        pipeline.tell_past(past, policy, all_the_time);
         Ok(pipeline)
     }
 
@@ -185,10 +191,11 @@ impl Pipeline {
 
     fn drain(&mut self, ring: &mut Ring) -> Result<(), KernelError> {
         while let Some(bytes) = ring.next() {
-            let event = event::parse(&bytes);
+            let event = self.kernel.event(&bytes);
             drop(bytes);
             match event {
                 Some(Event::CgroupChanged(cgroup)) => self.look_at(cgroup)?,
+                Some(Event::MemberEnded(member)) if self.legacy.knows_member(member.pid, member.started) => {}
                 Some(Event::MemberEnded(member)) => self.tracker.member_ended(&member),
                 None => tracing::error!("the ring holds an event of another version"),
             }
@@ -198,7 +205,11 @@ impl Pipeline {
 
     /// Takes in a cgroup's entry as it is now.
     fn look_at(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
-        let Some(mut seen) = self.kernel.observation(cgroup)? else {
+        if self.legacy.is_done_with(cgroup) {
+            return Ok(());
+        }
+        let seen = self.kernel.observation(cgroup)?;
+        let Some(mut seen) = self.legacy.complete(cgroup, seen) else {
             let actions = self.tracker.vanished(cgroup, &self.index, boot_now());
             return self.act(actions);
         };
@@ -248,16 +259,15 @@ impl Pipeline {
         self.count_loss()?;
         self.recorder.tell_unwritten();
         self.review()?;
+        self.let_go()?;
         self.keep();
         Ok(())
     }
 
     fn count_loss(&mut self) -> Result<(), KernelError> {
         for lost in self.loss.read(&self.kernel, boot_now())? {
-            // Here and not in the programs, which would say it for each.
-            tracing::warn!("{} lost ({}): see the gap record", lost.count, lost.reason.words());
-            self.tracker.lost(lost.count);
-            self.recorder.gap(&lost, self.tracker.live());
+            self.loss.telling(&mut self.kernel, &lost, self.recorder.upcoming())?;
+            self.tell_lost(&lost);
         }
         Ok(())
     }
@@ -265,7 +275,16 @@ impl Pipeline {
     fn act(&mut self, actions: Vec<Action>) -> Result<(), KernelError> {
         for action in actions {
             match action {
-                Action::Forget(cgroup) => self.kernel.forget(cgroup)?,
+                Action::Forget(cgroup) => {
+                    if self.legacy.forget(cgroup, self.recorder.durable()) {
+                        self.kernel.forget(cgroup)?;
+                    }
+                }
+                Action::Release(cgroup) => {
+                    if self.legacy.release(cgroup) {
+                        self.kernel.forget(cgroup)?;
+                    }
+                }
                 Action::Track { cgroup, root } => self.kernel.track(cgroup, root)?,
                 Action::Started(container) => {
                     self.recorder.session(|context| report::started(&container, context), &self.index);
@@ -275,6 +294,7 @@ impl Pipeline {
                     tracing::debug!(session = %container.id, members = container.members_ended, "ended");
                     let record =
                         self.recorder.session(|context| report::ended(&container, context), &self.index);
+                    self.legacy.told(container.cgroups(), self.recorder.queued());
                     self.ended(record);
                 }
                 Action::GaveUp(container) => self.recorder.undecided(1, [&*container], boot_now()),
@@ -299,6 +319,9 @@ impl Pipeline {
     /// What is still to be said before the end.
     fn last_look(&mut self) -> Result<(), KernelError> {
         self.sweep()?;
+        if self.legacy.is_pinned() {
+            return Ok(()); // The next one decides them.
+        }
         let undecided: Vec<_> = self.tracker.undecided_ends().cloned().collect();
         if !undecided.is_empty() {
             self.recorder.undecided(undecided.len() as u64, &undecided, boot_now());

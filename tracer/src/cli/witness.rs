@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::convention;
 use crate::cgroup::Hierarchy;
 use crate::clock::{self, ClockWatch};
-use crate::kernel::{self, Kernel, LoadOptions};
+use crate::kernel::{self, KernelError, Started};
 use crate::malloc;
 use crate::pipeline::{Agent, Inputs, Memory, NodeFacts, Pipeline, Recorder};
 use crate::pods::{access, watch};
@@ -51,19 +51,21 @@ pub(super) struct Keeping {
 }
 
 impl Witness {
-    /// Witnesses until a signal or the output's end; `keeping` is asked where records go once the node's name is known.
+    /// Witnesses until a signal or the output's end; `start` gives the programs, `keeping` is asked where records go once the node's name is known.
     /// `namespace`: the one that is told of, which the cluster should have.
     pub(super) fn run(
         self,
         namespace: Option<&str>,
+        start: impl FnOnce() -> Result<Started, KernelError>,
         keeping: impl FnOnce(NodeFacts, Convention) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
-        runtime()?.block_on(self.witness(namespace, keeping))
+        runtime()?.block_on(self.witness(namespace, start, keeping))
     }
 
     async fn witness(
         self,
         namespace: Option<&str>,
+        start: impl FnOnce() -> Result<Started, KernelError>,
         keeping: impl FnOnce(NodeFacts, Convention) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
         // First, so that an early signal is not the default's sudden death.
@@ -77,7 +79,7 @@ impl Witness {
             found = access::reach(self.kubeconfig.as_deref(), self.node.as_deref(), namespace, &boot_id) => found?,
             _ = &mut stop => return Ok(()),
         };
-        let (mut kernel, ring) = Kernel::load(LoadOptions::default())?;
+        let Started { mut kernel, ring, witnessed } = start()?;
         malloc::give_back();
         let logger = kernel.logger();
 
@@ -89,7 +91,7 @@ impl Witness {
         let bundles = Bundles::with(&self.runtime_state);
         let Keeping { recorder, memory, agent } = keeping(node, convention)?;
         let policy = Policy { all_containers: self.all_containers };
-        let mut pipeline = Pipeline::new(kernel, &hierarchy, bundles, policy, recorder, memory)?;
+        let mut pipeline = Pipeline::new(kernel, witnessed, &hierarchy, bundles, policy, recorder, memory)?;
         if let Some(agent) = agent {
             pipeline = pipeline.as_agent(agent);
         }

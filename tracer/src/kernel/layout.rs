@@ -175,8 +175,9 @@ mod tests {
         own["wire"] = 9.into();
         for shape in own["shapes"].as_object_mut().unwrap().values_mut() {
             let mut at = 24;
-            for (_, place) in shape["fields"].as_object_mut().unwrap().iter_mut().rev() {
-                let size = place[1].as_u64().unwrap();
+            for (name, place) in shape["fields"].as_object_mut().unwrap().iter_mut().rev() {
+                // Eight of those that are laid out here as well.
+                let size = if name == SIGNALS_FIELD { 8 * (24 + 60) } else { place[1].as_u64().unwrap() };
                 *place = serde_json::json!([at, size]);
                 at += size;
             }
@@ -216,7 +217,7 @@ mod tests {
         assert_eq!(there.len(), other.entry_size());
         assert_ne!(there, bytes_of(&entry()));
         let back = Translation::new(other, own).entry(&there);
-        assert_eq!(entry_of(&back), Some(entry()));
+        assert!(entry_of(&back) == Some(entry()));
     }
 
     #[test]
@@ -226,7 +227,7 @@ mod tests {
         let back = Translation::new(other, Layout::own()).entry(&there);
         let mut expected = entry();
         expected.main.filename = CgroupEntry::EMPTY.main.filename;
-        assert_eq!(entry_of(&back), Some(expected));
+        assert!(entry_of(&back) == Some(expected));
     }
 
     #[test]

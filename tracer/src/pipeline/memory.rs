@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::ids::BootId;
+use crate::ids::{BootId, BootNanos};
 use crate::ledger::{Heartbeat, History, Snapshot};
 use crate::pods::PodFacts;
 use crate::record::{SessionId, SessionRecord};
@@ -54,6 +54,13 @@ impl Memory {
         }
         memory.told = history.ended;
         memory
+    }
+}
+
+impl Memory {
+    /// The last sign of life, where it was in this boot.
+    pub(super) fn alive_in(&self, boot: &BootId) -> Option<BootNanos> {
+        self.last_alive.as_ref().filter(|alive| alive.boot_id == *boot).map(|alive| alive.boot_ns)
     }
 }
 

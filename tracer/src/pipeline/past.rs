@@ -6,7 +6,7 @@ use super::{Memory, Pipeline};
 use crate::clock::boot_now;
 use crate::ids::{BootNanos, ContainerId};
 use crate::ledger::{Heartbeat, Keeper, Snapshot};
-use crate::record::{SessionId, SessionRecord};
+use crate::record::{GapReason, SessionId, SessionRecord};
 use crate::serve::Pulse;
 use crate::session::{Away, Policy, UnseenEnd, report};
 use crate::sinks::metrics::Metrics;
@@ -47,6 +47,10 @@ impl Pipeline {
     /// Takes in what is known from before.
     pub(super) fn remember(&mut self, memory: Memory) -> Past {
         self.recorder.go_on_after(memory.sequence);
+        if let Some(last_alive) = &memory.last_alive {
+            self.recorder.remember_clock(last_alive);
+        }
+        self.tracker.remember_told(memory.told.iter().filter_map(|id| ContainerId::parse(id.as_str())));
         self.index.restore(memory.pods);
         let id = |record: &SessionRecord| record.head.session_id().cloned();
         let live = memory.live.iter().filter_map(|live| id(&live.started));
@@ -63,8 +67,9 @@ impl Pipeline {
         Past { last_alive: memory.last_alive, cut_off: memory.cut_off, was_live, told: memory.told }
     }
 
-    /// Says since when there was no witness, and ends what an earlier boot cut off.
-    pub(super) fn tell_past(&mut self, past: Past, policy: Policy) {
+    /// Says since when there was no witness, unless pinned programs were one `all_the_time`, and ends what an earlier boot
+    /// cut off.
+    pub(super) fn tell_past(&mut self, past: Past, policy: Policy, all_the_time: bool) {
         if past.last_alive.is_none() && past.was_live.is_empty() {
             return; // The first agent here.
         }
@@ -73,7 +78,14 @@ impl Pipeline {
         let to = self.recorder.wall_at(now);
         // Without a readable sign of life nothing says since when; what was live is told all the same.
         let from = past.last_alive.as_ref().map_or(to, |alive| alive.at);
-        self.recorder.was_away(past.last_alive.as_ref(), past.was_live, now);
+        let missing = match (all_the_time, self.has_unreadable()) {
+            (_, true) => Some(GapReason::WitnessUnreadable),
+            (false, false) => Some(GapReason::AgentAway),
+            (true, false) => None,
+        };
+        if let Some(reason) = missing {
+            self.recorder.was_away(reason, past.last_alive.as_ref(), past.was_live, now);
+        }
         self.away = Away::new(Some((from, to)), gone, past.told, policy);
         for started in past.cut_off {
             let record = self.recorder.unseen(UnseenEnd::of(started));

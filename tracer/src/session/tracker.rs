@@ -1,6 +1,6 @@
 //! Every container of interest, and what to do about each. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::attempts::Attempts;
 use super::container::Container;
@@ -18,6 +18,9 @@ use crate::runtime::RuntimeFacts;
 pub enum Action {
     /// The kernel may drop all it keeps of a cgroup.
     Forget(CgroupId),
+    /// Nothing more can come of a cgroup of a container that waits to be decided. The kernel may drop it, but an agent
+    /// that starts anew would miss it.
+    Release(CgroupId),
     /// The cgroup belongs to the session whose own cgroup is `root`.
     Track {
         /// The cgroup.
@@ -44,6 +47,8 @@ pub struct Tracker {
     containers: BTreeMap<ContainerId, Container>,
     by_cgroup: HashMap<CgroupId, ContainerId>,
     remembered: HashMap<ContainerId, Remembered>,
+    /// Sessions whose end an earlier debugtrail told, of which the kernel may still have something.
+    told: HashSet<ContainerId>,
     attempts: Attempts,
 }
 
@@ -71,6 +76,18 @@ impl Tracker {
                 self.remembered.insert(id, remembered);
             }
         }
+    }
+
+    /// Takes in which ends were told before, by a debugtrail whose programs the kernel still has.
+    pub fn remember_told(&mut self, sessions: impl IntoIterator<Item = ContainerId>) {
+        self.told.extend(sessions);
+    }
+
+    /// Whether a cgroup is of a container that waits to be decided.
+    #[must_use]
+    pub fn is_undecided(&self, cgroup: CgroupId) -> bool {
+        let container = self.by_cgroup.get(&cgroup).and_then(|id| self.containers.get(id));
+        container.is_some_and(|container| container.verdict == Verdict::Undecided)
     }
 
     /// What is remembered of sessions that did not turn out to be live; forgotten now.
@@ -119,6 +136,9 @@ impl Tracker {
             .or_insert_with(|| Container::new(container_id.clone(), pod.clone(), now));
         if let Some(remembered) = self.remembered.remove(container_id) {
             container.remember(remembered);
+        }
+        if self.told.remove(container_id) {
+            container.was_told();
         }
         let news = container.observe(seen, *inner) || runtime.is_some();
         container.runtime = runtime.or(container.runtime.take());
@@ -185,7 +205,7 @@ impl Tracker {
     /// Containers whose end was seen but of which nobody has said what they are.
     pub fn undecided_ends(&self) -> impl Iterator<Item = &Container> {
         let undecided = self.containers.values().filter(|container| container.verdict == Verdict::Undecided);
-        undecided.filter(|container| container.ended().is_some())
+        undecided.filter(|container| container.ended().is_some() && !container.reported_end)
     }
 
     /// Cgroups of which something is still to come.
@@ -211,6 +231,10 @@ impl Tracker {
             actions.push(Action::Forget(cgroup));
         }
         match container.verdict {
+            Verdict::Undecided if container.reported_end && container.removed() => {
+                actions.extend(self.drop_container(id));
+                return actions;
+            }
             Verdict::Undecided => {
                 actions.extend(self.wait(id));
                 return actions;
@@ -238,7 +262,7 @@ impl Tracker {
         if let Some(container) = self.containers.get_mut(id).filter(|container| container.is_over()) {
             for cgroup in container.release() {
                 self.by_cgroup.remove(&cgroup);
-                actions.push(Action::Forget(cgroup));
+                actions.push(Action::Release(cgroup));
             }
         }
         if self.containers.len() > KEPT_UNDECIDED {
