@@ -221,7 +221,7 @@ impl Drop for SmallDisk {
     }
 }
 
-fn api_tells_the_end(patient: &Patient, container: &str) -> Result<()> {
+pub fn api_tells_the_end(patient: &Patient, container: &str) -> Result<()> {
     patient.pod.wait_for(&format!("the API's word on {container}"), PATIENCE, |pod, _| {
         let statuses = pod["status"]["ephemeralContainerStatuses"].as_array()?;
         let status = statuses.iter().find(|status| status["name"] == container)?;

@@ -37,6 +37,9 @@ pub struct Agent {
     /// Remove what agents have pinned on this node, and do nothing else
     #[arg(long, conflicts_with = "no_pins")]
     unpin: bool,
+    /// After that, stay until SIGTERM or SIGINT: for the pods of a DaemonSet, which must not end
+    #[arg(long, requires = "unpin")]
+    stay: bool,
     /// For tests of an upgrade: the programs of another version
     #[arg(long, value_name = "FILE", hide = true)]
     object: Option<PathBuf>,
@@ -45,10 +48,11 @@ pub struct Agent {
 }
 
 pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
-    kernel::check_privileges()?;
     if agent.unpin {
-        return unpin(&agent.pins);
+        unpin(&agent.pins)?;
+        return if agent.stay { super::witness::wait_for_stop() } else { Ok(()) };
     }
+    kernel::check_privileges()?;
     let boot_id = clock::boot_id()?;
     // Both first: a second agent on this node must not come so far as to load programs.
     let opened = Ledger::open(&agent.ledger, Limits::of_mebibytes(agent.ledger_size), boot_id.clone())?;

@@ -114,6 +114,14 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     builder.enable_all().build().context("can't start the asynchronous runtime")
 }
 
+/// Does nothing until a signal.
+pub(super) fn wait_for_stop() -> anyhow::Result<()> {
+    runtime()?.block_on(async {
+        stop_signal()?.await;
+        Ok(())
+    })
+}
+
 /// Resolves at SIGINT or SIGTERM.
 fn stop_signal() -> anyhow::Result<impl Future<Output = StopReason>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for SIGINT")?;
