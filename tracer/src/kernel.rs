@@ -149,14 +149,18 @@ impl Kernel {
         self.maps.forget(cgroup)
     }
 
-    /// Takes in cgroups that were there before the programs, and the processes in them.
+    /// Takes in cgroups that were there before the programs, and the processes in them; gives those that the programs did
+    /// not know by themselves.
     ///
     /// # Errors
     ///
     /// A failed map call, or a scan that could not be read.
-    pub fn take_in(&mut self, running: &[Running], now: BootNanos) -> Result<(), KernelError> {
+    pub fn take_in(&mut self, running: &[Running], now: BootNanos) -> Result<Vec<CgroupId>, KernelError> {
+        let mut unknown = Vec::new();
         for cgroup in running {
-            self.maps.enter_running(cgroup, now)?;
+            if self.maps.enter_running(cgroup, now)? {
+                unknown.push(cgroup.cgroup);
+            }
         }
         self.maps.settle()?;
         let scan = self.programs.scan()?;
@@ -164,7 +168,7 @@ impl Kernel {
         let mut tasks = scan.take_link(link).map_err(refused)?.into_file().map_err(refused)?;
         // The program writes nothing; reading to the end is what runs it.
         tasks.read_to_end(&mut Vec::new()).map_err(KernelError::Scan)?;
-        Ok(())
+        Ok(unknown)
     }
 
     /// As [`Counted::loss`].

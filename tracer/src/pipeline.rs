@@ -103,10 +103,10 @@ impl Pipeline {
             agent: None,
             reviewed: 0,
         };
-        let past = pipeline.remember(memory);
+        let past = pipeline.remember(memory, policy);
         let running = running::containers(hierarchy, &mut pipeline.bundles);
-        pipeline.kernel.take_in(&running, boot_now())?;
-        pipeline.take_in_begun(&running)?;
+        let unknown = pipeline.kernel.take_in(&running, boot_now())?;
+        pipeline.take_in_begun(&running, &unknown)?;
         pipeline.recorder.agent_started();
         pipeline.inherit(hierarchy, recorded, since)?;
         // One that was removed before it was taken in will never be said to be.
@@ -114,7 +114,7 @@ impl Pipeline {
             let actions = pipeline.tracker.vanished(cgroup.cgroup, &pipeline.index, boot_now());
             pipeline.act(actions)?;
         }
-        pipeline.tell_past(past, policy, all_the_time);
+        pipeline.tell_past(past, all_the_time);
         Ok(pipeline)
     }
 
@@ -125,10 +125,14 @@ impl Pipeline {
         Self { agent: Some(agent), ..self }
     }
 
-    /// Takes in anew what began to run between the look at it and its taking in, so that nobody saw it begin.
-    fn take_in_begun(&mut self, running: &[Running]) -> Result<(), KernelError> {
+    /// Takes in anew what began to run between the look at it and its taking in, so that nobody saw it begin. Of what is
+    /// not `unknown` to the programs they see the beginning, and may be about to tell it.
+    fn take_in_begun(&mut self, running: &[Running], unknown: &[CgroupId]) -> Result<(), KernelError> {
         let mut begun = running::begun(running, &mut self.bundles);
         begun.retain(|cgroup| {
+            if !unknown.contains(&cgroup.cgroup) {
+                return false;
+            }
             let seen = self.kernel.observation(cgroup.cgroup).ok().flatten();
             seen.is_some_and(|seen| seen.main.is_none())
         });
@@ -138,7 +142,7 @@ impl Pipeline {
         for cgroup in &begun {
             self.kernel.forget(cgroup.cgroup)?;
         }
-        self.kernel.take_in(&begun, boot_now())
+        self.kernel.take_in(&begun, boot_now()).map(drop)
     }
 
     /// Runs until `stop` says why to end or the output is closed, and says so in a last record.

@@ -124,6 +124,8 @@ pub fn killed_again_and_again_in_a_storm(tier: &Tier) -> Result<()> {
     let node = Node::new(tier)?;
     let patients = (0..PODS).map(|_| Patient::admit(tier.access()?)).collect::<Result<Vec<_>>>()?;
     let over = AtomicBool::new(false);
+    // What begins before any programs were there is not what this is about.
+    node.agent()?.kill()?;
     let (sessions, kills) = std::thread::scope(|scope| {
         let killing = scope.spawn(|| kill_until(&over, &node));
         let storms: Vec<_> = patients.iter().map(|patient| scope.spawn(|| storm(patient, EACH))).collect();

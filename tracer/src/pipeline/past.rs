@@ -40,12 +40,18 @@ pub(super) struct Past {
     last_alive: Option<Heartbeat>,
     cut_off: Vec<SessionRecord>,
     was_live: Vec<SessionId>,
-    told: std::collections::HashSet<SessionId>,
+}
+
+impl Past {
+    /// Of the first agent here.
+    fn is_none(&self) -> bool {
+        self.last_alive.is_none() && self.was_live.is_empty()
+    }
 }
 
 impl Pipeline {
     /// Takes in what is known from before.
-    pub(super) fn remember(&mut self, memory: Memory) -> Past {
+    pub(super) fn remember(&mut self, memory: Memory, policy: Policy) -> Past {
         self.recorder.go_on_after(memory.sequence);
         if let Some(last_alive) = &memory.last_alive {
             self.recorder.remember_clock(last_alive);
@@ -64,13 +70,18 @@ impl Pipeline {
                 self.reconciler.ended(Box::new(ended), now);
             }
         }
-        Past { last_alive: memory.last_alive, cut_off: memory.cut_off, was_live, told: memory.told }
+        let past = Past { last_alive: memory.last_alive, cut_off: memory.cut_off, was_live };
+        if !past.is_none() {
+            // Before anything is told: what pinned programs kept is told before it is known how long that time was.
+            self.away = Away::expecting(memory.told, policy);
+        }
+        past
     }
 
     /// Says since when there was no witness, unless pinned programs were one `all_the_time`, and ends what an earlier boot
     /// cut off.
-    pub(super) fn tell_past(&mut self, past: Past, policy: Policy, all_the_time: bool) {
-        if past.last_alive.is_none() && past.was_live.is_empty() {
+    pub(super) fn tell_past(&mut self, past: Past, all_the_time: bool) {
+        if past.is_none() {
             return; // The first agent here.
         }
         let gone = self.tracker.take_remembered().into_iter().map(|remembered| remembered.started);
@@ -86,7 +97,7 @@ impl Pipeline {
         if let Some(reason) = missing {
             self.recorder.was_away(reason, past.last_alive.as_ref(), past.was_live, now);
         }
-        self.away = Away::new(Some((from, to)), gone, past.told, policy);
+        self.away.between(Some((from, to)), gone);
         for started in past.cut_off {
             let record = self.recorder.unseen(UnseenEnd::of(started));
             self.ended(record);
