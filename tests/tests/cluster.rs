@@ -100,7 +100,10 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("daemonset::the_base_is_not_privileged", daemonset::the_base_is_not_privileged),
     ("daemonset::what_is_deleted_leaves_its_ledger", daemonset::what_is_deleted_leaves_its_ledger),
-    ("daemonset::what_it_pinned_is_taken_out_of_the_node", daemonset::what_it_pinned_is_taken_out_of_the_node),
+    (
+        "daemonset::what_it_pinned_is_taken_out_of_the_node",
+        daemonset::what_it_pinned_is_taken_out_of_the_node,
+    ),
     // Last: having tried in vain for a minute, kubelet and controllers take up to another one to try again.
     ("daemonset::the_api_server_is_away_for_a_minute", daemonset::the_api_server_is_away_for_a_minute),
 ];

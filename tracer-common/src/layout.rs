@@ -200,7 +200,11 @@ mod tests {
         let text = std::str::from_utf8(&TEXT).unwrap().trim_end();
         assert!(text.starts_with("{\"wire\":1,\"shapes\":{\"cgroup_entry\":{\"size\":"), "{text}");
         assert!(text.contains("\"fields\":{\"steps.created\":[0,1],\"steps.entered\":[1,1],"), "{text}");
-        assert!(text.ends_with("\"losses\":{\"wakeup\":0,\"member\":1,\"cgroup\":2,\"main\":3,\"membership\":4}}"));
+        assert!(
+            text.ends_with(
+                "\"losses\":{\"wakeup\":0,\"member\":1,\"cgroup\":2,\"main\":3,\"membership\":4}}"
+            )
+        );
         assert!(text.contains("\"member_ended\":[5,\"member_ended\"]"), "{text}");
         assert_eq!(EVENTS.len(), 5, "an event is missing");
         assert_eq!(LOSSES.len(), Loss::ALL.len(), "a loss is missing");

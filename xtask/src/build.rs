@@ -62,7 +62,8 @@ fn build_object(name: &str, options: &[&str], object: &Path) -> Result<()> {
     let mut cargo = bpf_cargo()?;
     cargo.current_dir(folder).args(["build", "--release"]).args(options);
     cargo.args(["-Z", "build-std=core", "--target", BPF_TARGET]).arg("--target-dir").arg(&target);
-    let step = Step::begin(&format!("building the eBPF programs of {}", [&[name], options].concat().join(" ")));
+    let step =
+        Step::begin(&format!("building the eBPF programs of {}", [&[name], options].concat().join(" ")));
     command::run_quietly(&mut cargo, &step)?;
     step.done();
     let built = target.join(BPF_TARGET).join("release").join(name);

@@ -129,7 +129,8 @@ pub fn killed_again_and_again_in_a_storm(tier: &Tier) -> Result<()> {
     let (sessions, kills) = std::thread::scope(|scope| {
         let killing = scope.spawn(|| kill_until(&over, &node));
         let storms: Vec<_> = patients.iter().map(|patient| scope.spawn(|| storm(patient, EACH))).collect();
-        let sessions = storms.into_iter().map(|storm| storm.join().expect("no panic")).collect::<Result<Vec<_>>>();
+        let sessions =
+            storms.into_iter().map(|storm| storm.join().expect("no panic")).collect::<Result<Vec<_>>>();
         over.store(true, Ordering::Relaxed);
         (sessions, killing.join().expect("no panic"))
     });
@@ -244,7 +245,8 @@ pub fn what_can_not_be_read_is_a_gap(tier: &Tier) -> Result<()> {
     let all = node.records()?;
     let gaps: Vec<_> = all.iter().filter(|record| record["type"] == "gap").collect();
     let [gap] = gaps[..] else { bail!("gaps: {gaps:?}") };
-    let expected = json!({"reason": "witness_unreadable", "from_boot_ns": {"$min": 1}, "sessions": [session.id]});
+    let expected =
+        json!({"reason": "witness_unreadable", "from_boot_ns": {"$min": 1}, "sessions": [session.id]});
     ensure!(mismatches(&expected, gap).is_empty(), "{gap}");
     one_end(&session, &full(56), &all)
 }

@@ -23,13 +23,15 @@ fn start(pins: &Path) -> Started {
 
 fn start_of(object: &Object, pins: &Path) -> Started {
     let pins = Pins::open(pins).expect("a BPF file system takes pins");
-    Kernel::start(LoadOptions::default(), object, pins).expect("the kernel tier needs root and a kernel with BTF")
+    Kernel::start(LoadOptions::default(), object, pins)
+        .expect("the kernel tier needs root and a kernel with BTF")
 }
 
 /// The same programs with other structures.
 fn other() -> Object {
     let path = repo::other_bpf_object();
-    Object::read(&path).unwrap_or_else(|error| panic!("{}: {error}; cargo xtask test builds it", path.display()))
+    Object::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; cargo xtask test builds it", path.display()))
 }
 
 /// The kernel frees what nobody holds after an RCU period.

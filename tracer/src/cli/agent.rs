@@ -61,8 +61,11 @@ pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
     let object = agent.object.as_deref().map(Object::read).transpose().context("can't read --object")?;
     let start = move || match pins {
         Some(pins) => Kernel::start(LoadOptions::default(), &object.unwrap_or_else(Object::own), pins),
-        None => Kernel::load(LoadOptions::default())
-            .map(|(kernel, ring)| Started { kernel, ring, witnessed: Witnessed::default() }),
+        None => Kernel::load(LoadOptions::default()).map(|(kernel, ring)| Started {
+            kernel,
+            ring,
+            witnessed: Witnessed::default(),
+        }),
     };
     agent.witness.run(None, start, |node, convention| {
         let Opened { history, heartbeat, snapshot, writing } = opened;
@@ -94,7 +97,10 @@ fn pins_in(folder: &Path) -> Result<Option<Pins>, PinsError> {
 
 fn unpin(folder: &Path) -> anyhow::Result<()> {
     if Pins::remove_all(folder)? {
-        eprintln!("removed what was pinned in {}: nothing of debugtrail is in the kernel any more", folder.display());
+        eprintln!(
+            "removed what was pinned in {}: nothing of debugtrail is in the kernel any more",
+            folder.display()
+        );
     } else {
         eprintln!("nothing is pinned in {}", folder.display());
     }

@@ -20,9 +20,8 @@ impl Entries {
         let Map::HashMap(map) = map else { return Err(KernelError::unlike("a map of cgroups")) };
         let map = RawMap::new(map, layout.entry_size())?.ok_or_else(|| KernelError::unlike("their sizes"))?;
         let own = Layout::own();
-        let foreign = (*layout != own).then(|| {
-            (Translation::new(layout.clone(), own.clone()), Translation::new(own, layout.clone()))
-        });
+        let foreign = (*layout != own)
+            .then(|| (Translation::new(layout.clone(), own.clone()), Translation::new(own, layout.clone())));
         Ok(Self { map, foreign })
     }
 

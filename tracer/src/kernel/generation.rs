@@ -26,10 +26,8 @@ type Text = [u8; layout::LEN];
 
 /// Pins what was loaded and attached. With its last pin the generation is complete.
 pub(super) fn pin(loaded: &mut load::Loaded, folder: &Path) -> Result<Vec<PinnedLink>, KernelError> {
-    let failed = |path: &Path| KernelError::Pins(PinsError::unusable(path)(anyhow::anyhow!("pinning failed")));
-    let refused = |path: PathBuf| {
-        move |error: aya::pin::PinError| KernelError::Pins(PinsError::unusable(&path)(error))
-    };
+    let refused =
+        |path: PathBuf| move |error: aya::pin::PinError| KernelError::Pins(PinsError::unusable(&path)(error));
     for (name, map) in loaded.ebpf.maps().filter(|(name, _)| *name != layout::MAP) {
         let path = folder.join(pins::map(name));
         map.pin(&path).map_err(refused(path))?;
@@ -46,7 +44,8 @@ pub(super) fn pin(loaded: &mut load::Loaded, folder: &Path) -> Result<Vec<Pinned
         links.push(link.pin(&path).map_err(refused(path))?);
     }
     let path = folder.join(pins::LAYOUT);
-    let description = loaded.ebpf.map(layout::MAP).ok_or_else(|| failed(&path))?;
+    let description = loaded.ebpf.map(layout::MAP);
+    let description = description.ok_or_else(|| KernelError::unlike("an object without a layout"))?;
     description.pin(&path).map_err(refused(path))?;
     Ok(links)
 }
@@ -216,7 +215,7 @@ impl Counted for Readable {
 /// The programs of this process's own load, or of a pinned one.
 pub(super) enum Programs {
     Loaded { ebpf: Box<Ebpf>, _links: Vec<PinnedLink> },
-    Pinned(Pinned),
+    Pinned(Box<Pinned>),
 }
 
 impl Programs {

@@ -78,8 +78,7 @@ impl Maps {
     /// Counts on after another process.
     pub(super) fn recount(&mut self) -> Result<(), KernelError> {
         let cgroups = &self.cgroups;
-        let entries =
-            || Ok(cgroups.keys()?.into_iter().map(CgroupId).collect::<BTreeSet<_>>());
+        let entries = || Ok(cgroups.keys()?.into_iter().map(CgroupId).collect::<BTreeSet<_>>());
         let idle = |cgroup: CgroupId| {
             let entry = cgroups.get(cgroup.0).ok().flatten();
             entry.is_some_and(|entry| entry.steps.main_started == 0 && entry.steps.removed == 0)

@@ -41,7 +41,9 @@ pub enum PinsError {
         why: anyhow::Error,
     },
     /// An agent runs with them.
-    #[error("a debugtrail agent runs with the pins in {path}; one agent a node: end that one, or give another --pins")]
+    #[error(
+        "a debugtrail agent runs with the pins in {path}; one agent a node: end that one, or give another --pins"
+    )]
     Held {
         /// The folder.
         path: PathBuf,
@@ -173,14 +175,24 @@ pub(super) fn map(name: &str) -> String {
     format!("map_{}", name.replace('.', "_"))
 }
 
+/// Whether a BPF file system is mounted here or above.
+///
+/// # Errors
+///
+/// Where there is nothing, or it can't be looked at.
+pub fn is_bpf_fs(path: &Path) -> io::Result<bool> {
+    // The field's type differs between architectures.
+    Ok(u64::try_from(statfs(path)?.f_type).is_ok_and(|kind| kind == BPF_FS))
+}
+
 /// The nearest folder that is there tells.
 fn on_bpf_fs(folder: &Path) -> Result<(), PinsError> {
     for there in folder.ancestors() {
-        match statfs(if there.as_os_str().is_empty() { Path::new(".") } else { there }) {
-            Err(rustix::io::Errno::NOENT) => {}
+        match is_bpf_fs(if there.as_os_str().is_empty() { Path::new(".") } else { there }) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(PinsError::unusable(folder)(error)),
-            Ok(found) if found.f_type as u64 & 0xffff_ffff == BPF_FS => return Ok(()),
-            Ok(_) => break,
+            Ok(true) => return Ok(()),
+            Ok(false) => break,
         }
     }
     Err(PinsError::NoBpfFs { path: folder.to_owned() })

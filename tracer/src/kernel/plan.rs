@@ -107,11 +107,8 @@ mod tests {
     fn an_upgrade_that_was_cut_short_goes_on() {
         // Killed between the pinning of the new one and the telling of the old one.
         let found = [(generation(4, OWN), Standing::Attached), (generation(3, OTHER), Standing::Detached)];
-        let expected = Plan {
-            adopt: Some(generation(4, OWN)),
-            inherit: vec![generation(3, OTHER)],
-            ..Plan::default()
-        };
+        let expected =
+            Plan { adopt: Some(generation(4, OWN)), inherit: vec![generation(3, OTHER)], ..Plan::default() };
         assert_eq!(plan(&found, OWN), expected);
         // Taken back at once: what is detached does not witness and is not gone on with.
         let back = Plan { inherit: vec![generation(3, OTHER), generation(4, OWN)], ..Plan::default() };
@@ -120,9 +117,9 @@ mod tests {
 
     #[test]
     fn what_is_half_made_is_no_witness() {
-        let found = [(generation(1, OWN), Standing::Unfinished), (generation(2, OTHER), Standing::Unfinished)];
-        let expected =
-            Plan { discard: vec![generation(1, OWN), generation(2, OTHER)], ..Plan::default() };
+        let found =
+            [(generation(1, OWN), Standing::Unfinished), (generation(2, OTHER), Standing::Unfinished)];
+        let expected = Plan { discard: vec![generation(1, OWN), generation(2, OTHER)], ..Plan::default() };
         assert_eq!(plan(&found, OWN), expected);
     }
 

@@ -67,7 +67,11 @@ impl Kernel {
             Inherited::open(&pins, *generation, attached)
         };
         let inherited = plan.inherit.iter().map(inherit).collect();
-        Ok(Started { kernel, ring, witnessed: Witnessed { pins: Some(pins), adopted: was_adopted, inherited } })
+        Ok(Started {
+            kernel,
+            ring,
+            witnessed: Witnessed { pins: Some(pins), adopted: was_adopted, inherited },
+        })
     }
 }
 
@@ -76,7 +80,7 @@ fn adopt(pins: &Pins, generation: Generation) -> Option<(Kernel, Ring)> {
     let folder = pins.folder_of(generation);
     let opened = (|| {
         let mut parts = generation::parts(&folder);
-        let programs = Programs::Pinned(Pinned::open(&folder)?);
+        let programs = Programs::Pinned(Box::new(Pinned::open(&folder)?));
         let ring = maps::ring(&mut parts)?;
         let mut maps = maps::Maps::take(&mut parts)?;
         maps.recount()?;

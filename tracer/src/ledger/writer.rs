@@ -176,7 +176,16 @@ impl Writing {
             .spawn(move || follow(&mut follower, stdout, &of_stdout))
             .map_err(unusable())?;
         let (keeper, never) = (Keeper(sender), Arc::new(Notify::new()));
-        Ok(Ledger { keeper, queued: AtomicU64::new(0), base, never, shared, writer, stdout, _lock: self.lock })
+        Ok(Ledger {
+            keeper,
+            queued: AtomicU64::new(0),
+            base,
+            never,
+            shared,
+            writer,
+            stdout,
+            _lock: self.lock,
+        })
     }
 }
 

@@ -198,7 +198,8 @@ impl Pipeline {
             self.kernel.forget(cgroup)?;
         }
         let waits = |legacy: &Legacy| {
-            let undecided = |cgroup: &CgroupId| self.tracker.is_undecided(*cgroup) || legacy.is_done_with(*cgroup);
+            let undecided =
+                |cgroup: &CgroupId| self.tracker.is_undecided(*cgroup) || legacy.is_done_with(*cgroup);
             legacy.seen.keys().any(undecided)
         };
         if self.legacy.generations.is_empty() || self.recorder.queued() > durable || waits(&self.legacy) {
