@@ -171,6 +171,15 @@ impl Kernel {
         Ok(unknown)
     }
 
+    /// Has the end of a cgroup's main process heard, of which other programs saw the start.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call, such as a full map.
+    pub fn expect_end(&mut self, cgroup: CgroupId, main: &MainSeen) -> Result<(), KernelError> {
+        self.maps.expect_end(cgroup, main)
+    }
+
     /// As [`Counted::loss`].
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use super::generation::layout_in;
 use super::interest::Interest;
 use super::layout::{Layout, Translation};
 use super::load::KernelError;
-use super::observation::{Observation, observe};
+use super::observation::{MainSeen, Observation, observe};
 use super::parts::Parts;
 use crate::ids::{BootNanos, CgroupId, Pid};
 
@@ -164,6 +164,14 @@ impl Maps {
             }
             _ => Err(error.into()),
         }
+    }
+
+    /// Has the end of a main process heard that the scan did not find in its cgroup. Where it sits now nobody has marked.
+    pub(super) fn expect_end(&mut self, cgroup: CgroupId, main: &MainSeen) -> Result<(), KernelError> {
+        let key = ProcessKey::new(main.pid.0, main.forked.0);
+        self.interest.found_empty(cgroup)?;
+        self.members.insert(key, cgroup.0, 0)?;
+        Ok(self.mains.insert(key, cgroup.0, 0)?)
     }
 
     /// To be called between the adding of cgroups found running and the scan.

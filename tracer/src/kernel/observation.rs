@@ -78,7 +78,8 @@ impl Observation {
             ..self
         };
         if of_earlier {
-            let other = seen.main.as_ref().map(key) != earlier.main.as_ref().map(key);
+            // What these programs were told to expect has no start of theirs.
+            let other = seen.main.is_some() && seen.main.as_ref().map(key) != earlier.main.as_ref().map(key);
             seen.main.clone_from(&earlier.main);
             // While both were attached both heard it. Heard late, it has no time.
             if other || earlier.end.is_some_and(|end| !end.late || seen.end.is_none()) {

@@ -23,6 +23,8 @@ pub struct Started {
 pub struct Witnessed {
     /// The folder of pins; `None` where nothing is pinned.
     pub pins: Option<Pins>,
+    /// Whether this witness outlives the process.
+    pub pinned: bool,
     /// These very programs did, in the kernel.
     pub adopted: bool,
     /// Others did, whose word is still to be taken.
@@ -58,8 +60,8 @@ impl Kernel {
         }
         let adopted = plan.adopt.and_then(|generation| adopt(&pins, generation));
         let was_adopted = adopted.is_some();
-        let (kernel, ring) = match adopted {
-            Some(own) => own,
+        let (kernel, ring, pinned) = match adopted {
+            Some((kernel, ring)) => (kernel, ring, true),
             None => load_and_pin(options, object, &pins, Generation::after(&found, object.identity()))?,
         };
         let inherit = |generation: &Generation| {
@@ -67,11 +69,8 @@ impl Kernel {
             Inherited::open(&pins, *generation, attached)
         };
         let inherited = plan.inherit.iter().map(inherit).collect();
-        Ok(Started {
-            kernel,
-            ring,
-            witnessed: Witnessed { pins: Some(pins), adopted: was_adopted, inherited },
-        })
+        let witnessed = Witnessed { pins: Some(pins), pinned, adopted: was_adopted, inherited };
+        Ok(Started { kernel, ring, witnessed })
     }
 }
 
@@ -97,20 +96,23 @@ fn adopt(pins: &Pins, generation: Generation) -> Option<(Kernel, Ring)> {
     None
 }
 
+/// Whether it is pinned comes with it: an agent that witnesses while it runs is better than none.
 fn load_and_pin(
     options: LoadOptions,
     object: &Object,
     pins: &Pins,
     generation: Generation,
-) -> Result<(Kernel, Ring), KernelError> {
+) -> Result<(Kernel, Ring, bool), KernelError> {
     let mut loaded = load::load(options, object)?;
     let pinned = pins.make(generation).map_err(KernelError::from);
     match pinned.and_then(|folder| generation::pin(&mut loaded, &folder)) {
-        Ok(links) => from_loaded(loaded, links),
+        Ok(links) => from_loaded(loaded, links).map(|(kernel, ring)| (kernel, ring, true)),
         Err(error) => {
+            tracing::warn!("{error}; until then, what happens while no agent runs is not witnessed");
             // Half of it would go on witnessing for nobody.
             let _next_start_does = pins.remove(generation);
-            Err(error)
+            drop(loaded);
+            load(options, object).map(|(kernel, ring)| (kernel, ring, false))
         }
     }
 }

@@ -17,6 +17,7 @@ const HELD: usize = 1024;
 #[derive(Default)]
 pub(super) struct Legacy {
     pins: Option<Pins>,
+    pinned: bool,
     /// Generations of other programs, until all of theirs is told.
     generations: Vec<Inherited>,
     /// What those have seen of cgroups.
@@ -33,12 +34,13 @@ pub(super) struct Legacy {
 
 impl Legacy {
     pub(super) fn of(witnessed: Witnessed) -> Self {
-        Self { pins: witnessed.pins, generations: witnessed.inherited, ..Self::default() }
+        let Witnessed { pins, pinned, inherited: generations, .. } = witnessed;
+        Self { pins, pinned, generations, ..Self::default() }
     }
 
     /// Whether the programs outlive this process.
     pub(super) fn is_pinned(&self) -> bool {
-        self.pins.is_some()
+        self.pinned
     }
 
     /// Whether nothing more is to be asked of a cgroup.
@@ -110,6 +112,11 @@ impl Pipeline {
         since: BootNanos,
     ) -> Result<(), KernelError> {
         let mut generations = std::mem::take(&mut self.legacy.generations);
+        for generation in &generations {
+            for seen in generation.observations()? {
+                self.take_over(&seen)?;
+            }
+        }
         for generation in &mut generations {
             if let Some(pins) = &self.legacy.pins {
                 generation.detach(pins)?;
@@ -142,6 +149,16 @@ impl Pipeline {
         }
         self.legacy.generations = generations;
         Ok(())
+    }
+
+    /// Makes these programs hear the end of a main process that others know and these have not found: the runtime may be
+    /// silent on it, or it has left its cgroup.
+    fn take_over(&mut self, seen: &Observation) -> Result<(), KernelError> {
+        let (Some(main), None) = (&seen.main, seen.end) else { return Ok(()) };
+        match self.kernel.observation(seen.cgroup)? {
+            Some(own) if own.main.is_none() => self.kernel.expect_end(seen.cgroup, main),
+            _ => Ok(()),
+        }
     }
 
     /// Every cgroup of which anything is known, oldest first: the runs of one name are counted.
