@@ -39,10 +39,17 @@ impl Agent {
     /// # Errors
     /// As [`Agent::start`].
     pub fn pinned(access: &Access, ledger: &Path, pins: &Path, options: &[&str]) -> Result<Self> {
+        Self::spawn_pinned(access, ledger, pins, options)?.started()
+    }
+
+    /// The same without waiting for anything.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn_pinned(access: &Access, ledger: &Path, pins: &Path, options: &[&str]) -> Result<Self> {
         Self::spawn_with(access, ledger, |command| {
             command.arg("--pins").arg(pins).args(options);
-        })?
-        .started()
+        })
     }
 
     fn started(self) -> Result<Self> {

@@ -50,6 +50,7 @@ const TESTS: &[(&str, Test)] = &[
     ("agent::one_on_a_node", agent::one_on_a_node),
     ("pins::all_is_witnessed_while_it_is_dead", pins::all_is_witnessed_while_it_is_dead),
     ("pins::killed_again_and_again_in_a_storm", pins::killed_again_and_again_in_a_storm),
+    ("pins::killed_at_any_moment_of_its_start", pins::killed_at_any_moment_of_its_start),
     ("pins::an_upgrade_to_other_structures", pins::an_upgrade_to_other_structures),
     ("pins::what_can_not_be_read_is_a_gap", pins::what_can_not_be_read_is_a_gap),
     ("pins::the_clock_steps_while_it_is_dead", pins::the_clock_steps_while_it_is_dead),

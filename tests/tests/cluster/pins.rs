@@ -38,6 +38,10 @@ impl Node {
         Agent::pinned(&self.access, self.ledger.path(), &self.fs.pins(), &[])
     }
 
+    fn spawn(&self) -> Result<Agent> {
+        Agent::spawn_pinned(&self.access, self.ledger.path(), &self.fs.pins(), &[])
+    }
+
     /// Of another version, with other structures.
     fn other_agent(&self) -> Result<Agent> {
         let object = repo::other_bpf_object();
@@ -160,12 +164,41 @@ pub fn killed_again_and_again_in_a_storm(tier: &Tier) -> Result<()> {
 fn kill_until(over: &AtomicBool, node: &Node) -> Result<u32> {
     let mut kills = 0;
     while !over.load(Ordering::Relaxed) {
-        let agent = node.agent()?;
+        // In turn from its first record on and from its start on.
+        let agent = if kills % 2 == 0 { node.agent()? } else { node.spawn()? };
         std::thread::sleep(Duration::from_millis(u64::from(kills) * 37 % 900));
         agent.kill()?;
         kills += 1;
     }
     Ok(kills)
+}
+
+/// Whatever half of a generation it leaves, the next one cleans it up and witnesses.
+pub fn killed_at_any_moment_of_its_start(tier: &Tier) -> Result<()> {
+    let (patient, node) = (Patient::admit(tier.access()?)?, Node::new(tier)?);
+    let began = Instant::now();
+    node.agent()?.kill()?;
+    let whole = began.elapsed();
+    let mut halves = 0;
+    for part in 1..=16 {
+        unpin(&node.fs.pins())?;
+        let agent = node.spawn()?;
+        std::thread::sleep(whole * part / 16);
+        agent.kill()?;
+        let is_half = |name: &String| !node.fs.pins().join(name).join("layout").exists();
+        halves += node.generations().iter().filter(|name| is_half(name)).count();
+        node.agent()?.kill()?;
+        ensure!(node.generations().len() == 1, "pinned: {:?}", node.generations());
+    }
+    println!("{halves} half-made generations; a start takes {whole:?}");
+    let agent = node.agent()?;
+    let session = patient.session("dbg", 58)?;
+    session.end()?;
+    agent.wait_for_session("session_ended", "dbg")?;
+    agent.stop()?;
+    let all = node.records()?;
+    each_id_once(&all)?;
+    one_end(&session, &full(58), &all)
 }
 
 /// Short sessions one after the other, each with its own code.
