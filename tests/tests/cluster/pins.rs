@@ -1,5 +1,6 @@
 //! `debugtrail agent` with its programs pinned: dead, killed over and over, replaced by another version; the kernel goes on.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use aya::maps::MapData;
+use debugtrail::session::UNRESOLVED_AFTER;
 use debugtrail_tests::agent::{Agent, ledger};
 use debugtrail_tests::bpf_fs::BpfFs;
 use debugtrail_tests::debug::{PATIENCE, Patient, Session};
 use debugtrail_tests::tier::Tier;
+use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -80,7 +83,8 @@ fn none_of(reason: &str, records: &[Value]) -> Result<()> {
 /// One session runs on and ends under the next agent, one ends meanwhile, one begins and ends meanwhile: the kernel has
 /// witnessed each from its beginning to its end. And again after a SIGTERM.
 pub fn all_is_witnessed_while_it_is_dead(tier: &Tier) -> Result<()> {
-    let (patient, node) = (Patient::admit(tier.access()?)?, Node::new(tier)?);
+    let (patient, crashing) = (Patient::admit(tier.access()?)?, Patient::admit(tier.access()?)?);
+    let node = Node::new(tier)?;
     let agent = node.agent()?;
     let (over, ends) = (patient.session("over", 41)?, patient.session("ends", 42)?);
     for container in ["over", "ends"] {
@@ -91,6 +95,8 @@ pub fn all_is_witnessed_while_it_is_dead(tier: &Tier) -> Result<()> {
     ends.end()?;
     let meantime = patient.session("meantime", 43)?;
     meantime.end()?;
+    // The API's status has the last run and the one before; the first that began meanwhile is in none.
+    crash(&crashing, 3)?;
     for session in [&ends, &meantime] {
         api_tells_the_end(&patient, &session.container)?;
     }
@@ -98,6 +104,8 @@ pub fn all_is_witnessed_while_it_is_dead(tier: &Tier) -> Result<()> {
     for container in ["ends", "meantime"] {
         agent.wait_for_session("session_ended", container)?;
     }
+    // Longer than what nobody names may stay undecided.
+    std::thread::sleep(UNRESOLVED_AFTER + Duration::from_secs(2));
     agent.stop()?;
     patient.debug("later", "exit 44")?;
     let later = patient.ended("later")?;
@@ -114,11 +122,32 @@ pub fn all_is_witnessed_while_it_is_dead(tier: &Tier) -> Result<()> {
     one_end(&ends, &full(42), &all)?;
     one_end(&meantime, &named_by_api(43), &all)?;
     one_end(&later, &named_by_api(44), &all)?;
+    let crashed: Vec<_> = all.iter().filter(|record| record["pod_uid"] == crashing.pod.uid).collect();
+    ensure!(crashed.is_empty(), "an ordinary container that crashed has a record: {crashed:?}");
     for session in [&over, &ends, &meantime, &later] {
         let starts = session.records("session_started", &all).len();
         ensure!(starts == 1, "{} has {starts} starts", session.container);
     }
     none_of("agent_away", &all)
+}
+
+/// Kills the ordinary container as often, each time a new run of it.
+fn crash(patient: &Patient, times: usize) -> Result<()> {
+    let mut killed = BTreeSet::new();
+    for _ in 0..times {
+        let mut app = patient.app()?;
+        let again = poll::until(PATIENCE, || {
+            patient.app().is_ok_and(|now| {
+                app = now;
+                !killed.contains(&app.id)
+            })
+        });
+        ensure!(again, "the container does not run again");
+        app.signal(Signal::KILL)?;
+        patient.tasks.wait_for_exit(&app.id, PATIENCE)?;
+        killed.insert(app.id);
+    }
+    Ok(())
 }
 
 /// Sessions come and go, several at a time, while the agent is killed over and over at any moment of its work.

@@ -179,6 +179,14 @@ impl PodIndex {
         entry.map(|entry| &entry.facts)
     }
 
+    /// The pod as the API has it, if the index is synced and the pod not deleted.
+    #[must_use]
+    pub fn current(&self, pod: &PodRef) -> Option<&PodFacts> {
+        self.synced_since?;
+        let facts = self.pod(pod)?;
+        self.pods.get(&facts.uid).filter(|entry| entry.deleted_at.is_none()).map(|entry| &entry.facts)
+    }
+
     /// What the container is in the pod's spec; `None` where pod or container are not known.
     #[must_use]
     pub fn role(&self, pod: &PodRef, container_name: &str) -> Option<Role> {

@@ -113,6 +113,7 @@ impl Container {
             pod: &self.pod,
             runtime: self.runtime.as_ref().map(|facts| &facts.meta),
             first_seen: self.first_seen,
+            made: self.cgroups.values().map(|seen| seen.observation.created).min().unwrap_or(self.first_seen),
         }
     }
 
