@@ -3,6 +3,7 @@
 use std::io::BufRead;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -30,21 +31,50 @@ impl Agent {
     /// # Errors
     /// When `agent_started` does not come, with what the agent said.
     pub fn start(access: &Access, ledger: &Path) -> Result<Self> {
-        let agent = Self::spawn(access, ledger)?;
+        Self::spawn(access, ledger)?.started()
+    }
+
+    /// The same, of an agent that pins its programs in this folder; with more options.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn pinned(access: &Access, ledger: &Path, pins: &Path, options: &[&str]) -> Result<Self> {
+        Self::spawn_pinned(access, ledger, pins, options)?.started()
+    }
+
+    /// The same without waiting for anything.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn_pinned(access: &Access, ledger: &Path, pins: &Path, options: &[&str]) -> Result<Self> {
+        Self::spawn_with(access, ledger, |command| {
+            command.arg("--pins").arg(pins).args(options);
+        })
+    }
+
+    fn started(self) -> Result<Self> {
+        let agent = self;
         agent.wait_for("agent_started", |records| {
             records.iter().any(|record| record["type"] == "agent_started").then_some(())
         })?;
         Ok(agent)
     }
 
-    /// Starts it without waiting for anything.
+    /// Starts it, pinning nothing, without waiting for anything.
     ///
     /// # Errors
     /// When the program cannot be started.
     pub fn spawn(access: &Access, ledger: &Path) -> Result<Self> {
+        Self::spawn_with(access, ledger, |command| {
+            command.arg("--no-pins");
+        })
+    }
+
+    fn spawn_with(access: &Access, ledger: &Path, options: impl FnOnce(&mut Command)) -> Result<Self> {
         let listen = free_address()?;
         let mut command = access.debugtrail("agent");
         command.arg("--ledger").arg(ledger).args(["--listen", &listen.to_string()]);
+        options(&mut command);
         let feed =
             Feed::start(command, |stdout| stdout.lines().map_while(Result::ok).map(|line| record(&line)))?;
         Ok(Self { feed, listen })

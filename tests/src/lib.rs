@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod balancer;
+pub mod bpf_fs;
 pub mod clone;
 pub mod debug;
 pub mod http;

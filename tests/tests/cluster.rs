@@ -21,6 +21,8 @@ mod forgotten;
 mod gone;
 #[path = "cluster/leaving.rs"]
 mod leaving;
+#[path = "cluster/pins.rs"]
+mod pins;
 #[path = "cluster/processes.rs"]
 mod processes;
 #[path = "cluster/prometheus.rs"]
@@ -50,6 +52,13 @@ const TESTS: &[(&str, Test)] = &[
     ("agent::closes_what_a_power_loss_cut_off", agent::closes_what_a_power_loss_cut_off),
     ("agent::waits_for_room_on_a_full_disk", agent::waits_for_room_on_a_full_disk),
     ("agent::one_on_a_node", agent::one_on_a_node),
+    ("pins::all_is_witnessed_while_it_is_dead", pins::all_is_witnessed_while_it_is_dead),
+    ("pins::killed_again_and_again_in_a_storm", pins::killed_again_and_again_in_a_storm),
+    ("pins::killed_at_any_moment_of_its_start", pins::killed_at_any_moment_of_its_start),
+    ("pins::an_upgrade_to_other_structures", pins::an_upgrade_to_other_structures),
+    ("pins::what_can_not_be_read_is_a_gap", pins::what_can_not_be_read_is_a_gap),
+    ("pins::the_clock_steps_while_it_is_dead", pins::the_clock_steps_while_it_is_dead),
+    ("pins::unpin_removes_every_trace", pins::unpin_removes_every_trace),
     ("prometheus::scrapes_an_agent", prometheus::scrapes_an_agent),
     ("processes::arguments_are_shown_without_secrets", processes::arguments_are_shown_without_secrets),
     ("processes::what_a_full_ring_loses_is_counted", processes::what_a_full_ring_loses_is_counted),
@@ -103,6 +112,10 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("confined::the_privileged_overlay_takes_over", confined::the_privileged_overlay_takes_over),
     ("daemonset::what_is_deleted_leaves_its_ledger", daemonset::what_is_deleted_leaves_its_ledger),
+    (
+        "daemonset::what_it_pinned_is_taken_out_of_the_node",
+        daemonset::what_it_pinned_is_taken_out_of_the_node,
+    ),
     // Last: having tried in vain for a minute, kubelet and controllers take up to another one to try again.
     ("daemonset::the_api_server_is_away_for_a_minute", daemonset::the_api_server_is_away_for_a_minute),
 ];

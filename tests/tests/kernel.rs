@@ -24,5 +24,8 @@ mod members;
 #[path = "kernel/keeping.rs"]
 mod keeping;
 
+#[path = "kernel/pins.rs"]
+mod pins;
+
 #[path = "kernel/bad_places.rs"]
 mod bad_places;

@@ -66,11 +66,19 @@ pub struct Main {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct End {
+    /// Moves it behind the status.
+    #[cfg(feature = "other-layout")]
+    pub wait_status: i32,
+    /// As below.
+    #[cfg(feature = "other-layout")]
+    pub seal: u32,
     /// Nanoseconds of `CLOCK_BOOTTIME`.
     pub boot_ns: u64,
     /// Wait status of the whole thread group, as wait(2) gives it.
+    #[cfg(not(feature = "other-layout"))]
     pub wait_status: i32,
     /// [`End::seal`] of the other two: a copy made while they were written does not have it.
+    #[cfg(not(feature = "other-layout"))]
     pub seal: u32,
 }
 
@@ -120,6 +128,9 @@ pub struct Usage {
 pub struct CgroupEntry {
     /// First, so that a reader who copies forwards sees no step before its fields.
     pub steps: Steps,
+    /// Moves all that follows.
+    #[cfg(feature = "other-layout")]
+    pub shift: [u64; 5],
     /// Set by userspace for a cgroup it found running: `tgid` of the runtime's init process, which
     /// the scan takes for the main process; 0 for none.
     pub scan_main_tgid: u32,
@@ -162,6 +173,8 @@ impl CgroupEntry {
             main_freed: 0,
             reserved: [0; 7],
         },
+        #[cfg(feature = "other-layout")]
+        shift: [0; 5],
         scan_main_tgid: 0,
         path_len: 0,
         created_boot_ns: 0,

@@ -20,7 +20,7 @@ pub enum EventKind {
     /// The cgroup was removed: [`CgroupChanged`].
     CgroupRemoved = 4,
     /// A member ended: [`MemberEnded`].
-    MemberEnded = 5,
+    MemberEnded = if cfg!(feature = "other-layout") { 15 } else { 5 },
     /// A member or the main process executed a program: [`Executed`].
     Executed = 6,
 }
@@ -45,6 +45,9 @@ pub struct MemberEnded {
     pub kind: u32,
     /// `tgid` in the initial pid namespace.
     pub tgid: u32,
+    /// Moves all that follows.
+    #[cfg(feature = "other-layout")]
+    pub shift: u64,
     /// The cgroup that it belonged to.
     pub cgroup_id: u64,
     /// Nanoseconds of `CLOCK_BOOTTIME` at its fork.

@@ -9,6 +9,8 @@ pub mod cgroup;
 pub mod event;
 pub mod exe;
 pub mod fields;
+pub mod kept;
+pub mod layout;
 pub mod loss;
 pub mod process;
 pub mod signal;
@@ -34,6 +36,10 @@ pub mod maps {
     /// One word that only userspace writes: nanoseconds of `CLOCK_BOOTTIME` until which somebody reads the ring. After
     /// it a cgroup that nobody has claimed keeps its entry and tells nothing of its members.
     pub const READ_UNTIL: &str = ".data.reader";
+    /// [`crate::kept::Kept`]; written by userspace alone.
+    pub const KEPT: &str = "KEPT";
+    /// What the kernel side counts for itself: a word with its entries first.
+    pub const KERNEL_ENTRIES: &str = ".bss";
     /// One word that only userspace writes: how many entries it added to `CGROUPS` less how many
     /// it removed, wrapping, and [`LOOK_AT_ALL`]. The kernel adds its own count to it; the sum tells
     /// whether any hook has anything to look up at all.

@@ -21,9 +21,18 @@ use debugtrail_common::maps::LOOK_AT_ALL;
 
 use crate::task::{self, Ptr};
 
-/// Entries that the kernel added to `CGROUPS` less those it removed. Only the mkdir and rmdir hooks
-/// write it, and the kernel calls both under `cgroup_mutex`.
-static mut KERNEL_ENTRIES: u64 = 0;
+/// What the kernel side counts for itself. One structure, so that userspace finds the entries at its
+/// beginning: after an end without a goodbye it counts them anew.
+#[repr(C)]
+struct Own {
+    /// Entries that the kernel added to `CGROUPS` less those it removed. Only the mkdir and rmdir hooks
+    /// write it, and the kernel calls both under `cgroup_mutex`.
+    entries: u64,
+    /// Marks above it count. Only the mkdir hook writes it.
+    epoch: u32,
+    reserved: u32,
+}
+static mut OWN: Own = Own { entries: 0, epoch: 0, reserved: 0 };
 /// The same of userspace, in a section of its own so that writing it touches nothing else.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".data.user")]
@@ -37,8 +46,6 @@ const PLACES: usize = 1 << 16;
 /// the processor finds it sooner.
 #[unsafe(link_section = ".bss.marks")]
 static mut MARKS: [u32; PLACES] = [0; PLACES];
-/// Marks above it count. Only the mkdir hook writes it.
-static mut EPOCH: u32 = 0;
 /// A mark of all epochs.
 const FOR_GOOD: u32 = u32::MAX;
 
@@ -53,7 +60,7 @@ pub fn entries() -> Entries {
     // SAFETY: both are aligned words that live as long as the program.
     unsafe {
         Entries(
-            ptr::read_volatile(&raw const KERNEL_ENTRIES)
+            ptr::read_volatile(&raw const OWN.entries)
                 .wrapping_add(ptr::read_volatile(&raw const USER_ENTRIES)),
         )
     }
@@ -84,8 +91,8 @@ impl Entries {
 pub fn count_entries(change: i64) {
     // SAFETY: `cgroup_mutex` is held by the only two callers.
     unsafe {
-        let entries = ptr::read_volatile(&raw const KERNEL_ENTRIES);
-        ptr::write_volatile(&raw mut KERNEL_ENTRIES, entries.wrapping_add_signed(change));
+        let entries = ptr::read_volatile(&raw const OWN.entries);
+        ptr::write_volatile(&raw mut OWN.entries, entries.wrapping_add_signed(change));
     }
 }
 
@@ -95,7 +102,7 @@ pub fn count_entries(change: i64) {
 pub fn begin_anew() {
     if !entries().any() {
         // SAFETY: an aligned word; `cgroup_mutex` is held by the only caller.
-        unsafe { ptr::write_volatile(&raw mut EPOCH, epoch().wrapping_add(1)) };
+        unsafe { ptr::write_volatile(&raw mut OWN.epoch, epoch().wrapping_add(1)) };
     }
 }
 
@@ -139,7 +146,7 @@ pub fn counts(mark: u32) -> bool {
 #[inline(always)]
 pub fn epoch() -> u32 {
     // SAFETY: an aligned word that lives as long as the program.
-    unsafe { ptr::read_volatile(&raw const EPOCH) }
+    unsafe { ptr::read_volatile(&raw const OWN.epoch) }
 }
 
 #[inline(always)]

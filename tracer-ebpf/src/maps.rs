@@ -8,6 +8,8 @@ use aya_ebpf::{
 use debugtrail_common::{
     cgroup::CgroupEntry,
     event::{CgroupChanged, EventKind, Executed},
+    kept::{self, Kept},
+    layout,
     loss::Loss,
     process::{Member, ProcessKey},
 };
@@ -50,6 +52,14 @@ pub static EXECUTED: PerCpuArray<Executed> = PerCpuArray::with_max_entries(1, 0)
 /// program's stack.
 #[map]
 pub static EMPTY: Array<CgroupEntry> = Array::with_max_entries(1, 0);
+
+/// Nothing here uses it: it is pinned with the others.
+#[map]
+pub static KEPT: Array<Kept> = Array::with_max_entries(kept::place::COUNT, 0);
+/// Pinned as well, for whoever reads the others.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".rodata.layout")]
+static LAYOUT: [u8; layout::LEN] = layout::TEXT;
 
 /// Counts one loss.
 #[inline(always)]

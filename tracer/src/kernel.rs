@@ -1,37 +1,47 @@
 //! The witness: programs in the kernel, their maps and their ring.
 
 pub mod btf;
+mod counters;
+mod entries;
 pub mod event;
 mod exe;
 pub mod fields;
+mod generation;
 pub mod inspect;
 mod interest;
 mod killer;
+mod layout;
 mod load;
 mod maps;
 pub mod needs;
 pub mod observation;
+mod parts;
+pub mod pins;
+pub mod plan;
 mod privileges;
+mod raw;
 mod skipped;
+mod start;
 
 use std::io::Read;
 
-use aya::{
-    Ebpf,
-    maps::{MapData, RingBuf},
-    programs::Iter,
-};
+use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
+use debugtrail_common::kept::Kept;
 
 pub use event::Event;
+pub use generation::Inherited;
 pub use killer::{Killer, Sender};
-pub use load::{KernelError, LoadOptions};
+pub use load::{KernelError, LoadOptions, Object};
 pub use maps::{LossCounts, Running, RunningMain};
 pub use needs::Lack;
 pub use observation::{EndSeen, MainSeen, Members, Observation, Used};
+pub use pins::{Pins, PinsError};
 pub use privileges::{Capability, PrivilegeError, Privileges, check_privileges};
+pub use start::{Started, Witnessed};
 
 use crate::ids::{BootNanos, CgroupId};
+use generation::Programs;
 use load::refused;
 
 /// What the running kernel lacks of what the programs need.
@@ -43,10 +53,11 @@ pub fn lacks() -> Result<Vec<Lack>, KernelError> {
     load::types().map(|types| needs::lacks(&types))
 }
 
-/// The loaded and attached programs. Dropping it detaches them and leaves nothing behind.
+/// The loaded and attached programs. Dropping it detaches them and leaves nothing behind, unless they are pinned.
 pub struct Kernel {
-    ebpf: Ebpf,
+    programs: Programs,
     maps: maps::Maps,
+    logger: Option<Logger>,
 }
 
 /// The ring, readable when a program woke it.
@@ -55,25 +66,46 @@ pub type Ring = RingBuf<MapData>;
 /// What the programs log, for `tracing`.
 pub type Logger = EbpfLogger<&'static dyn log::Log>;
 
+/// What a generation of programs counts as lost, and how much of that was told.
+pub trait Counted {
+    /// Counts of loss since the load.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call.
+    fn loss(&self) -> Result<LossCounts, KernelError>;
+
+    /// How often the kernel skipped one of the programs since the load: events that nobody saw.
+    fn skipped(&self) -> u64;
+
+    /// What is kept at a place; see `debugtrail_common::kept`.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call.
+    fn kept(&self, place: u32) -> Result<Kept, KernelError>;
+
+    /// Keeps it, for as long as the counters live.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call.
+    fn keep(&mut self, place: u32, kept: Kept) -> Result<(), KernelError>;
+}
+
 impl Kernel {
-    /// Loads the programs and attaches them; gives the ring beside them.
+    /// Loads the programs and attaches them; gives the ring beside them. Nothing is pinned.
     ///
     /// # Errors
     ///
     /// [`KernelError`]: each variant says what to do.
     pub fn load(options: LoadOptions) -> Result<(Self, Ring), KernelError> {
-        let mut ebpf = load::load(options)?;
-        let ring = ebpf
-            .take_map(debugtrail_common::maps::EVENTS)
-            .ok_or_else(|| KernelError::Refused(anyhow::anyhow!("the object has no ring")))?;
-        let ring = RingBuf::try_from(ring)?;
-        let maps = maps::Maps::take(&mut ebpf)?;
-        Ok((Self { ebpf, maps }, ring))
+        start::load(options, &Object::own())
     }
 
-    /// The programs' own log; `None` when they were built without one.
+    /// The programs' own log; `None` when they were built without one, or an earlier process had it.
     pub fn logger(&mut self) -> Option<Logger> {
-        EbpfLogger::init(&mut self.ebpf).ok()
+        self.logger.take()
     }
 
     /// What has been witnessed of a cgroup; `None` when nothing is kept of it.
@@ -92,6 +124,12 @@ impl Kernel {
     /// A failed map call.
     pub fn cgroups(&self) -> Result<Vec<CgroupId>, KernelError> {
         self.maps.cgroups()
+    }
+
+    /// An event of the ring; `None` where it is of a kind that nobody knows.
+    #[must_use]
+    pub fn event(&self, bytes: &[u8]) -> Option<Event> {
+        self.maps.event(bytes)
     }
 
     /// Makes a cgroup part of the session at `root`: the ends of its members are told from now on.
@@ -122,25 +160,38 @@ impl Kernel {
         self.maps.read_until(until)
     }
 
-    /// Takes in cgroups that were there before the programs, and the processes in them.
+    /// Takes in cgroups that were there before the programs, and the processes in them; gives those that the programs did
+    /// not know by themselves.
     ///
     /// # Errors
     ///
     /// A failed map call, or a scan that could not be read.
-    pub fn take_in(&mut self, running: &[Running], now: BootNanos) -> Result<(), KernelError> {
+    pub fn take_in(&mut self, running: &[Running], now: BootNanos) -> Result<Vec<CgroupId>, KernelError> {
+        let mut unknown = Vec::new();
         for cgroup in running {
-            self.maps.enter_running(cgroup, now)?;
+            if self.maps.enter_running(cgroup, now)? {
+                unknown.push(cgroup.cgroup);
+            }
         }
         self.maps.settle()?;
-        let scan: &mut Iter = load::program(&mut self.ebpf, load::SCAN)?;
+        let scan = self.programs.scan()?;
         let link = scan.attach().map_err(refused)?;
         let mut tasks = scan.take_link(link).map_err(refused)?.into_file().map_err(refused)?;
         // The program writes nothing; reading to the end is what runs it.
         tasks.read_to_end(&mut Vec::new()).map_err(KernelError::Scan)?;
-        Ok(())
+        Ok(unknown)
     }
 
-    /// Counts of loss since the load.
+    /// Has the end of a cgroup's main process heard, of which other programs saw the start.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call, such as a full map.
+    pub fn expect_end(&mut self, cgroup: CgroupId, main: &MainSeen) -> Result<(), KernelError> {
+        self.maps.expect_end(cgroup, main)
+    }
+
+    /// As [`Counted::loss`].
     ///
     /// # Errors
     ///
@@ -149,9 +200,27 @@ impl Kernel {
         self.maps.loss()
     }
 
-    /// How often the kernel skipped one of the programs since the load: events that nobody saw.
+    /// As [`Counted::skipped`].
     #[must_use]
     pub fn skipped(&self) -> u64 {
-        skipped::count(&self.ebpf)
+        self.programs.skipped()
+    }
+}
+
+impl Counted for Kernel {
+    fn loss(&self) -> Result<LossCounts, KernelError> {
+        self.maps.loss()
+    }
+
+    fn skipped(&self) -> u64 {
+        self.programs.skipped()
+    }
+
+    fn kept(&self, place: u32) -> Result<Kept, KernelError> {
+        self.maps.counters().kept(place)
+    }
+
+    fn keep(&mut self, place: u32, kept: Kept) -> Result<(), KernelError> {
+        self.maps.counters_mut().keep(place, kept)
     }
 }

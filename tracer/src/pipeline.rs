@@ -4,6 +4,7 @@
 //! watch, the clock, the output) stands around it.
 
 mod executable;
+mod inherit;
 mod loss;
 mod memory;
 mod past;
@@ -25,7 +26,7 @@ pub use recorder::{Format, NodeFacts, Recorder, Style};
 use crate::cgroup::{Hierarchy, Place};
 use crate::clock::{ClockWatch, boot_now};
 use crate::ids::{BootNanos, CgroupId};
-use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, event};
+use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, Witnessed};
 use crate::malloc;
 use crate::oom::OomLimits;
 use crate::pods::{PodEvent, PodIndex};
@@ -33,6 +34,7 @@ use crate::record::{GapReason, LossCount, SessionRecord, StopReason};
 use crate::runtime::Bundles;
 use crate::session::{Action, Away, Policy, Reconciler, Tracker, report};
 use crate::sinks::OutputError;
+use inherit::Legacy;
 use loss::LossWatch;
 pub use past::Agent;
 use sender::SenderPaths;
@@ -41,6 +43,9 @@ use sender::SenderPaths;
 const DRAIN: Duration = Duration::from_millis(100);
 /// Every entry is looked at this often, for what a full ring did not say, and loss is counted.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// How long after its last round an agent is taken to be gone by programs that outlive it.
+const READING: Duration = Duration::from_secs(10);
 
 /// The rooms of the house and what passes between them.
 pub struct Pipeline {
@@ -53,6 +58,7 @@ pub struct Pipeline {
     away: Away,
     agent: Option<Agent>,
     loss: LossWatch,
+    legacy: Legacy,
     senders: SenderPaths,
     oom_limits: OomLimits,
     reviewed: u64,
@@ -71,21 +77,26 @@ pub struct Inputs {
 }
 
 impl Pipeline {
-    /// A pipeline over a loaded witness. Takes in what already runs in `hierarchy`, and what is remembered of it.
+    /// A pipeline over a witness. Takes in what already runs in `hierarchy`, what is remembered of it, and what the kernel
+    /// `witnessed` before.
     ///
     /// # Errors
     ///
     /// A map call that failed, or a task scan that could not be read.
     pub fn new(
         kernel: Kernel,
+        witnessed: Witnessed,
         hierarchy: &Hierarchy,
         bundles: Bundles,
         policy: Policy,
         recorder: Recorder,
         memory: Memory,
     ) -> Result<Self, KernelError> {
+        let (recorded, all_the_time) = (memory.sequence, witnessed.all_the_time());
+        let since = memory.alive_in(recorder.boot_id()).filter(|_| all_the_time).unwrap_or_else(boot_now);
         let mut pipeline = Self {
-            loss: LossWatch::new(&kernel)?,
+            loss: LossWatch::new(&kernel, recorded, since)?,
+            legacy: Legacy::of(witnessed),
             senders: SenderPaths::new(hierarchy.clone()),
             oom_limits: OomLimits::new(hierarchy.clone()),
             kernel,
@@ -98,20 +109,18 @@ impl Pipeline {
             agent: None,
             reviewed: 0,
         };
-        let past = pipeline.remember(memory);
+        let past = pipeline.remember(memory, policy);
         let running = running::containers(hierarchy, &mut pipeline.bundles);
-        pipeline.kernel.take_in(&running, boot_now())?;
-        pipeline.take_in_begun(&running)?;
-        for cgroup in &running {
-            pipeline.look_at(cgroup.cgroup)?;
-        }
+        let unknown = pipeline.kernel.take_in(&running, boot_now())?;
+        pipeline.take_in_begun(&running, &unknown)?;
+        pipeline.recorder.agent_started();
+        pipeline.inherit(hierarchy, recorded, since)?;
         // One that was removed before it was taken in will never be said to be.
         for cgroup in running.iter().filter(|cgroup| !hierarchy.has(&cgroup.path)) {
             let actions = pipeline.tracker.vanished(cgroup.cgroup, &pipeline.index, boot_now());
             pipeline.act(actions)?;
         }
-        pipeline.recorder.agent_started();
-        pipeline.tell_past(past, policy);
+        pipeline.tell_past(past, all_the_time);
         Ok(pipeline)
     }
 
@@ -122,10 +131,14 @@ impl Pipeline {
         Self { agent: Some(agent), ..self }
     }
 
-    /// Takes in anew what began to run between the look at it and its taking in, so that nobody saw it begin.
-    fn take_in_begun(&mut self, running: &[Running]) -> Result<(), KernelError> {
+    /// Takes in anew what began to run between the look at it and its taking in, so that nobody saw it begin. Of what is
+    /// not `unknown` to the programs they see the beginning, and may be about to tell it.
+    fn take_in_begun(&mut self, running: &[Running], unknown: &[CgroupId]) -> Result<(), KernelError> {
         let mut begun = running::begun(running, &mut self.bundles);
         begun.retain(|cgroup| {
+            if !unknown.contains(&cgroup.cgroup) {
+                return false;
+            }
             let seen = self.kernel.observation(cgroup.cgroup).ok().flatten();
             seen.is_some_and(|seen| seen.main.is_none())
         });
@@ -135,7 +148,7 @@ impl Pipeline {
         for cgroup in &begun {
             self.kernel.forget(cgroup.cgroup)?;
         }
-        self.kernel.take_in(&begun, boot_now())
+        self.kernel.take_in(&begun, boot_now()).map(drop)
     }
 
     /// Runs until `stop` says why to end or the output is closed, and says so in a last record.
@@ -188,10 +201,11 @@ impl Pipeline {
 
     fn drain(&mut self, ring: &mut Ring) -> Result<(), KernelError> {
         while let Some(bytes) = ring.next() {
-            let event = event::parse(&bytes);
+            let event = self.kernel.event(&bytes);
             drop(bytes);
             match event {
                 Some(Event::CgroupChanged(cgroup)) => self.look_at(cgroup)?,
+                Some(Event::MemberEnded(member)) if self.legacy.knows_member(member.process) => {}
                 Some(Event::MemberEnded(member)) => {
                     let actions = self.tracker.member_ended(member);
                     self.act(actions)?;
@@ -205,7 +219,11 @@ impl Pipeline {
 
     /// Takes in a cgroup's entry as it is now.
     fn look_at(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
-        let Some(mut seen) = self.kernel.observation(cgroup)? else {
+        if self.legacy.is_done_with(cgroup) {
+            return Ok(());
+        }
+        let seen = self.kernel.observation(cgroup)?;
+        let Some(mut seen) = self.legacy.complete(cgroup, seen) else {
             let actions = self.tracker.vanished(cgroup, &self.index, boot_now());
             return self.act(actions);
         };
@@ -246,6 +264,9 @@ impl Pipeline {
 
     /// Finds what the ring could not say, counts what was lost, and lets time decide.
     fn sweep(&mut self) -> Result<(), KernelError> {
+        if self.legacy.is_pinned() {
+            self.kernel.read_until(BootNanos(boot_now().0 + READING.as_nanos() as u64))?;
+        }
         let mut cgroups = self.kernel.cgroups()?;
         cgroups.extend(self.tracker.cgroups());
         cgroups.sort_unstable();
@@ -256,16 +277,15 @@ impl Pipeline {
         self.count_loss()?;
         self.recorder.tell_unwritten();
         self.review()?;
+        self.let_go()?;
         self.keep();
         Ok(())
     }
 
     fn count_loss(&mut self) -> Result<(), KernelError> {
         for lost in self.loss.read(&self.kernel, boot_now())? {
-            // Here and not in the programs, which would say it for each.
-            tracing::warn!("{} lost ({}): see the gap record", lost.count, lost.reason.words());
-            self.tracker.lost(lost.count);
-            self.recorder.gap(&lost, self.tracker.open());
+            self.loss.telling(&mut self.kernel, &lost, self.recorder.upcoming())?;
+            self.tell_lost(&lost);
         }
         Ok(())
     }
@@ -273,7 +293,16 @@ impl Pipeline {
     fn act(&mut self, actions: Vec<Action>) -> Result<(), KernelError> {
         for action in actions {
             match action {
-                Action::Forget(cgroup) => self.kernel.forget(cgroup)?,
+                Action::Forget(cgroup) => {
+                    if self.legacy.forget(cgroup, self.recorder.durable()) {
+                        self.kernel.forget(cgroup)?;
+                    }
+                }
+                Action::Release(cgroup) => {
+                    if self.legacy.release(cgroup) {
+                        self.kernel.forget(cgroup)?;
+                    }
+                }
                 Action::Track { cgroup, root } => self.kernel.track(cgroup, root)?,
                 Action::Started(container) => {
                     self.recorder.session(|context| report::started(&container, context), &self.index);
@@ -283,6 +312,7 @@ impl Pipeline {
                     tracing::debug!(session = %container.id, members = container.members().all, "ended");
                     let record =
                         self.recorder.session(|context| report::ended(&container, context), &self.index);
+                    self.legacy.told(container.cgroups(), self.recorder.queued());
                     self.ended(record);
                 }
                 Action::Processes(container, chunk) => {
@@ -291,6 +321,7 @@ impl Pipeline {
                 }
                 Action::Closed(container, totals) => {
                     self.recorder.closed(|context| report::closed(&container, totals, context), &self.index);
+                    self.legacy.told(container.cgroups(), self.recorder.queued());
                 }
                 Action::GaveUp(container) => self.recorder.undecided(1, [&*container], boot_now()),
             }
@@ -314,6 +345,9 @@ impl Pipeline {
     /// What is still to be said before the end.
     fn last_look(&mut self) -> Result<(), KernelError> {
         self.sweep()?;
+        if self.legacy.is_pinned() {
+            return Ok(()); // The next one decides them.
+        }
         let undecided: Vec<_> = self.tracker.undecided_ends().cloned().collect();
         if !undecided.is_empty() {
             self.recorder.undecided(undecided.len() as u64, &undecided, boot_now());

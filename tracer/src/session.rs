@@ -19,4 +19,4 @@ pub use container::Container;
 pub use naming::{Naming, Policy, UNRESOLVED_AFTER, Verdict, decide};
 pub use processes::{Chunk, EndedProcess, RECORDED, Told, Totals};
 pub use reconcile::Reconciler;
-pub use tracker::{Action, Remembered, Tracker};
+pub use tracker::{Action, EndTold, Remembered, Tracker};

@@ -35,6 +35,16 @@ pub trait Output: Send {
     /// Why there is a gap where lines found no room.
     fn full(&self) -> GapReason;
 
+    /// How many lines were queued.
+    fn queued(&self) -> u64 {
+        0
+    }
+
+    /// How many of them no crash can lose any more; what keeps nothing has none to wait for.
+    fn durable(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Writes what is queued, within limits.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ pub fn run() -> Result<()> {
 /// # Errors
 /// When it does not build.
 pub fn build_bpf() -> Result<()> {
-    build_object("tracer-ebpf", &repo::bpf_object())
+    build_object("tracer-ebpf", &[], &repo::bpf_object())
 }
 
 /// Builds the bench's empty programs, `target/bpf/bench-ebpf`.
@@ -44,17 +44,26 @@ pub fn build_bpf() -> Result<()> {
 /// # Errors
 /// When they do not build.
 pub fn build_empty_bpf() -> Result<()> {
-    build_object("bench-ebpf", &repo::empty_bpf_object())
+    build_object("bench-ebpf", &[], &repo::empty_bpf_object())
+}
+
+/// Builds the tracer's programs with other structures, `target/bpf/tracer-ebpf-other-layout`.
+///
+/// # Errors
+/// When they do not build.
+pub fn build_other_bpf() -> Result<()> {
+    build_object("tracer-ebpf", &["--features", "other-layout"], &repo::other_bpf_object())
 }
 
 /// Builds the eBPF crate of this name.
-fn build_object(name: &str, object: &Path) -> Result<()> {
+fn build_object(name: &str, options: &[&str], object: &Path) -> Result<()> {
     let folder = repo::root().join(name);
     let target = repo::target().join("bpf-build");
     let mut cargo = bpf_cargo()?;
-    cargo.current_dir(folder).args(["build", "--release"]);
+    cargo.current_dir(folder).args(["build", "--release"]).args(options);
     cargo.args(["-Z", "build-std=core", "--target", BPF_TARGET]).arg("--target-dir").arg(&target);
-    let step = Step::begin(&format!("building the eBPF programs of {name}"));
+    let step =
+        Step::begin(&format!("building the eBPF programs of {}", [&[name], options].concat().join(" ")));
     command::run_quietly(&mut cargo, &step)?;
     step.done();
     let built = target.join(BPF_TARGET).join("release").join(name);

@@ -21,6 +21,8 @@ use crate::{image, poll, repo};
 const NAMESPACE: &str = "debugtrail";
 /// Below deploy/. What holds with the least holds with more, and not the other way round.
 const OVERLAY: &str = "overlays/least-privilege";
+/// Below deploy/.
+const UNPIN: &str = "unpin";
 const ACCOUNT: &str = "system:serviceaccount:debugtrail:debugtrail";
 const PORT: u16 = 9757;
 const SELECTOR: &str = "app.kubernetes.io/name=debugtrail";
@@ -231,6 +233,18 @@ impl DaemonSet {
             "the agent's pod is still there: {left}"
         );
         Ok(())
+    }
+
+    /// Takes out of the node's kernel what the agent has pinned there, as deploy/unpin says.
+    ///
+    /// # Errors
+    /// When the API refuses an object, the pods do not get Ready, or something does not go.
+    pub fn unpin(&self) -> Result<()> {
+        self.apply(UNPIN)?;
+        let rollout = ["rollout", "status", "daemonset/debugtrail-unpin", "-n", "debugtrail-unpin"];
+        let done = self.access.kubectl_output(&[&rollout[..], &["--timeout=120s"]].concat()).map(drop);
+        let deleted = self.access.kubectl_output(&["delete", "-k", &path(UNPIN), "--timeout=120s"]).map(drop);
+        done.and(deleted)
     }
 
     fn pods(&self) -> Result<Value> {

@@ -168,9 +168,12 @@ mod tests {
 
     #[test]
     fn the_daemon_set_runs_this_image() {
-        let manifest = fs::read_to_string(repo::root().join("deploy/base/daemon-set.yaml")).unwrap();
-        let images: Vec<&str> =
-            manifest.lines().filter_map(|line| line.trim().strip_prefix("image: ")).collect();
-        assert_eq!(images, [NAME]);
+        for (folder, count) in [("base", 1), ("unpin", 2)] {
+            let manifest = repo::root().join("deploy").join(folder).join("daemon-set.yaml");
+            let manifest = fs::read_to_string(manifest).unwrap();
+            let images: Vec<&str> =
+                manifest.lines().filter_map(|line| line.trim().strip_prefix("image: ")).collect();
+            assert_eq!(images, vec![NAME; count], "{folder}");
+        }
     }
 }

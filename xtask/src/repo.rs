@@ -33,6 +33,12 @@ pub fn bpf_object() -> PathBuf {
     target().join("bpf").join("tracer-ebpf")
 }
 
+/// The same programs with other structures, as another version might have them; for the test of an upgrade.
+#[must_use]
+pub fn other_bpf_object() -> PathBuf {
+    target().join("bpf").join("tracer-ebpf-other-layout")
+}
+
 /// The binary that scenarios and tests run: what `DEBUGTRAIL_BIN` names, else what `build` makes.
 #[must_use]
 pub fn debugtrail_under_test() -> PathBuf {

@@ -57,6 +57,9 @@ pub fn run(tiers: &[Tier]) -> Result<()> {
 
 fn run_one(tier: Tier) -> Result<()> {
     machine::check(tier)?;
+    if matches!(tier, Tier::Kernel | Tier::Cluster) {
+        build::build_other_bpf()?;
+    }
     if tier == Tier::Cluster {
         setup::prometheus::install()?;
     }

@@ -221,7 +221,7 @@ impl Drop for SmallDisk {
     }
 }
 
-fn api_tells_the_end(patient: &Patient, container: &str) -> Result<()> {
+pub fn api_tells_the_end(patient: &Patient, container: &str) -> Result<()> {
     patient.pod.wait_for(&format!("the API's word on {container}"), PATIENCE, |pod, _| {
         let statuses = pod["status"]["ephemeralContainerStatuses"].as_array()?;
         let status = statuses.iter().find(|status| status["name"] == container)?;
@@ -258,7 +258,8 @@ pub fn each_id_once(records: &[Value]) -> Result<()> {
     let mut seen = BTreeSet::new();
     for record in records {
         let id = record["id"].as_str().with_context(|| format!("no id in {record}"))?;
-        ensure!(seen.insert(id), "{id} is there twice");
+        let told = || records.iter().filter(|record| record["id"] == id).map(ToString::to_string);
+        ensure!(seen.insert(id), "{id} is there twice:\n{}", told().collect::<Vec<_>>().join("\n"));
     }
     Ok(())
 }

@@ -13,10 +13,10 @@ use xtask::scenario::trace::Trace;
 const STEP_SECONDS: i64 = 3600;
 
 /// An hour ahead of the truth until dropped.
-struct Stepped;
+pub struct Stepped;
 
 impl Stepped {
-    fn forward() -> Result<Self> {
+    pub fn forward() -> Result<Self> {
         step(STEP_SECONDS)?;
         Ok(Self)
     }

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use debugtrail::kernel::inspect;
 use debugtrail_tests::debug::{PATIENCE, Patient, Session};
 use debugtrail_tests::tier::Tier;
 use procfs::process::Process;
@@ -123,7 +124,7 @@ pub fn the_api_server_is_away_for_a_minute(tier: &Tier) -> Result<()> {
     logs.extend(agent.logs(&restarted, Which::Current)?);
     for records in [&agent.ledger()?, &logs] {
         one_end(&early, &witnessed(), records)?;
-        one_end(&unseen, &unwitnessed(), records)?;
+        one_end(&unseen, &killed_meanwhile(), records)?;
         one_end(&after, &witnessed(), records)?;
         each_id_once(records)?;
     }
@@ -173,9 +174,12 @@ fn interrupted(tier: &Tier, agent: &DaemonSet, end: impl FnOnce(&DaemonPod) -> R
     for records in [&agent.ledger()?, &logs] {
         one_end(&before, &witnessed(), records)?;
         one_end(&across, &witnessed(), records)?;
-        one_end(&unseen, &unwitnessed(), records)?;
-        // The agent may have come back before it ended, or before it began.
-        one_end(&short, &json!({"pod_uid": patient.pod.uid, "container_name": "short"}), records)?;
+        one_end(&unseen, &killed_meanwhile(), records)?;
+        let whole = json!({"pod_uid": patient.pod.uid, "container_name": "short", "exit_code": 4,
+            "duration_ns": {"$min": 1}, "evidence": {"kernel": "full"}});
+        one_end(&short, &whole, records)?;
+        let away = records.iter().filter(|record| record["reason"] == "agent_away").count();
+        ensure!(away == 0, "{away} gaps, though the kernel witnessed all the time");
         each_id_once(records)?;
     }
     Ok(())
@@ -196,6 +200,25 @@ pub fn what_is_deleted_leaves_its_ledger(tier: &Tier) -> Result<()> {
     Ok(())
 }
 
+/// The agent is deleted and its programs go on; the files of deploy/ take them out of the kernel.
+pub fn what_it_pinned_is_taken_out_of_the_node(tier: &Tier) -> Result<()> {
+    let agent = tier.daemon_set()?;
+    let pid = agent.pid(&agent.wait_until_ready(None)?)?;
+    agent.delete()?;
+    wait_until_dead(pid)?;
+    tier.forget_daemon_set();
+    let pinned = inspect::programs()?;
+    ensure!(!pinned.is_empty(), "a deleted agent's programs are gone before anybody took them out");
+    agent.unpin()?;
+    let mut left = Ok(Vec::new());
+    let gone = poll::until(PATIENCE, || {
+        left = inspect::programs();
+        left.as_ref().is_ok_and(Vec::is_empty)
+    });
+    ensure!(gone, "still in the kernel: {left:?}");
+    Ok(())
+}
+
 /// What these sessions exit with.
 pub const EXIT_CODE: u8 = 7;
 
@@ -204,10 +227,10 @@ fn witnessed() -> Value {
     json!({"exit_code": EXIT_CODE, "signal": null, "duration_ns": {"$min": 1}, "evidence": {"kernel": "full"}})
 }
 
-/// The end of one of them by SIGKILL without an agent: what the API says of it is no more than evidence.
-fn unwitnessed() -> Value {
-    json!({"exit_code": null, "signal": null, "exit_class": "UNKNOWN", "evidence": {
-        "kernel": "start_only", "api": {"exit_code": 137}}})
+/// The end of one of them by SIGKILL without an agent: the kernel went on.
+fn killed_meanwhile() -> Value {
+    json!({"exit_code": null, "signal": 9, "exit_class": "SIGKILL", "duration_ns": {"$min": 1},
+        "evidence": {"kernel": "full"}})
 }
 
 /// Running sessions whose starts are in the ledger.

@@ -1,7 +1,7 @@
 //! `debugtrail agent`: the DaemonSet's process. What `trace` does, for good.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::witness::{Keeping, Witness};
 use crate::clock;
-use crate::kernel;
+use crate::kernel::{self, Kernel, LoadOptions, Object, Pins, PinsError, Started, pins};
 use crate::ledger::{Ledger, Limits, Opened};
 use crate::pipeline::{Agent as Keeps, Format, Memory, Recorder, Style};
 use crate::serve::{self, Pulse, Status};
@@ -27,17 +27,43 @@ pub struct Agent {
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9757")]
     listen: SocketAddr,
+    /// Folder on a BPF file system in which programs and maps are pinned, so that the kernel goes on witnessing while no
+    /// agent runs
+    #[arg(long, value_name = "DIR", default_value = pins::DEFAULT)]
+    pins: PathBuf,
+    /// Pin nothing: what happens while no agent runs is not witnessed
+    #[arg(long, conflicts_with = "pins")]
+    no_pins: bool,
+    /// Remove what agents have pinned on this node, and do nothing else
+    #[arg(long, conflicts_with = "no_pins")]
+    unpin: bool,
+    /// After that, stay until SIGTERM or SIGINT: for the pods of a DaemonSet, which must not end
+    #[arg(long, requires = "unpin")]
+    stay: bool,
+    /// For tests of an upgrade: the programs of another version
+    #[arg(long, value_name = "FILE", hide = true)]
+    object: Option<PathBuf>,
     #[command(flatten)]
     witness: Witness,
 }
 
 pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
+    if agent.unpin {
+        unpin(&agent.pins)?;
+        return if agent.stay { super::witness::wait_for_stop() } else { Ok(()) };
+    }
     kernel::check_privileges()?;
     let boot_id = clock::boot_id()?;
     // Both first: a second agent on this node must not come so far as to load programs.
     let opened = Ledger::open(&agent.ledger, Limits::of_mebibytes(agent.ledger_size), boot_id.clone())?;
     let listener = serve::listen(agent.listen)?;
-    agent.witness.run(None, |node, convention, argv| {
+    let pins = if agent.no_pins { None } else { pins_in(&agent.pins)? };
+    let object = agent.object.as_deref().map(Object::read).transpose().context("can't read --object")?;
+    let start = move |options: LoadOptions| match pins {
+        Some(pins) => Kernel::start(options, &object.unwrap_or_else(Object::own), pins),
+        None => Kernel::load(options).map(Started::of_loaded),
+    };
+    agent.witness.run(None, start, |node, convention, argv| {
         let Opened { history, heartbeat, snapshot, writing } = opened;
         let memory = Memory::of(history, heartbeat, snapshot, &boot_id);
         let ledger = writing.start(std::io::stdout())?;
@@ -51,4 +77,28 @@ pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
         let recorder = Recorder::new(node, style, Box::new(ledger)).counting(metrics);
         Ok(Keeping { recorder, memory, agent: Some(keeps) })
     })
+}
+
+/// `None` where this node has no place for them: an agent that witnesses while it runs is better than none.
+fn pins_in(folder: &Path) -> Result<Option<Pins>, PinsError> {
+    match Pins::open(folder) {
+        Ok(pins) => Ok(Some(pins)),
+        Err(error @ PinsError::Held { .. }) => Err(error),
+        Err(error) => {
+            tracing::warn!("{error}; until then, what happens while no agent runs is not witnessed");
+            Ok(None)
+        }
+    }
+}
+
+fn unpin(folder: &Path) -> anyhow::Result<()> {
+    if Pins::remove_all(folder)? {
+        eprintln!(
+            "removed what was pinned in {}: nothing of debugtrail is in the kernel any more",
+            folder.display()
+        );
+    } else {
+        eprintln!("nothing is pinned in {}", folder.display());
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::convention::BadInput;
 use crate::cgroup::HierarchyError;
-use crate::kernel::{KernelError, PrivilegeError};
+use crate::kernel::{KernelError, PinsError, PrivilegeError};
 use crate::ledger::LedgerError;
 use crate::pods::connect::ConnectError;
 use crate::serve::ListenError;
@@ -18,9 +18,9 @@ Exit codes:
   1  something failed
   2  wrong usage, or an input file that is not what it should be
   3  not permitted: no root, a capability or the memlock limit
-  4  this machine lacks something: BTF, a newer kernel, a cgroup2 mount
+  4  this machine lacks something: BTF, a newer kernel, a cgroup2 mount, a BPF file system
   5  the cluster: unusable kubeconfig, unreachable, refused, another cluster, unknown node
-  6  output or ledger cannot be written, or the address not listened on
+  6  output, ledger or pins cannot be written, or the address not listened on
 All but 0 come with one line that says what to do: on stderr, of `doctor` on stdout.";
 
 /// Why a command ended without having done its work.
@@ -69,12 +69,25 @@ impl From<&KernelError> for Failure {
             | KernelError::Kernel(_)
             | KernelError::TooOld { .. }
             | KernelError::Refused(_) => Self::Machine,
-            KernelError::Map(_) | KernelError::Scan(_) => Self::Other,
+            KernelError::Pins(error) => error.into(),
+            KernelError::Foreign(_) | KernelError::Map(_) | KernelError::Scan(_) => Self::Other,
+        }
+    }
+}
+
+impl From<&PinsError> for Failure {
+    fn from(error: &PinsError) -> Self {
+        match error {
+            PinsError::NoBpfFs { .. } => Self::Machine,
+            PinsError::Unusable { .. } | PinsError::Held { .. } => Self::Output,
         }
     }
 }
 
 fn kind(cause: &(dyn Error + 'static)) -> Option<Failure> {
+    if let Some(error) = cause.downcast_ref::<PinsError>() {
+        return Some(error.into());
+    }
     if let Some(error) = cause.downcast_ref::<KernelError>() {
         return Some(error.into());
     }
@@ -115,6 +128,8 @@ mod tests {
         assert_eq!(code(PrivilegeError::UserNamespace), 3);
         assert_eq!(code(KernelError::NoBtf(io())), 4);
         assert_eq!(code(HierarchyError::NotMounted), 4);
+        assert_eq!(code(PinsError::NoBpfFs { path: "p".into() }), 4);
+        assert_eq!(code(KernelError::Pins(PinsError::Held { path: "p".into() })), 6);
         assert_eq!(code(ConnectError::NoSuchNode("n".into())), 5);
         assert_eq!(code(OutputError(io())), 6);
         assert_eq!(code(LedgerError::Held { path: "l".into(), holder: None }), 6);

@@ -4,6 +4,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::witness::{Keeping, Witness};
+use crate::kernel::{Kernel, LoadOptions, Started};
 use crate::pipeline::{Format, Memory, Recorder, Style};
 use crate::sinks::stdout::Stdout;
 
@@ -23,7 +24,8 @@ pub struct Trace {
 pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
     let Trace { output, namespace, witness } = trace;
     let wanted = namespace.clone();
-    witness.run(wanted.as_deref(), |node, convention, argv| {
+    let start = |options: LoadOptions| Kernel::load(options).map(Started::of_loaded);
+    witness.run(wanted.as_deref(), start, |node, convention, argv| {
         let out = Stdout::start().context("can't start the thread that writes to stdout")?;
         let style = Style { format: output, namespace, convention, argv };
         let recorder = Recorder::new(node, style, Box::new(out));

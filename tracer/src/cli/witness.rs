@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::convention;
 use crate::cgroup::Hierarchy;
 use crate::clock::{self, ClockWatch};
-use crate::kernel::{self, Kernel, LoadOptions};
+use crate::kernel::{self, KernelError, LoadOptions, Started};
 use crate::malloc;
 use crate::pipeline::{Agent, Inputs, Memory, NodeFacts, Pipeline, Recorder};
 use crate::pods::{access, watch};
@@ -63,14 +63,15 @@ pub(super) struct Keeping {
 }
 
 impl Witness {
-    /// Witnesses until a signal or the output's end; `keeping` is asked where records go once the node's name is known.
+    /// Witnesses until a signal or the output's end; `start` gives the programs, `keeping` is asked where records go once the node's name is known.
     /// `namespace`: the one that is told of, which the cluster should have.
     pub(super) fn run(
         self,
         namespace: Option<&str>,
+        start: impl FnOnce(LoadOptions) -> Result<Started, KernelError>,
         keeping: impl FnOnce(NodeFacts, Convention, Argv) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
-        runtime()?.block_on(self.witness(namespace, keeping))
+        runtime()?.block_on(self.witness(namespace, start, keeping))
     }
 
     fn load_options(&self) -> LoadOptions {
@@ -80,6 +81,7 @@ impl Witness {
     async fn witness(
         self,
         namespace: Option<&str>,
+        start: impl FnOnce(LoadOptions) -> Result<Started, KernelError>,
         keeping: impl FnOnce(NodeFacts, Convention, Argv) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
         // First, so that an early signal is not the default's sudden death.
@@ -93,7 +95,7 @@ impl Witness {
             found = access::reach(self.kubeconfig.as_deref(), self.node.as_deref(), namespace, &boot_id) => found?,
             _ = &mut stop => return Ok(()),
         };
-        let (mut kernel, ring) = Kernel::load(self.load_options())?;
+        let Started { mut kernel, ring, witnessed } = start(self.load_options())?;
         malloc::give_back();
         let logger = kernel.logger();
 
@@ -105,7 +107,7 @@ impl Witness {
         let bundles = Bundles::with(&self.runtime_state);
         let Keeping { recorder, memory, agent } = keeping(node, convention, self.argv)?;
         let policy = Policy { all_containers: self.all_containers, processes: self.processes };
-        let mut pipeline = Pipeline::new(kernel, &hierarchy, bundles, policy, recorder, memory)?;
+        let mut pipeline = Pipeline::new(kernel, witnessed, &hierarchy, bundles, policy, recorder, memory)?;
         if let Some(agent) = agent {
             pipeline = pipeline.as_agent(agent);
         }
@@ -133,6 +135,14 @@ fn ring_kib(text: &str) -> Result<u32, String> {
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().context("can't start the asynchronous runtime")
+}
+
+/// Does nothing until a signal.
+pub(super) fn wait_for_stop() -> anyhow::Result<()> {
+    runtime()?.block_on(async {
+        stop_signal()?.await;
+        Ok(())
+    })
 }
 
 /// Resolves at SIGINT or SIGTERM.

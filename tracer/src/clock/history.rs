@@ -24,6 +24,8 @@ pub struct OffsetSample {
 /// A step of the wall clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockStep {
+    /// When it had not happened yet.
+    pub after_boot: BootNanos,
     /// When it was noticed.
     pub boot: BootNanos,
     /// Wall time of that moment by the offset before the step.
@@ -106,6 +108,7 @@ impl OffsetHistory {
 fn step_between(last: OffsetSample, sample: OffsetSample) -> Option<ClockStep> {
     let step_ns = sample.offset_ns.saturating_sub(last.offset_ns);
     (step_ns.unsigned_abs() >= STEP_THRESHOLD_NS).then(|| ClockStep {
+        after_boot: last.boot,
         boot: sample.boot,
         before: last.wall_at(sample.boot),
         after: sample.wall_at(sample.boot),

@@ -9,9 +9,14 @@ use rustix::thread::{MembarrierCommand, membarrier};
 use super::load::KernelError;
 use crate::ids::CgroupId;
 
-/// This process is its only writer.
+/// How often counting anew is tried while cgroups come and go. One that fails costs every process a lookup, no fact.
+const RECOUNTS: u32 = 100;
+
+/// This process is its only writer, and where the programs are pinned the one after the last one's end.
 pub(super) struct Interest {
     word: Array<MapData, u64>,
+    /// The kernel's own count, first in what it counts.
+    kernel: Array<MapData, [u64; 2]>,
     /// Entries that userspace added less those that it removed, wrapping.
     entries: u64,
     /// Cgroups found running in which nothing ran yet. The scan marks where it finds a task; where it finds none,
@@ -22,8 +27,36 @@ pub(super) struct Interest {
 }
 
 impl Interest {
-    pub(super) fn new(word: Array<MapData, u64>) -> Self {
-        Self { word, entries: 0, empty: BTreeSet::new(), unsettled: false }
+    pub(super) fn new(word: Array<MapData, u64>, kernel: Array<MapData, [u64; 2]>) -> Self {
+        Self { word, kernel, entries: 0, empty: BTreeSet::new(), unsettled: false }
+    }
+
+    /// Counts on after another process, which may have been killed between a change of the entries and its telling of
+    /// it: it tells too many then, never too few, and for good. `entries` gives every cgroup that has an entry; `idle`
+    /// says of which of them nobody knows a process.
+    pub(super) fn recount(
+        &mut self,
+        entries: impl Fn() -> Result<BTreeSet<CgroupId>, KernelError>,
+        idle: impl Fn(CgroupId) -> bool,
+    ) -> Result<(), KernelError> {
+        let (told, of_kernel) = (self.word.get(&0, 0)?, self.kernel.get(&0, 0)?[0]);
+        let looks_at_all = told.wrapping_add(of_kernel) & LOOK_AT_ALL != 0;
+        self.entries = told.wrapping_sub(if looks_at_all { LOOK_AT_ALL } else { 0 });
+        for _ in 0..RECOUNTS {
+            let before = self.kernel.get(&0, 0)?[0];
+            // Walked twice: a walk may skip a key when its neighbour goes away.
+            let mut there = entries()?;
+            there.append(&mut entries()?);
+            if looks_at_all {
+                self.empty = there.iter().copied().filter(|cgroup| idle(*cgroup)).collect();
+            }
+            // While the kernel's count stood still, all that it counts was there to be walked over.
+            if self.kernel.get(&0, 0)?[0] == before {
+                self.entries = (there.len() as u64).wrapping_sub(before);
+                break;
+            }
+        }
+        self.tell()
     }
 
     /// An entry is about to be added; the programs must not see one that is not counted.

@@ -1,10 +1,12 @@
 //! Loading the programs into the running kernel and attaching them.
 
+use std::borrow::Cow;
 use std::io;
+use std::path::Path;
 
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader,
-    programs::{BtfTracePoint, Iter},
+    programs::{BtfTracePoint, Iter, tp_btf::BtfTracePointLinkId},
 };
 use debugtrail_common::fields::WITH_ARGS;
 use thiserror::Error;
@@ -12,6 +14,7 @@ use thiserror::Error;
 use super::btf::{Btf, BtfError};
 use super::fields;
 use super::needs::{self, Lack};
+use super::pins::PinsError;
 use super::privileges::{self, PrivilegeError, Privileges};
 
 /// Where the kernel describes its types.
@@ -44,6 +47,41 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 struct Aligned<B: ?Sized>(B);
 static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("DEBUGTRAIL_BPF_OBJECT")));
 
+/// The programs as they were built.
+#[derive(Clone, Debug)]
+pub struct Object(Cow<'static, [u8]>);
+
+impl Object {
+    /// Those of this debugtrail.
+    #[must_use]
+    pub fn own() -> Self {
+        Self(Cow::Borrowed(&OBJECT.0))
+    }
+
+    /// Those of another one: for tests of an upgrade.
+    ///
+    /// # Errors
+    ///
+    /// Where the file can't be read.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(Self(Cow::Owned(std::fs::read(path)?)))
+    }
+
+    /// FNV-1a of its bytes and of what is chosen at its load. Whoever could forge one is root and has no need to.
+    pub(super) fn identity_with(&self, options: LoadOptions) -> u64 {
+        let LoadOptions { ring_bytes, with_args } = options;
+        let chosen = [ring_bytes.unwrap_or(0), u32::from(with_args)].map(u32::to_le_bytes);
+        let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        self.0.iter().chain(chosen.as_flattened()).fold(0xcbf2_9ce4_8422_2325, step)
+    }
+}
+
+/// Programs that were loaded and attached. Dropping it detaches them.
+pub(super) struct Loaded {
+    pub(super) ebpf: Ebpf,
+    pub(super) links: Vec<(&'static str, BtfTracePointLinkId)>,
+}
+
 /// Why there is no witness.
 #[derive(Debug, Error)]
 pub enum KernelError {
@@ -73,12 +111,25 @@ pub enum KernelError {
     /// The kernel refused something else; its verifier's words are in the source.
     #[error("the kernel refused the BPF programs: {}; DEBUGTRAIL_LOG=debug shows all of its words", first_line(.0))]
     Refused(anyhow::Error),
+    /// The folder of pins.
+    #[error(transparent)]
+    Pins(#[from] PinsError),
+    /// What is pinned is laid out in a way that can't be read.
+    #[error("it was pinned by another version and can't be read: {0}")]
+    Foreign(String),
     /// A map call failed.
     #[error("reading the kernel's maps failed: {0}")]
     Map(#[from] aya::maps::MapError),
     /// Reading the scan failed.
     #[error("going over the running tasks failed: {0}")]
     Scan(io::Error),
+}
+
+impl KernelError {
+    /// Something pinned is not what its name says.
+    pub(super) fn unlike(what: &str) -> Self {
+        Self::Foreign(format!("it is not as described: {what}"))
+    }
 }
 
 /// What may be chosen at load.
@@ -93,13 +144,13 @@ pub struct LoadOptions {
 type Globals = Vec<(&'static str, u32)>;
 
 /// Loads and attaches all programs. Dropping the result detaches them.
-pub(super) fn load(options: LoadOptions) -> Result<Ebpf, KernelError> {
+pub(super) fn load(options: LoadOptions, object: &Object) -> Result<Loaded, KernelError> {
     // One reading of the kernel's types after the other: each takes some 15 MiB while it is there.
     let (globals, charged) = described(&types()?)?;
     if charged {
         privileges::raise_memlock();
     }
-    load_with(options, &globals).map_err(|error| match error {
+    load_with(options, object, &globals).map_err(|error| match error {
         KernelError::NotAllowed(_) => not_allowed(charged),
         error => error,
     })
@@ -128,7 +179,7 @@ fn described(types: &Btf) -> Result<(Globals, bool), KernelError> {
     Ok((fields::globals(types)?, needs::charges_memlock(types)))
 }
 
-fn load_with(options: LoadOptions, globals: &Globals) -> Result<Ebpf, KernelError> {
+fn load_with(options: LoadOptions, object: &Object, globals: &Globals) -> Result<Loaded, KernelError> {
     let mut loader = EbpfLoader::new();
     // It has read them to relocate accesses to kernel fields; the object has none, see `globals`.
     loader.btf(None);
@@ -140,7 +191,7 @@ fn load_with(options: LoadOptions, globals: &Globals) -> Result<Ebpf, KernelErro
     if let Some(bytes) = options.ring_bytes {
         loader.map_max_entries(debugtrail_common::maps::EVENTS, bytes);
     }
-    let mut ebpf = loader.load(&OBJECT.0).map_err(refused)?;
+    let mut ebpf = loader.load(&object.0).map_err(refused)?;
     let btf = AyaBtf::from_sys_fs().map_err(refused)?;
     let scan: &mut Iter = program(&mut ebpf, SCAN)?;
     scan.load("task", &btf).map_err(refused)?;
@@ -148,11 +199,12 @@ fn load_with(options: LoadOptions, globals: &Globals) -> Result<Ebpf, KernelErro
         let program: &mut BtfTracePoint = program(&mut ebpf, hook)?;
         program.load(hook, &btf).map_err(refused)?;
     }
+    let mut links = Vec::new();
     for hook in HOOKS {
         let program: &mut BtfTracePoint = program(&mut ebpf, hook)?;
-        program.attach().map_err(refused)?;
+        links.push((hook, program.attach().map_err(refused)?));
     }
-    Ok(ebpf)
+    Ok(Loaded { ebpf, links })
 }
 
 /// A program of the object, as the type it is.

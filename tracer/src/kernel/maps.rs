@@ -1,22 +1,26 @@
 //! The maps of the loaded programs, in userspace's terms.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aya::{
-    Ebpf, Pod,
-    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
-};
+use aya::Pod;
+use aya::maps::{Array, HashMap, MapData, MapError};
 use debugtrail_common::{
     cgroup::{CgroupEntry, PATH_LEN, Steps},
     loss::Loss,
     maps,
-    process::{Member, ProcessKey},
+    process::{Member, ProcessKey, origin, role, state},
 };
 
+use super::Ring;
+use super::counters::Counters;
+use super::entries::Entries;
+use super::event::{self, Event};
+use super::generation::layout_in;
 use super::interest::Interest;
+use super::layout::{Layout, Translation};
 use super::load::KernelError;
-use super::observation::{Observation, Torn, observe};
+use super::observation::{MainSeen, Observation, Torn, observe};
+use super::parts::Parts;
 use crate::ids::{BootNanos, CgroupId, Pid};
 
 /// Counts of loss since the programs were loaded.
@@ -43,16 +47,15 @@ const READINGS: usize = 8;
 
 /// The kernel writes an entry; userspace only adds and removes whole ones.
 pub(super) struct Maps {
-    cgroups: HashMap<MapData, u64, CgroupEntry>,
+    cgroups: Entries,
     tracked: HashMap<MapData, u64, u64>,
     mains: HashMap<MapData, ProcessKey, u64>,
     members: HashMap<MapData, ProcessKey, Member>,
     namespaces: HashMap<MapData, u32, u64>,
     read_until: Array<MapData, u64>,
-    lost: PerCpuArray<MapData, u64>,
+    counters: Counters,
     interest: Interest,
-    no_room: u64,
-    torn: Cell<u64>,
+    to_ours: Translation,
 }
 
 /// A cgroup that was there before the programs.
@@ -78,30 +81,57 @@ pub enum RunningMain {
 }
 
 impl Maps {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+    pub(super) fn take(parts: &mut impl Parts) -> Result<Self, KernelError> {
+        let layout = layout_in(parts)?;
         Ok(Self {
-            cgroups: HashMap::try_from(take(ebpf, maps::CGROUPS)?)?,
-            tracked: HashMap::try_from(take(ebpf, maps::TRACKED)?)?,
-            mains: HashMap::try_from(take(ebpf, maps::MAINS)?)?,
-            members: HashMap::try_from(take(ebpf, maps::MEMBERS)?)?,
-            namespaces: HashMap::try_from(take(ebpf, maps::NAMESPACES)?)?,
-            read_until: Array::try_from(take(ebpf, maps::READ_UNTIL)?)?,
-            lost: PerCpuArray::try_from(take(ebpf, maps::LOST)?)?,
-            interest: Interest::new(Array::try_from(take(ebpf, maps::USER_ENTRIES)?)?),
-            no_room: 0,
-            torn: Cell::new(0),
+            cgroups: Entries::new(parts.map(maps::CGROUPS)?, &layout)?,
+            tracked: HashMap::try_from(parts.map(maps::TRACKED)?)?,
+            mains: HashMap::try_from(parts.map(maps::MAINS)?)?,
+            members: HashMap::try_from(parts.map(maps::MEMBERS)?)?,
+            namespaces: HashMap::try_from(parts.map(maps::NAMESPACES)?)?,
+            read_until: Array::try_from(parts.map(maps::READ_UNTIL)?)?,
+            counters: Counters::take(parts, &layout)?,
+            interest: Interest::new(
+                Array::try_from(parts.map(maps::USER_ENTRIES)?)?,
+                Array::try_from(parts.map(maps::KERNEL_ENTRIES)?)?,
+            ),
+            to_ours: Translation::new(layout, Layout::own()),
         })
+    }
+
+    /// Counts on after another process.
+    pub(super) fn recount(&mut self) -> Result<(), KernelError> {
+        let cgroups = &self.cgroups;
+        let entries = || Ok(cgroups.keys()?.into_iter().map(CgroupId).collect::<BTreeSet<_>>());
+        let idle = |cgroup: CgroupId| {
+            let entry = cgroups.get(cgroup.0).ok().flatten();
+            entry.is_some_and(|entry| entry.steps.main_started == 0 && entry.steps.removed == 0)
+        };
+        self.interest.recount(entries, idle)
+    }
+
+    /// An event of the ring.
+    pub(super) fn event(&self, bytes: &[u8]) -> Option<Event> {
+        event::parse(&self.to_ours.event(bytes)?)
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(super) fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
     }
 
     /// What is known of a cgroup; `None` when it is of no interest (any more).
     pub(super) fn observation(&self, cgroup: CgroupId) -> Result<Option<Observation>, KernelError> {
         let mut readings = 1;
         loop {
-            let Some(mut before) = get(&self.cgroups, &cgroup.0)? else { return Ok(None) };
-            let Some(fields) = get(&self.cgroups, &cgroup.0)? else { return Ok(None) };
+            let Some(mut before) = self.cgroups.get(cgroup.0)? else { return Ok(None) };
+            let Some(fields) = self.cgroups.get(cgroup.0)? else { return Ok(None) };
             if readings == READINGS {
                 // All but the end; the next sweep may be luckier.
-                self.torn.set(self.torn.get() + 1);
+                self.counters.torn();
                 before.steps.main_ended = 0;
             }
             match observe(cgroup, &before, &fields) {
@@ -113,7 +143,7 @@ impl Maps {
 
     /// Every cgroup of interest.
     pub(super) fn cgroups(&self) -> Result<Vec<CgroupId>, KernelError> {
-        Ok(self.cgroups.keys().map(|id| id.map(CgroupId)).collect::<Result<_, _>>()?)
+        Ok(self.cgroups.keys()?.into_iter().map(CgroupId).collect())
     }
 
     /// Marks a cgroup as part of the session whose root is `root`.
@@ -124,11 +154,7 @@ impl Maps {
     /// Drops all that is kept of a cgroup.
     pub(super) fn forget(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
         let _ = self.tracked.remove(&cgroup.0);
-        let removed = match self.cgroups.remove(&cgroup.0) {
-            Ok(()) => true,
-            Err(error) => absent(error)?,
-        };
-        if removed {
+        if self.cgroups.remove(cgroup.0)? {
             self.interest.removed()?;
         }
         self.interest.forgot(cgroup)?;
@@ -163,8 +189,7 @@ impl Maps {
         entry.path[..len].copy_from_slice(&path[..len]);
         entry.path_len = (len + 1) as u32;
         self.interest.adding()?;
-        const BPF_NOEXIST: u64 = 1;
-        let Err(error) = self.cgroups.insert(running.cgroup.0, entry, BPF_NOEXIST) else {
+        let Err(error) = self.cgroups.add(running.cgroup.0, &entry) else {
             if running.main == RunningMain::ToCome {
                 self.interest.found_empty(running.cgroup)?;
             }
@@ -175,11 +200,26 @@ impl Maps {
             // Made after the programs were attached: the kernel knows it better.
             Some(libc::EEXIST) => Ok(false),
             Some(libc::E2BIG) => {
-                self.no_room += 1;
+                self.counters.no_room()?;
                 Ok(false)
             }
             _ => Err(error.into()),
         }
+    }
+
+    /// Has the end of a main process heard that the scan did not find in its cgroup. Where it sits now nobody has marked.
+    pub(super) fn expect_end(&mut self, cgroup: CgroupId, main: &MainSeen) -> Result<(), KernelError> {
+        let key = ProcessKey::new(main.pid.0, main.forked.0);
+        self.interest.found_empty(cgroup)?;
+        let member = Member {
+            cgroup_id: cgroup.0,
+            origin: origin::FOUND,
+            role: role::MAIN,
+            state: state::IN_NAMESPACE,
+            ..Member::default()
+        };
+        self.members.insert(key, member, 0)?;
+        Ok(self.mains.insert(key, cgroup.0, 0)?)
     }
 
     /// To be called between the adding of cgroups found running and the scan.
@@ -188,23 +228,13 @@ impl Maps {
     }
 
     pub(super) fn loss(&self) -> Result<LossCounts, KernelError> {
-        let mut by_cpu = BTreeMap::new();
-        for kind in Loss::ALL {
-            by_cpu.insert(kind, self.lost.get(&(kind as u32), 0)?.iter().copied().collect());
-        }
-        Ok(LossCounts { by_cpu, no_room: self.no_room, torn: self.torn.get() })
+        self.counters.loss()
     }
 }
 
-fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, KernelError> {
-    ebpf.take_map(name).ok_or_else(|| KernelError::Refused(anyhow::anyhow!("the object has no map {name}")))
-}
-
-fn get<K: Pod, V: Pod>(map: &HashMap<MapData, K, V>, key: &K) -> Result<Option<V>, KernelError> {
-    match map.get(key, 0) {
-        Ok(value) => Ok(Some(value)),
-        Err(error) => absent(error).map(|_| None),
-    }
+/// The ring among these maps.
+pub(super) fn ring(parts: &mut impl Parts) -> Result<Ring, KernelError> {
+    Ok(Ring::try_from(parts.map(maps::EVENTS)?)?)
 }
 
 /// Ok(false) where a map call failed because there is no such key.

@@ -69,6 +69,14 @@ pub struct Used {
     pub max_rss_pages: Option<u64>,
 }
 
+impl Members {
+    /// With what programs before these have counted of the same cgroup: those that had not ended then are among what
+    /// these found.
+    fn after(self, earlier: Self) -> Self {
+        self + Self { all: earlier.ended, ..earlier }
+    }
+}
+
 impl Add for Members {
     type Output = Self;
 
@@ -128,6 +136,43 @@ pub struct EndSeen {
     pub oom_victim: bool,
 }
 
+impl Observation {
+    /// With what programs before these have seen of the same cgroup. They saw it longer: of a main process that these
+    /// only found running, they know the start.
+    #[must_use]
+    pub fn after(self, earlier: &Self) -> Self {
+        let key = |main: &MainSeen| (main.pid, main.forked);
+        let of_earlier = earlier.main.as_ref().is_some_and(|main| {
+            let same = self.main.as_ref().is_none_or(|own| key(own) == key(main));
+            same || main.execed.is_some()
+        });
+        let mut seen = Self {
+            created: earlier.created.min(self.created),
+            entered: self.entered || earlier.entered,
+            found_running: self.found_running && earlier.found_running,
+            removed: earlier.removed.or(self.removed),
+            members: if self.found_running { self.members.after(earlier.members) } else { self.members },
+            members_used: if self.found_running {
+                self.members_used + earlier.members_used
+            } else {
+                self.members_used
+            },
+            main_used: self.main_used.or(earlier.main_used),
+            ..self
+        };
+        if of_earlier {
+            // What these programs were told to expect has no start of theirs.
+            let other = seen.main.is_some() && seen.main.as_ref().map(key) != earlier.main.as_ref().map(key);
+            seen.main.clone_from(&earlier.main);
+            // While both were attached both heard it. Heard late, it has no time.
+            if other || earlier.end.is_some_and(|end| !end.late || seen.end.is_none()) {
+                (seen.end, seen.killer) = (earlier.end, earlier.killer.clone());
+            }
+        }
+        seen
+    }
+}
+
 /// What an entry says. The map's value is copied while the kernel may write it: `steps` must come
 /// from a copy made before `fields` was, so that a step that is set has its fields in place.
 /// `None` while the entry is being made.
@@ -143,7 +188,8 @@ pub fn observe(
 ) -> Result<Option<Observation>, Torn> {
     let steps = before.steps;
     let seal = End::seal(fields.end.boot_ns, fields.end.wait_status);
-    if steps.main_ended != 0 && fields.end.seal != seal {
+    // Another version's programs may write none.
+    if steps.main_ended != 0 && fields.end.seal != seal && fields.end.seal != 0 {
         return Err(Torn);
     }
     let end = (steps.main_ended != 0).then_some(EndSeen {
@@ -229,6 +275,37 @@ mod tests {
         entry.main.start_boot_ns = 40;
         entry.main.comm[..3].copy_from_slice(b"sh\0");
         entry
+    }
+
+    fn seen(change: impl FnOnce(&mut CgroupEntry)) -> Observation {
+        let mut entry = ended();
+        change(&mut entry);
+        entry.end.seal = End::seal(entry.end.boot_ns, entry.end.wait_status);
+        observe(CGROUP, &entry, &entry).unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_start_is_of_who_saw_it_and_the_end_of_who_heard_it() {
+        let earlier = seen(|entry| (entry.steps.main_ended, entry.created_boot_ns) = (0, 5));
+        let scanned = |entry: &mut CgroupEntry| (entry.steps.main_scanned, entry.main.exec_boot_ns) = (1, 0);
+        let both = seen(scanned).after(&earlier);
+        assert_eq!(both.main, earlier.main);
+        assert_eq!((both.created, both.found_running), (BootNanos(5), false));
+        assert_eq!(both.end.map(|end| end.at), Some(BootNanos(90)));
+        // It ended before the new programs came, which only saw it being freed.
+        let late = seen(|entry| {
+            scanned(entry);
+            (entry.steps.end_late, entry.end.boot_ns) = (1, 95);
+        });
+        assert_eq!(late.after(&seen(|_| ())).end.map(|end| (end.at, end.late)), Some((BootNanos(90), false)));
+    }
+
+    #[test]
+    fn another_process_s_end_is_not_the_main_one_s() {
+        let earlier = seen(|entry| entry.steps.main_ended = 0);
+        let other = seen(|entry| (entry.main.tgid, entry.main.start_boot_ns) = (5, 6));
+        let both = other.after(&earlier);
+        assert_eq!((both.main, both.end), (earlier.main, None));
     }
 
     #[test]

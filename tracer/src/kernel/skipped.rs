@@ -5,17 +5,17 @@ use std::{
     os::fd::{AsFd, AsRawFd},
 };
 
-use aya::Ebpf;
+use aya::programs::{ProgramError, ProgramFd};
 
 /// Sum over all programs. A BTF program is skipped when it would run inside itself on the same CPU, and on 7.3
 /// also under parallel load; only the program's fdinfo tells (bpf_prog_show_fdinfo in kernel/bpf/syscall.c, from
 /// 5.12). 0 where the kernel does not count.
-pub(super) fn count(ebpf: &Ebpf) -> u64 {
-    let misses = |program: &aya::programs::Program| {
-        let fd = program.fd().ok()?.as_fd().as_raw_fd();
+pub(super) fn count<'a>(programs: impl Iterator<Item = Result<&'a ProgramFd, ProgramError>>) -> u64 {
+    let misses = |program: Result<&ProgramFd, ProgramError>| {
+        let fd = program.ok()?.as_fd().as_raw_fd();
         misses_in(&fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?)
     };
-    ebpf.programs().filter_map(|(_, program)| misses(program)).sum()
+    programs.filter_map(misses).sum()
 }
 
 fn misses_in(fdinfo: &str) -> Option<u64> {

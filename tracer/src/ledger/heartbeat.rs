@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::WallTime;
+use crate::clock::{OffsetSample, WallTime};
 use crate::ids::{BootId, BootNanos};
 
 /// One sign of life.
@@ -26,6 +26,13 @@ impl Heartbeat {
     #[must_use]
     pub fn read(path: &Path) -> Option<Self> {
         serde_json::from_str(std::fs::read_to_string(path).ok()?.trim()).ok()
+    }
+
+    /// The offset between the clocks then.
+    #[must_use]
+    pub fn offset(&self) -> OffsetSample {
+        let offset = self.at.0.as_nanosecond() - i128::from(self.boot_ns.0);
+        OffsetSample { boot: self.boot_ns, offset_ns: i64::try_from(offset).unwrap_or(0) }
     }
 
     /// Keeps it in a file that is open for writing. One write in place each second, which a full disk does not fail.
@@ -52,6 +59,7 @@ mod tests {
             boot_ns: BootNanos(second * 1_000_000_000),
             at: WallTime::from_unix_nanos(1_795_447_614_000_000_000),
         };
+        assert_eq!(beat(614).offset().wall_at(BootNanos(614_000_000_000)), beat(614).at);
         for second in [1, 10, 9] {
             beat(second).write(&file).unwrap();
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Deserialize;
 
 use crate::ids::BootId;
-use crate::record::{Record, RecordType, SessionId, SessionRecord};
+use crate::record::{GapReason, KernelEvidence, Record, RecordType, SessionId, SessionRecord};
 use crate::session::Told;
 
 /// What was told, as far as the kept segments say.
@@ -22,6 +22,8 @@ pub struct History {
     pub unreconciled: BTreeMap<SessionId, SessionRecord>,
     /// What was told of the processes of sessions that are not closed.
     pub processes: HashMap<SessionId, Told>,
+    /// Sessions of this boot whose processes were witnessed to the end of the main one, and not to the last one's.
+    pub unclosed: HashSet<SessionId>,
     /// Lines that are no record of this schema.
     pub unreadable: u64,
 }
@@ -46,6 +48,7 @@ impl History {
             ended: HashSet::new(),
             unreconciled: BTreeMap::new(),
             processes: HashMap::new(),
+            unclosed: HashSet::new(),
             unreadable: 0,
         }
     }
@@ -61,10 +64,13 @@ impl History {
                 self.read_session(line);
             }
             RecordType::SessionProcesses | RecordType::SessionClosed => self.read_processes(line),
-            RecordType::Gap
-            | RecordType::AgentStarted
-            | RecordType::AgentStopped
-            | RecordType::ClockStepped => self.read_sequence(&glance.id),
+            RecordType::Gap => {
+                self.read_sequence(&glance.id);
+                self.read_gap(line);
+            }
+            RecordType::AgentStarted | RecordType::AgentStopped | RecordType::ClockStepped => {
+                self.read_sequence(&glance.id)
+            }
         }
     }
 
@@ -81,11 +87,25 @@ impl History {
             RecordType::SessionEnded => {
                 self.open.remove(&session);
                 self.ended.insert(session.clone());
+                let witnessed =
+                    matches!(record.evidence.kernel, KernelEvidence::Full | KernelEvidence::ExitOnly);
+                if witnessed && record.clock.boot_id == self.boot {
+                    self.unclosed.insert(session.clone());
+                }
                 self.unreconciled.insert(session, *record);
             }
             _ => {
                 self.unreconciled.remove(&session);
             }
+        }
+    }
+
+    /// What nobody witnessed any more will not be closed.
+    fn read_gap(&mut self, line: &str) {
+        if let Ok(Record::Gap(gap)) = Record::from_json_line(line)
+            && gap.reason == GapReason::AgentAway
+        {
+            self.unclosed.retain(|session| !gap.sessions.contains(session));
         }
     }
 
@@ -98,7 +118,9 @@ impl History {
                 told.processes += record.processes.len() as u64;
             }
             Ok(Record::Closed(record)) => {
-                record.head.session_id().map(|session| self.processes.remove(session));
+                let Some(session) = record.head.session_id() else { return };
+                self.processes.remove(session);
+                self.unclosed.remove(session);
             }
             _ => self.unreadable += 1,
         }
@@ -120,7 +142,7 @@ mod tests {
     use super::*;
     use crate::clock::ClockState;
     use crate::ids::ContainerId;
-    use crate::record::{Evidence, Exit, GapReason, GapRecord, KernelEvidence};
+    use crate::record::{Evidence, Exit, GapRecord};
 
     fn clock(boot: &str) -> ClockState {
         ClockState { boot_id: BootId::new(boot), synchronized: None, max_error_us: None }

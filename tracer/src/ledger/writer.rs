@@ -55,6 +55,9 @@ pub struct Writing {
 /// Takes lines and makes them durable; see [`Output`].
 pub struct Ledger {
     keeper: Keeper,
+    queued: AtomicU64,
+    /// Records that were there before.
+    base: u64,
     never: Arc<Notify>,
     shared: Arc<Shared>,
     writer: JoinHandle<()>,
@@ -159,6 +162,7 @@ impl Writing {
         let shared = Arc::new(Shared::default());
         shared.commit(self.segments.end());
         let (sender, jobs) = sync_channel(QUEUE);
+        let base = self.segments.end().record;
         let mut segments = self.segments;
         let of_writer = Arc::clone(&shared);
         let writer = std::thread::Builder::new()
@@ -172,7 +176,16 @@ impl Writing {
             .spawn(move || follow(&mut follower, stdout, &of_stdout))
             .map_err(unusable())?;
         let (keeper, never) = (Keeper(sender), Arc::new(Notify::new()));
-        Ok(Ledger { keeper, never, shared, writer, stdout, _lock: self.lock })
+        Ok(Ledger {
+            keeper,
+            queued: AtomicU64::new(0),
+            base,
+            never,
+            shared,
+            writer,
+            stdout,
+            _lock: self.lock,
+        })
     }
 }
 
@@ -198,10 +211,21 @@ impl Keeper {
 impl Output for Ledger {
     fn send(&self, line: String) -> Sent {
         match self.keeper.0.try_send(Job::Line(line)) {
-            Ok(()) => Sent::Queued,
+            Ok(()) => {
+                self.queued.fetch_add(1, Ordering::Relaxed);
+                Sent::Queued
+            }
             Err(TrySendError::Full(_)) => Sent::Full,
             Err(TrySendError::Disconnected(_)) => Sent::Closed,
         }
+    }
+
+    fn queued(&self) -> u64 {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    fn durable(&self) -> u64 {
+        self.shared.health.records.load(Ordering::Relaxed).saturating_sub(self.base)
     }
 
     /// Never: without a reader of stdout the ledger goes on.

@@ -1,51 +1,103 @@
-//! Loss that the kernel side counted, since it was last asked.
+//! Loss that the kernel side counted, since it was last told.
 
 use std::collections::BTreeMap;
 
+use debugtrail_common::kept::{Kept, place};
 use debugtrail_common::loss::Loss;
 
 use super::Lost;
 use crate::ids::BootNanos;
-use crate::kernel::{Kernel, KernelError};
+use crate::kernel::{Counted, KernelError};
 use crate::record::{GapReason, LossCount, LossKind};
+
+/// What is counted for longer than a process lives, and where it is kept how much of it was told.
+const COUNTED: [(GapReason, u32); 3] = [
+    (GapReason::RingFull, place::RING_FULL),
+    (GapReason::MapFull, place::MAP_FULL),
+    (GapReason::ProgramSkipped, place::PROGRAM_SKIPPED),
+];
 
 /// What a count is of: a kind, and the CPU on which it was counted.
 type Counts = BTreeMap<(LossKind, Option<u32>), u64>;
 
 /// Remembers what was already told.
 pub(super) struct LossWatch {
-    told: Counts,
+    told: BTreeMap<GapReason, u64>,
+    /// The counts at the last call; of what an earlier process told in part, those at the start.
+    seen: Counts,
     asked: BootNanos,
 }
 
 impl LossWatch {
-    pub(super) fn new(kernel: &Kernel) -> Result<Self, KernelError> {
-        Ok(Self { told: totals(kernel)?, asked: crate::clock::boot_now() })
+    /// Counts on where an earlier process stopped, whose last record has the number `recorded`: what was about to be
+    /// told then was told if its number is not above. `since`: when nothing was missing yet.
+    pub(super) fn new(
+        counted: &(impl Counted + ?Sized),
+        recorded: u64,
+        since: BootNanos,
+    ) -> Result<Self, KernelError> {
+        let mut told = BTreeMap::new();
+        for (reason, place) in COUNTED {
+            let kept = counted.kept(place)?;
+            told.insert(reason, if kept.sequence <= recorded { kept.told } else { kept.before });
+        }
+        let was_told = |kind: LossKind| told.get(&reason_of(kind)).is_some_and(|told| *told > 0);
+        let seen = counts(counted)?.into_iter().filter(|((kind, _), _)| was_told(*kind)).collect();
+        Ok(Self { told, seen, asked: since })
     }
 
     /// What was lost since the last call.
-    pub(super) fn read(&mut self, kernel: &Kernel, now: BootNanos) -> Result<Vec<Lost>, KernelError> {
-        let totals = totals(kernel)?;
+    pub(super) fn read(
+        &mut self,
+        counted: &(impl Counted + ?Sized),
+        now: BootNanos,
+    ) -> Result<Vec<Lost>, KernelError> {
+        let counts = counts(counted)?;
+        let (lost, grown) = (self.untold(&counts), grown(&self.seen, &counts));
+        self.seen = counts;
         let from = std::mem::replace(&mut self.asked, now);
-        let grown = grown(&self.told, &totals);
-        self.told = totals;
-        Ok(by_reason(&grown).into_iter().map(|(reason, counts)| lost(reason, counts, from, now)).collect())
+        let of = |reason| grown.iter().filter(|count| reason_of(count.kind) == reason).copied().collect();
+        Ok(lost
+            .into_iter()
+            .map(|(reason, count)| Lost { reason, count, from, to: now, counts: of(reason) })
+            .collect())
+    }
+
+    /// Keeps that `lost` is about to be told, in the record with this number.
+    pub(super) fn telling(
+        &mut self,
+        counted: &mut (impl Counted + ?Sized),
+        lost: &Lost,
+        sequence: u64,
+    ) -> Result<(), KernelError> {
+        let told = self.told.entry(lost.reason).or_insert(0);
+        let kept = Kept { before: *told, told: *told + lost.count, sequence };
+        *told = kept.told;
+        let place = COUNTED.iter().find(|(reason, _)| *reason == lost.reason).map(|(_, place)| *place);
+        place.map_or(Ok(()), |place| counted.keep(place, kept))
     }
 
     /// How much the next [`Self::read`] will find.
-    pub(super) fn pending(&self, kernel: &Kernel) -> Result<u64, KernelError> {
-        Ok(grown(&self.told, &totals(kernel)?).iter().map(|count| count.lost).sum())
+    pub(super) fn pending(&self, counted: &(impl Counted + ?Sized)) -> Result<u64, KernelError> {
+        Ok(self.untold(&counts(counted)?).into_iter().map(|(_, count)| count).sum())
+    }
+
+    fn untold(&self, counts: &Counts) -> Vec<(GapReason, u64)> {
+        let mut totals = BTreeMap::new();
+        for ((kind, _), count) in counts {
+            *totals.entry(reason_of(*kind)).or_insert(0) += count;
+        }
+        let told = |reason| self.told.get(&reason).copied().unwrap_or(0);
+        let untold =
+            totals.into_iter().map(|(reason, total): (_, u64)| (reason, total.saturating_sub(told(reason))));
+        untold.filter(|(_, count)| *count > 0).collect()
     }
 }
 
-fn lost(reason: GapReason, counts: Vec<LossCount>, from: BootNanos, to: BootNanos) -> Lost {
-    Lost { reason, count: counts.iter().map(|count| count.lost).sum(), from, to, counts }
-}
-
-/// A lost wakeup is none: the sweep finds the fact it announced.
-fn totals(kernel: &Kernel) -> Result<Counts, KernelError> {
-    let loss = kernel.loss()?;
-    let mut totals = Counts::new();
+/// By kind and CPU. A lost wakeup is no loss: the sweep finds the fact it announced.
+fn counts(counted: &(impl Counted + ?Sized)) -> Result<Counts, KernelError> {
+    let loss = counted.loss()?;
+    let mut counts = Counts::new();
     for (kind, by_cpu) in &loss.by_cpu {
         let kind = match kind {
             Loss::Wakeup => continue,
@@ -55,66 +107,97 @@ fn totals(kernel: &Kernel) -> Result<Counts, KernelError> {
             Loss::Main => LossKind::Main,
             Loss::Membership => LossKind::Membership,
         };
-        totals.extend((0..).zip(by_cpu).map(|(cpu, count)| ((kind, Some(cpu)), *count)));
+        counts.extend((0..).zip(by_cpu).map(|(cpu, count)| ((kind, Some(cpu)), *count)));
     }
-    totals.insert((LossKind::Cgroup, None), loss.no_room);
-    totals.insert((LossKind::TornRead, None), loss.torn);
-    totals.insert((LossKind::ProgramRun, None), kernel.skipped());
-    Ok(totals)
+    counts.insert((LossKind::Cgroup, None), loss.no_room);
+    counts.insert((LossKind::TornRead, None), loss.torn);
+    counts.insert((LossKind::ProgramRun, None), counted.skipped());
+    Ok(counts)
 }
 
 fn grown(before: &Counts, now: &Counts) -> Vec<LossCount> {
-    let told = |of| before.get(of).copied().unwrap_or(0);
+    let seen = |of| before.get(of).copied().unwrap_or(0);
     now.iter()
-        .map(|(of, count)| LossCount { kind: of.0, cpu: of.1, lost: count.saturating_sub(told(of)) })
+        .map(|(of, count)| LossCount { kind: of.0, cpu: of.1, lost: count.saturating_sub(seen(of)) })
         .filter(|count| count.lost > 0)
         .collect()
 }
 
-/// What the kinds mean for a reader.
-fn by_reason(counts: &[LossCount]) -> BTreeMap<GapReason, Vec<LossCount>> {
-    let mut by_reason = BTreeMap::<_, Vec<_>>::new();
-    for count in counts {
-        let reason = match count.kind {
-            LossKind::MemberEnd | LossKind::Exec => GapReason::RingFull,
-            LossKind::Cgroup | LossKind::Main | LossKind::Membership => GapReason::MapFull,
-            LossKind::ProgramRun => GapReason::ProgramSkipped,
-            LossKind::TornRead => GapReason::TornRead,
-        };
-        by_reason.entry(reason).or_default().push(*count);
+/// What a kind means for a reader.
+fn reason_of(kind: LossKind) -> GapReason {
+    match kind {
+        LossKind::MemberEnd | LossKind::Exec => GapReason::RingFull,
+        LossKind::Cgroup | LossKind::Main | LossKind::Membership => GapReason::MapFull,
+        LossKind::ProgramRun => GapReason::ProgramSkipped,
+        LossKind::TornRead => GapReason::TornRead,
     }
-    by_reason
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::LossCounts;
 
-    fn count(kind: LossKind, cpu: Option<u32>, lost: u64) -> LossCount {
-        LossCount { kind, cpu, lost }
+    #[derive(Default)]
+    struct Counters {
+        members: u64,
+        kept: BTreeMap<u32, Kept>,
+    }
+
+    impl Counted for Counters {
+        fn loss(&self) -> Result<LossCounts, KernelError> {
+            let by_cpu = BTreeMap::from([(Loss::Member, vec![0, self.members]), (Loss::Wakeup, vec![99])]);
+            Ok(LossCounts { by_cpu, ..LossCounts::default() })
+        }
+
+        fn skipped(&self) -> u64 {
+            0
+        }
+
+        fn kept(&self, place: u32) -> Result<Kept, KernelError> {
+            Ok(self.kept.get(&place).copied().unwrap_or_default())
+        }
+
+        fn keep(&mut self, place: u32, kept: Kept) -> Result<(), KernelError> {
+            self.kept.insert(place, kept);
+            Ok(())
+        }
+    }
+
+    fn read(watch: &mut LossWatch, counters: &Counters) -> Vec<(GapReason, u64)> {
+        let lost = watch.read(counters, BootNanos(9)).unwrap();
+        lost.into_iter().map(|lost| (lost.reason, lost.count)).collect()
     }
 
     #[test]
-    fn only_what_grew_is_told_by_kind_and_cpu() {
-        let end = |cpu| (LossKind::MemberEnd, Some(cpu));
-        let before = Counts::from([(end(0), 5), (end(1), 1), ((LossKind::Main, Some(0)), 2)]);
-        let now = Counts::from([
-            (end(0), 9),
-            (end(1), 2),
-            ((LossKind::Main, Some(0)), 2),
-            ((LossKind::ProgramRun, None), 1),
-        ]);
-        let told = [
-            count(LossKind::MemberEnd, Some(0), 4),
-            count(LossKind::MemberEnd, Some(1), 1),
-            count(LossKind::ProgramRun, None, 1),
-        ];
-        assert_eq!(grown(&before, &now), told);
-        assert_eq!(grown(&now, &now), []);
-        let by_reason = by_reason(&told);
-        assert_eq!(by_reason.keys().collect::<Vec<_>>(), [&GapReason::RingFull, &GapReason::ProgramSkipped]);
-        let ring_full =
-            lost(GapReason::RingFull, by_reason[&GapReason::RingFull].clone(), BootNanos(1), BootNanos(2));
-        assert_eq!((ring_full.count, ring_full.counts.len()), (5, 2));
+    fn what_grew_is_told_by_kind_and_cpu() {
+        let mut counters = Counters { members: 5, ..Counters::default() };
+        let mut watch = LossWatch::new(&counters, 0, BootNanos(0)).unwrap();
+        let lost = watch.read(&counters, BootNanos(1)).unwrap();
+        let count = |lost| LossCount { kind: LossKind::MemberEnd, cpu: Some(1), lost };
+        assert_eq!((lost[0].count, lost[0].counts.clone()), (5, vec![count(5)]));
+        watch.telling(&mut counters, &lost[0], 1).unwrap();
+        counters.members = 7;
+        assert_eq!(watch.read(&counters, BootNanos(2)).unwrap()[0].counts, [count(2)]);
+        // What an earlier process told in part is known as a sum alone.
+        let mut next = LossWatch::new(&counters, 1, BootNanos(3)).unwrap();
+        let lost = next.read(&counters, BootNanos(4)).unwrap();
+        assert_eq!((lost[0].count, lost[0].counts.len()), (2, 0));
+    }
+
+    #[test]
+    fn no_loss_is_told_twice_or_missed_by_the_next_process() {
+        let mut counters = Counters { members: 5, ..Counters::default() };
+        let mut first = LossWatch::new(&counters, 0, BootNanos(0)).unwrap();
+        let lost = first.read(&counters, BootNanos(1)).unwrap();
+        first.telling(&mut counters, &lost[0], 21).unwrap();
+        assert_eq!(read(&mut first, &counters), []);
+        counters.members = 8;
+        // The record 21 is in the ledger, or was lost with the process.
+        let mut second = LossWatch::new(&counters, 21, BootNanos(2)).unwrap();
+        assert_eq!(second.pending(&counters).unwrap(), 3);
+        assert_eq!(read(&mut second, &counters), [(GapReason::RingFull, 3)]);
+        let mut second = LossWatch::new(&counters, 20, BootNanos(2)).unwrap();
+        assert_eq!(read(&mut second, &counters), [(GapReason::RingFull, 8)]);
     }
 }

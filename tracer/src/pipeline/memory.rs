@@ -1,12 +1,12 @@
 //! What the agent knows from before it started: its ledger's history, and the state kept beside it. Pure.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use crate::ids::BootId;
+use crate::ids::{BootId, BootNanos};
 use crate::ledger::{Heartbeat, History, Snapshot};
 use crate::pods::PodFacts;
 use crate::record::{SessionId, SessionRecord};
-use crate::session::Remembered;
+use crate::session::{Remembered, Told};
 
 /// Empty for `trace`, which keeps nothing, and for the first agent on a node.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Memory {
     pub(super) unreconciled: Vec<SessionRecord>,
     /// Ends that were told.
     pub(super) told: HashSet<SessionId>,
+    /// What was told of the processes of those that are not closed.
+    pub(super) unclosed: HashMap<SessionId, Told>,
     /// The last sequence number given in this boot.
     pub(super) sequence: u64,
     /// The last sign of life.
@@ -54,8 +56,17 @@ impl Memory {
                 memory.cut_off.push(started);
             }
         }
+        let told = |id: &SessionId| history.processes.get(id).copied().unwrap_or_default();
+        memory.unclosed = history.unclosed.iter().map(|id| (id.clone(), told(id))).collect();
         memory.told = history.ended;
         memory
+    }
+}
+
+impl Memory {
+    /// The last sign of life, where it was in this boot.
+    pub(super) fn alive_in(&self, boot: &BootId) -> Option<BootNanos> {
+        self.last_alive.as_ref().filter(|alive| alive.boot_id == *boot).map(|alive| alive.boot_ns)
     }
 }
 

@@ -6,9 +6,9 @@ use super::{Memory, Pipeline};
 use crate::clock::boot_now;
 use crate::ids::{BootNanos, ContainerId};
 use crate::ledger::{Heartbeat, Keeper, Snapshot};
-use crate::record::{SessionId, SessionRecord};
+use crate::record::{GapReason, SessionId, SessionRecord};
 use crate::serve::Pulse;
-use crate::session::{Away, Policy, UnseenEnd, report};
+use crate::session::{Away, EndTold, Policy, UnseenEnd, report};
 use crate::sinks::metrics::Metrics;
 
 /// What makes a pipeline an agent's.
@@ -40,17 +40,34 @@ pub(super) struct Past {
     last_alive: Option<Heartbeat>,
     cut_off: Vec<SessionRecord>,
     was_live: Vec<SessionId>,
-    told: std::collections::HashSet<SessionId>,
+}
+
+impl Past {
+    /// Of the first agent here.
+    fn is_none(&self) -> bool {
+        self.last_alive.is_none() && self.was_live.is_empty()
+    }
 }
 
 impl Pipeline {
     /// Takes in what is known from before.
-    pub(super) fn remember(&mut self, memory: Memory) -> Past {
+    pub(super) fn remember(&mut self, memory: Memory, policy: Policy) -> Past {
         self.recorder.go_on_after(memory.sequence);
+        if let Some(last_alive) = &memory.last_alive {
+            self.recorder.remember_clock(last_alive);
+        }
+        let ends = memory.told.iter().filter_map(|id| {
+            let unclosed = memory.unclosed.get(id);
+            let end =
+                EndTold { processes: unclosed.copied().unwrap_or_default(), closed: unclosed.is_none() };
+            Some((ContainerId::parse(id.as_str())?, end))
+        });
+        self.tracker.remember_told(ends);
         self.index.restore(memory.pods);
         let id = |record: &SessionRecord| record.head.session_id().cloned();
         let live = memory.live.iter().filter_map(|live| id(&live.started));
-        let was_live = live.chain(memory.cut_off.iter().filter_map(id)).collect();
+        let cut_off = memory.cut_off.iter().filter_map(id);
+        let was_live = live.chain(cut_off).chain(memory.unclosed.into_keys()).collect();
         self.tracker.remember(memory.live);
         let now = boot_now();
         for ended in memory.unreconciled {
@@ -60,12 +77,18 @@ impl Pipeline {
                 self.reconciler.ended(Box::new(ended), now);
             }
         }
-        Past { last_alive: memory.last_alive, cut_off: memory.cut_off, was_live, told: memory.told }
+        let past = Past { last_alive: memory.last_alive, cut_off: memory.cut_off, was_live };
+        if !past.is_none() {
+            // Before anything is told: what pinned programs kept is told before it is known how long that time was.
+            self.away = Away::expecting(memory.told, policy);
+        }
+        past
     }
 
-    /// Says since when there was no witness, and ends what an earlier boot cut off.
-    pub(super) fn tell_past(&mut self, past: Past, policy: Policy) {
-        if past.last_alive.is_none() && past.was_live.is_empty() {
+    /// Says since when there was no witness, unless pinned programs were one `all_the_time`, and ends what an earlier boot
+    /// cut off.
+    pub(super) fn tell_past(&mut self, past: Past, all_the_time: bool) {
+        if past.is_none() {
             return; // The first agent here.
         }
         let gone = self.tracker.take_remembered().into_iter().map(|remembered| remembered.started);
@@ -73,8 +96,15 @@ impl Pipeline {
         let to = self.recorder.wall_at(now);
         // Without a readable sign of life nothing says since when; what was live is told all the same.
         let from = past.last_alive.as_ref().map_or(to, |alive| alive.at);
-        self.recorder.was_away(past.last_alive.as_ref(), past.was_live, now);
-        self.away = Away::new(Some((from, to)), gone, past.told, policy);
+        let missing = match (all_the_time, self.has_unreadable()) {
+            (_, true) => Some(GapReason::WitnessUnreadable),
+            (false, false) => Some(GapReason::AgentAway),
+            (true, false) => None,
+        };
+        if let Some(reason) = missing {
+            self.recorder.was_away(reason, past.last_alive.as_ref(), past.was_live, now);
+        }
+        self.away.between(Some((from, to)), gone);
         for started in past.cut_off {
             let record = self.recorder.unseen(UnseenEnd::of(started));
             self.ended(record);

@@ -88,6 +88,31 @@ impl Recorder {
         self.sequence = sequence;
     }
 
+    /// The sequence number that the next record of the node gets.
+    pub(super) fn upcoming(&self) -> u64 {
+        self.sequence + 1
+    }
+
+    /// How many lines were handed on.
+    pub(super) fn queued(&self) -> u64 {
+        self.out.queued()
+    }
+
+    /// How many of them no crash can lose any more.
+    pub(super) fn durable(&self) -> u64 {
+        self.out.durable()
+    }
+
+    /// Takes in the offset of the clock at an earlier agent's last sign of life, which is in force until now as far as
+    /// anybody knows, and says so where the clock was stepped since.
+    pub(super) fn remember_clock(&mut self, last_alive: &Heartbeat) {
+        if last_alive.boot_id == self.node.boot_id {
+            let sample = clock::sample();
+            self.history = OffsetHistory::new(last_alive.offset());
+            self.clock_sampled(sample);
+        }
+    }
+
     /// This boot.
     pub(super) fn boot_id(&self) -> &BootId {
         &self.node.boot_id
@@ -173,8 +198,14 @@ impl Recorder {
         self.write_session(Box::new(record))
     }
 
-    /// Says that there was no witness from the last sign of life on, where there is one.
-    pub(super) fn was_away(&mut self, since: Option<&Heartbeat>, sessions: Vec<SessionId>, now: BootNanos) {
+    /// Says that nothing is known from the last sign of life on, where there is one, and why.
+    pub(super) fn was_away(
+        &mut self,
+        reason: GapReason,
+        since: Option<&Heartbeat>,
+        sessions: Vec<SessionId>,
+        now: BootNanos,
+    ) {
         let in_this_boot = since.filter(|since| since.boot_id == self.node.boot_id);
         let from_boot_ns = in_this_boot.map(|since| since.boot_ns);
         let (sequence, clock) = (self.next(), self.clock());
@@ -185,7 +216,7 @@ impl Recorder {
             from_boot_ns,
             to_boot_ns: Some(now),
             sessions,
-            ..GapRecord::new(GapReason::AgentAway, sequence, clock)
+            ..GapRecord::new(reason, sequence, clock)
         };
         self.write(&Record::Gap(record));
     }

@@ -193,6 +193,14 @@ impl PodIndex {
         self.pods.get(&self.pod(pod)?.uid)?.deleted_at
     }
 
+    /// The pod as the API has it, if the index is synced and the pod not deleted.
+    #[must_use]
+    pub fn current(&self, pod: &PodRef) -> Option<&PodFacts> {
+        self.synced_since?;
+        let facts = self.pod(pod)?;
+        self.pods.get(&facts.uid).filter(|entry| entry.deleted_at.is_none()).map(|entry| &entry.facts)
+    }
+
     /// What the container is in the pod's spec; `None` where pod or container are not known.
     #[must_use]
     pub fn role(&self, pod: &PodRef, container_name: &str) -> Option<Role> {

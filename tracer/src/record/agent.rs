@@ -119,8 +119,12 @@ pub struct ClockStepRecord {
     #[serde(with = "crate::text")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub step_ns: i64,
-    /// The moment by the boot clock.
+    /// The moment by the boot clock: when the step was noticed.
     pub boot_ns: BootNanos,
+    /// The last moment, by the boot clock, at which the clock was known not to be stepped yet. Wall times in between are of
+    /// the clock before the step.
+    #[serde(default)]
+    pub from_boot_ns: Option<BootNanos>,
     /// The node's clock when the record was made.
     pub clock: ClockState,
 }
@@ -136,6 +140,7 @@ impl ClockStepRecord {
             after_at: step.after,
             step_ns: step.step_ns,
             boot_ns: step.boot,
+            from_boot_ns: Some(step.after_boot),
             clock,
         }
     }

@@ -113,6 +113,9 @@ pub enum GapReason {
     Undecided,
     /// No debugtrail ran: sessions that began and ended meanwhile may be missing.
     AgentAway,
+    /// Programs of another version witnessed while no debugtrail ran, and what they kept can't be read: sessions that
+    /// began and ended meanwhile may be missing.
+    WitnessUnreadable,
     /// The ledger could not be written, for instance because the disk was full: records are missing.
     LedgerFull,
 }
@@ -129,6 +132,7 @@ impl GapReason {
             Self::OutputFull => "output full",
             Self::Undecided => "undecided",
             Self::AgentAway => "agent away",
+            Self::WitnessUnreadable => "witness unreadable",
             Self::LedgerFull => "ledger full",
         }
     }

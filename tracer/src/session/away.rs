@@ -28,6 +28,8 @@ pub struct Away {
     gone: BTreeMap<ContainerId, SessionRecord>,
     /// Ends that were told.
     told: HashSet<SessionId>,
+    /// Whether there is an interval, or one to come.
+    expecting: bool,
     synced: Option<BootNanos>,
 }
 
@@ -67,15 +69,32 @@ impl Away {
         told: HashSet<SessionId>,
         policy: Policy,
     ) -> Self {
+        let mut away = Self::expecting(told, policy);
+        away.between(interval, gone);
+        away
+    }
+
+    /// Of a time of which the end is still to come; `told` has its end in the ledger.
+    #[must_use]
+    pub fn expecting(told: HashSet<SessionId>, policy: Policy) -> Self {
+        Self { told, policy, expecting: true, ..Self::default() }
+    }
+
+    /// It was the time `interval`; `gone` was live at its beginning and is no more.
+    pub fn between(
+        &mut self,
+        interval: Option<(WallTime, WallTime)>,
+        gone: impl IntoIterator<Item = SessionRecord>,
+    ) {
         let by_container =
             |record: SessionRecord| Some((ContainerId::parse(record.head.session_id()?.as_str())?, record));
-        let gone = gone.into_iter().filter_map(by_container).collect();
-        Self { interval, policy, gone, told, synced: None }
+        self.gone = gone.into_iter().filter_map(by_container).collect();
+        self.interval = interval;
     }
 
     /// Takes in that an end was told.
     pub fn told(&mut self, session: &SessionId) {
-        if self.interval.is_some() {
+        if self.expecting {
             self.told.insert(session.clone());
         }
     }

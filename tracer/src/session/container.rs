@@ -41,6 +41,7 @@ pub struct Container {
     pub lost_events: u64,
     pub(super) reported_start: bool,
     pub(super) reported_end: bool,
+    pub(super) reported_closed: bool,
     /// The kernel was told that it need not keep anything of it.
     released: bool,
     /// Its own cgroup and those below it.
@@ -84,6 +85,7 @@ impl Container {
             lost_events: 0,
             reported_start: false,
             reported_end: false,
+            reported_closed: false,
             released: false,
             cgroups: BTreeMap::new(),
             of_gone: (Members::default(), Used::default()),
@@ -95,6 +97,11 @@ impl Container {
     pub(super) fn remember(&mut self, remembered: Remembered) {
         self.reported_start = remembered.told;
         self.remembered = Some(Box::new(remembered.started));
+    }
+
+    /// Takes in that an earlier debugtrail has told its end, and perhaps that it is closed.
+    pub(super) fn was_told(&mut self, closed: bool) {
+        (self.reported_start, self.reported_end, self.reported_closed) = (true, true, closed);
     }
 
     /// Takes in what the kernel says of one of its cgroups; whether that is news.
@@ -121,6 +128,7 @@ impl Container {
             pod: &self.pod,
             runtime: self.runtime.as_ref().map(|facts| &facts.meta),
             first_seen: self.first_seen,
+            made: self.cgroups.values().map(|seen| seen.observation.created).min().unwrap_or(self.first_seen),
         }
     }
 

@@ -83,6 +83,8 @@ pub struct Question<'a> {
     pub runtime: Option<&'a ContainerMeta>,
     /// When it was first seen.
     pub first_seen: BootNanos,
+    /// When its cgroup was made, as far as that was seen: before it was first seen where no debugtrail ran.
+    pub made: BootNanos,
 }
 
 /// Says what a container is, as far as is known at `now`.
@@ -92,13 +94,13 @@ pub fn decide(question: Question<'_>, index: &PodIndex, policy: Policy, now: Boo
         return Verdict::Other;
     }
     let Some((pod, name, named_by)) = find(question, index) else {
-        return undecided(question, index, now);
+        return undecided(question, index, policy, now);
     };
     let Some((kind, kind_by, image, target)) = kind_of(role_in(pod, name), policy) else {
         return match role_in(pod, name) {
             Some(_) => Verdict::Other,
             // The runtime knows a container that the spec lacks: the watch is behind.
-            None => undecided(question, index, now),
+            None => undecided(question, index, policy, now),
         };
     };
     Verdict::Session(Naming {
@@ -138,13 +140,16 @@ pub(super) fn kind_of(role: Option<Role>, policy: Policy) -> Option<Kind> {
     }
 }
 
-fn undecided(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Verdict {
+fn undecided(question: Question<'_>, index: &PodIndex, policy: Policy, now: BootNanos) -> Verdict {
     if let Some(verdict) = foreign(question, index, now) {
         return verdict;
     }
     let waited = index.synced_since().map(|synced| now.since(synced.max(question.first_seen)));
     if waited.is_none_or(|waited| waited < UNRESOLVED_AFTER) {
         return Verdict::Undecided;
+    }
+    if is_none_of_its_pod(question, index, policy) {
+        return Verdict::Other;
     }
     let meta = question.runtime;
     let pod = index.pod(question.pod);
@@ -172,6 +177,22 @@ fn foreign(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Option<V
     }
     let over = now.since(question.first_seen) >= FOREIGN_AFTER;
     Some(if over { Verdict::Other } else { Verdict::Undecided })
+}
+
+/// Whether a pod, listed after the container was made, leaves it no room to be a session: the kubelet runs none that the
+/// spec does not have, and each ephemeral one of the spec is another container. That is so of pause containers and of
+/// earlier runs of a crashing one that lived while no debugtrail ran, so that the runtime was never asked.
+fn is_none_of_its_pod(question: Question<'_>, index: &PodIndex, policy: Policy) -> bool {
+    let listed_after = index.synced_since().is_some_and(|synced| question.made < synced);
+    let Some(pod) = index.current(question.pod).filter(|_| listed_after && question.runtime.is_none()) else {
+        return false;
+    };
+    let mut ordinary =
+        pod.containers.iter().chain(&pod.init_containers).map(|container| container.name.as_str());
+    let mut ephemeral = pod.ephemeral_containers.iter().map(|container| container.name.as_str());
+    // An ephemeral container runs once.
+    let is_another = |name: &str| pod.status(name).is_some_and(|status| status.container_id.is_some());
+    ordinary.all(|name| kind_of(role_in(pod, name), policy).is_none()) && ephemeral.all(is_another)
 }
 
 fn scheme(question: Question<'_>, status: Option<&ContainerStatus>) -> Option<String> {

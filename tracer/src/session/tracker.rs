@@ -19,6 +19,9 @@ use crate::runtime::RuntimeFacts;
 pub enum Action {
     /// The kernel may drop all it keeps of a cgroup.
     Forget(CgroupId),
+    /// Nothing more can come of a cgroup of a container that waits to be decided. The kernel may drop it, but an agent
+    /// that starts anew would miss it.
+    Release(CgroupId),
     /// The cgroup belongs to the session whose own cgroup is `root`.
     Track {
         /// The cgroup.
@@ -50,7 +53,18 @@ pub struct Tracker {
     by_cgroup: HashMap<CgroupId, ContainerId>,
     processes: HashMap<ContainerId, Processes>,
     remembered: HashMap<ContainerId, Remembered>,
+    /// Sessions whose end an earlier debugtrail told, of which the kernel may still have something.
+    told: HashMap<ContainerId, EndTold>,
     attempts: Attempts,
+}
+
+/// What an earlier debugtrail has told of a session beside its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndTold {
+    /// Of its processes.
+    pub processes: Told,
+    /// That it is closed.
+    pub closed: bool,
 }
 
 /// What an earlier debugtrail knew of a session that was live when it ended.
@@ -79,6 +93,18 @@ impl Tracker {
                 self.remembered.insert(id, remembered);
             }
         }
+    }
+
+    /// Takes in which ends were told before, by a debugtrail whose programs the kernel still has.
+    pub fn remember_told(&mut self, sessions: impl IntoIterator<Item = (ContainerId, EndTold)>) {
+        self.told.extend(sessions);
+    }
+
+    /// Whether a cgroup is of a container that waits to be decided.
+    #[must_use]
+    pub fn is_undecided(&self, cgroup: CgroupId) -> bool {
+        let container = self.by_cgroup.get(&cgroup).and_then(|id| self.containers.get(id));
+        container.is_some_and(|container| container.verdict == Verdict::Undecided)
     }
 
     /// What is remembered of sessions that did not turn out to be live; forgotten now.
@@ -129,6 +155,10 @@ impl Tracker {
         if let Some(remembered) = self.remembered.remove(container_id) {
             told = Some(remembered.processes);
             container.remember(remembered);
+        }
+        if let Some(end) = self.told.remove(container_id) {
+            told = Some(end.processes);
+            container.was_told(end.closed);
         }
         let news = container.observe(seen, *inner) || runtime.is_some();
         container.runtime = runtime.or(container.runtime.take());
@@ -208,9 +238,8 @@ impl Tracker {
         let closed: Vec<_> = closed.by_ref().collect();
         for id in closed {
             let totals = self.processes.get(&id).map(Processes::totals).unwrap_or_default();
-            actions.extend(
-                self.containers.get(&id).map(|container| Action::Closed(Box::new(container.clone()), totals)),
-            );
+            let untold = self.containers.get(&id).filter(|container| !container.reported_closed);
+            actions.extend(untold.map(|container| Action::Closed(Box::new(container.clone()), totals)));
             actions.extend(self.drop_container(&id));
         }
         actions
@@ -245,7 +274,7 @@ impl Tracker {
     /// Containers whose end was seen but of which nobody has said what they are.
     pub fn undecided_ends(&self) -> impl Iterator<Item = &Container> {
         let undecided = self.containers.values().filter(|container| container.verdict == Verdict::Undecided);
-        undecided.filter(|container| container.ended().is_some())
+        undecided.filter(|container| container.ended().is_some() && !container.reported_end)
     }
 
     /// Cgroups of which something is still to come.
@@ -267,6 +296,10 @@ impl Tracker {
             actions.push(Action::Forget(cgroup));
         }
         match container.verdict {
+            Verdict::Undecided if container.reported_closed && container.removed() => {
+                actions.extend(self.drop_container(id));
+                return actions;
+            }
             Verdict::Undecided => {
                 actions.extend(self.wait(id));
                 return actions;
@@ -296,7 +329,7 @@ impl Tracker {
         if let Some(container) = self.containers.get_mut(id).filter(|container| container.is_over()) {
             for cgroup in container.release() {
                 self.by_cgroup.remove(&cgroup);
-                actions.push(Action::Forget(cgroup));
+                actions.push(Action::Release(cgroup));
             }
         }
         if self.containers.len() > KEPT_UNDECIDED {

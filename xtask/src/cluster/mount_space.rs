@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use procfs::process::all_processes;
-use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 
 use super::cgroups;
 use super::layout::Layout;
@@ -22,6 +22,9 @@ const SYSCTLS: [(&str, &str); 5] = [
     ("kernel/keys/root_maxkeys", "1000000"),
     ("kernel/keys/root_maxbytes", "25000000"),
 ];
+
+/// Where programs and maps are pinned.
+const BPF_FS: &str = "/sys/fs/bpf";
 
 /// Makes the mount points that the machine lacks; those made, outermost first.
 pub(super) fn make_mount_points(layout: &Layout) -> Result<Vec<PathBuf>> {
@@ -64,6 +67,10 @@ pub(super) fn prepare(layout: &Layout) -> Result<()> {
         fs::create_dir_all(&ours)?;
         bind(&ours, &theirs)?;
     }
+    // The node's own: what the agent pins goes with the cluster.
+    mount("bpf", BPF_FS, "bpf", MountFlags::empty(), None)
+        .map_err(io::Error::from)
+        .with_context(|| format!("cannot mount a BPF file system over {BPF_FS}"))?;
     for (name, value) in SYSCTLS {
         shadow(layout, &Path::new("/proc/sys").join(name), &format!("{value}\n"))?;
     }

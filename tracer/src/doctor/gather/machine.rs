@@ -6,15 +6,12 @@ use procfs::process::Process;
 
 use crate::cgroup::{Hierarchy, HierarchyError};
 use crate::cli::exit_code::Failure;
-use crate::kernel::{Kernel, KernelError, LoadOptions};
+use crate::kernel::{Kernel, KernelError, LoadOptions, pins};
 
 use super::super::facts::{CgroupFacts, Problem};
 
 /// Inode of the initial pid namespace: `PROC_PID_INIT_INO` of include/linux/proc_ns.h.
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
-
-/// `BPF_FS_MAGIC` of include/uapi/linux/magic.h.
-const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 
 pub(super) fn initial_pid_namespace() -> bool {
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE)
@@ -49,7 +46,5 @@ pub(super) fn cgroups() -> Result<CgroupFacts, Problem> {
 }
 
 pub(super) fn has_bpffs() -> bool {
-    rustix::fs::statfs(Path::new("/sys/fs/bpf"))
-        // The field's type differs between architectures.
-        .is_ok_and(|found| u64::try_from(found.f_type).is_ok_and(|kind| kind == BPF_FS_MAGIC))
+    pins::is_bpf_fs(Path::new("/sys/fs/bpf")).unwrap_or(false)
 }

@@ -126,8 +126,7 @@ fn bpffs(mounted: bool) -> Finding {
     if mounted {
         return Finding::ok(CHECK, "mounted at /sys/fs/bpf");
     }
-    let what =
-        "none at /sys/fs/bpf: `agent` cannot keep its programs over a restart (`trace` does not need it)";
+    let what = "none at /sys/fs/bpf: nothing is witnessed while no `agent` runs (`trace` does not need it)";
     Finding::warning(
         CHECK,
         what,
@@ -158,14 +157,15 @@ fn others(found: &Result<Others, String>) -> Finding {
         }
     };
     let pids: Vec<String> = found.pids.iter().map(ToString::to_string).collect();
-    let who = if pids.is_empty() { "held by no process".into() } else { format!("pid {}", pids.join(", ")) };
+    let who =
+        if pids.is_empty() { "pinned, no agent runs".into() } else { format!("pid {}", pids.join(", ")) };
     match found.count {
         0 => Finding::ok(CHECK, "none"),
         1 => Finding::ok(CHECK, format!("one witnesses here ({who})")),
         count => Finding::warning(
             CHECK,
             format!("{count} witness here ({who}): each costs, and each tells every session"),
-            "end those that are not meant; what no process holds is pinned in /sys/fs/bpf",
+            "end those that are not meant; `debugtrail agent --unpin` removes what is pinned and no agent holds",
         ),
     }
 }

@@ -140,7 +140,13 @@ fn gaps_agents_and_clock_steps() {
         words(&shown(&Record::Gap(gap))),
         ["15:26:54.123Z", "gap", "1 session may lack evidence", "ring full, 12 lost", "1ms"]
     );
-    let step = ClockStep { boot: BootNanos(5), before: at, after: wall(0), step_ns: -3_600_000_000_000 };
+    let step = ClockStep {
+        after_boot: BootNanos(4),
+        boot: BootNanos(5),
+        before: at,
+        after: wall(0),
+        step_ns: -3_600_000_000_000,
+    };
     let step = ClockStepRecord::new(&step, Some("node1".into()), 3, clock());
     assert_eq!(
         words(&shown(&Record::ClockStep(step))),

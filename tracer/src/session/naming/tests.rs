@@ -13,8 +13,38 @@ fn ask(meta: Option<&ContainerMeta>, index: &PodIndex, now: u64) -> Verdict {
 
 fn ask_by(meta: Option<&ContainerMeta>, index: &PodIndex, policy: Policy, now: u64) -> Verdict {
     let (id, pod) = (id(), pod_ref());
-    let question = Question { id: &id, pod: &pod, runtime: meta, first_seen: seconds(10) };
+    let question = Question { id: &id, pod: &pod, runtime: meta, first_seen: seconds(10), made: seconds(10) };
     decide(question, index, policy, seconds(now))
+}
+
+/// Asks late about a container that was made before the list of second 1, when no debugtrail ran.
+fn ask_of_before(index: &PodIndex, policy: Policy) -> Verdict {
+    let (id, pod) = (id(), pod_ref());
+    let made = BootNanos(5);
+    let question = Question { id: &id, pod: &pod, runtime: None, first_seen: seconds(1), made };
+    assert_eq!(decide(question, index, policy, seconds(9)), Verdict::Undecided);
+    decide(question, index, policy, seconds(12))
+}
+
+#[test]
+fn a_container_of_before_is_no_session_of_a_pod_that_has_none_or_others() {
+    let is_none = |pod: PodFacts| ask_of_before(&synced([pod]), Policy::default()) == Verdict::Other;
+    let mut other = with_status(pod(), "dbg");
+    other.statuses[0].container_id = Some(format!("containerd://{:064x}", 9));
+    assert!(is_none(pod_before()) && is_none(other));
+    // The ephemeral container may be it, the pod as a whole may be for debugging, or all are wanted.
+    let debug = Some(DebugPod { kind: SessionKind::NodeDebug, by: KindBy::Inferred });
+    assert!(!is_none(pod()) && !is_none(PodFacts { debug, ..pod_before() }));
+    assert_ne!(ask_of_before(&synced([pod_before()]), EVERYTHING), Verdict::Other);
+}
+
+#[test]
+fn a_pod_that_was_not_listed_since_says_nothing_of_what_it_has_no_name_for() {
+    let mut index = synced([pod_before()]);
+    index.delete(&pod().uid, seconds(2));
+    assert!(matches!(ask_of_before(&index, Policy::default()), Verdict::Unresolved(_)));
+    // Made after the list: the watch may be behind.
+    assert!(matches!(ask(None, &synced([pod_before()]), 30), Verdict::Unresolved(_)));
 }
 
 fn named(name: &str) -> ContainerMeta {

@@ -24,7 +24,7 @@ enum Said {
 
 fn said(actions: &[Action]) -> Vec<Said> {
     let say = |action: &Action| match action {
-        Action::Forget(cgroup) => Said::Forget(cgroup.0),
+        Action::Forget(cgroup) | Action::Release(cgroup) => Said::Forget(cgroup.0),
         Action::Track { cgroup, root } => Said::Track(cgroup.0, root.0),
         Action::Started(_) => Said::Started,
         Action::Ended(_) => Said::Ended,
