@@ -1,4 +1,4 @@
-//! The containers tier: the programs and the naming against a real containerd and runc, without Kubernetes.
+//! The containers tier: the programs and the naming against a real containerd, runc and crun, without Kubernetes.
 
 #[path = "containers/containerd.rs"]
 mod containerd;
@@ -9,3 +9,5 @@ mod watcher;
 mod naming;
 #[path = "containers/processes.rs"]
 mod processes;
+#[path = "containers/restarts.rs"]
+mod restarts;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use debugtrail::ids::ContainerId;
+use debugtrail::{cgroup::Hierarchy, ids::ContainerId};
 use tempfile::TempDir;
 
 /// What a kubelet calls a pod's cgroup.
@@ -22,6 +22,8 @@ pub enum Mounts {
     Shared,
     /// Its own, with its state on a file system that nobody else sees.
     Private,
+    /// Its own, where crun can run: it refuses a hybrid setup whose v2 side has a controller, used or not.
+    ForCrun,
 }
 
 pub struct Containerd {
@@ -38,24 +40,34 @@ impl Containerd {
         for name in ["state", "root"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
-        let config = folder.path().join("config.toml");
-        fs::write(&config, config_of(folder.path())).expect("the configuration");
-        let log = fs::File::create(folder.path().join("log")).expect("the log");
-        let mut command = match mounts {
-            Mounts::Shared => Command::new("containerd"),
-            Mounts::Private => in_private_namespace(&folder.path().join("state")),
-        };
-        let process = command
-            .args(["--config".as_ref(), config.as_os_str()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the containers tier needs containerd");
+        fs::write(folder.path().join("config.toml"), config_of(folder.path())).expect("the configuration");
+        let process = spawn(folder.path(), mounts);
         let parent = format!("/debugtrail-test-{}/kubepods/besteffort/pod{POD_UID}", std::process::id());
         let containerd = Self { process, folder, parent };
         containerd.await_ready();
         containerd
+    }
+
+    /// Stops it as its unit's `systemctl restart` does, leaving shims and containers alone, and starts it again.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.process = spawn(self.folder.path(), Mounts::Shared);
+        self.await_ready();
+    }
+
+    /// Removes a container that has ended, where the `ctr` that ran it lost its containerd.
+    pub fn remove(&self, id: &ContainerId) {
+        for arguments in [["task", "delete", "--force"].as_slice(), &["container", "delete"]] {
+            let mut ctr = self.ctr();
+            let removed = ctr.args(arguments).arg(id.as_str()).output().expect("ctr");
+            assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+        }
+    }
+
+    fn stop(&mut self) {
+        // SAFETY: a plain system call, on a child that has not been waited for.
+        unsafe { libc::kill(self.process.id() as i32, libc::SIGTERM) };
+        let _ = self.process.wait();
     }
 
     /// Runs a container to its end; gives its id and the code that containerd reports.
@@ -141,9 +153,7 @@ impl Drop for Containerd {
             // SAFETY: a plain system call, on a process of a container that this test made.
             unsafe { libc::kill(pid, libc::SIGKILL) };
         }
-        // SAFETY: as above, on a child that has not been waited for.
-        unsafe { libc::kill(self.process.id() as i32, libc::SIGTERM) };
-        let _ = self.process.wait();
+        self.stop();
         remove_cgroups(&self.parent);
         remove_empty_runtime_folders();
     }
@@ -157,6 +167,21 @@ fn remove_empty_runtime_folders() {
     }
 }
 
+fn spawn(folder: &Path, mounts: Mounts) -> Child {
+    let log = fs::File::options().create(true).append(true).open(folder.join("log")).expect("the log");
+    let mut command = match mounts {
+        Mounts::Shared => Command::new("containerd"),
+        Mounts::Private => in_private_namespace("mount -t tmpfs state \"$0\"", &folder.join("state")),
+        Mounts::ForCrun => {
+            let controllers = Hierarchy::find().expect("a cgroup2 mount").file("/", "cgroup.controllers");
+            in_private_namespace("case $0 in */unified/*) mount --bind /dev/null \"$0\";; esac", &controllers)
+        }
+    };
+    command.arg("--config").arg(folder.join("config.toml"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command.spawn().expect("the containers tier needs containerd")
+}
+
 fn config_of(folder: &Path) -> String {
     let at = |name: &str| folder.join(name).display().to_string();
     format!(
@@ -167,11 +192,11 @@ fn config_of(folder: &Path) -> String {
     )
 }
 
-/// `unshare --mount` and a file system over the state folder, then containerd in the same process.
-fn in_private_namespace(state: &Path) -> Command {
+/// `unshare --mount` and a line of shell about a path, then containerd in the same process.
+fn in_private_namespace(script: &str, path: &Path) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c"]);
-    command.arg("mount -t tmpfs state \"$0\" && exec containerd \"$@\"").arg(state);
+    command.arg(format!("{script} && exec containerd \"$@\"")).arg(path);
     command
 }
 

@@ -19,10 +19,10 @@ fn assert_named(known: &Known, name: &str) {
     assert_eq!(meta.pod_uid.as_ref().map(PodUid::as_str), Some(POD_UID));
 }
 
-fn names_a_session(mounts: Mounts) {
+fn names_a_session(mounts: Mounts, options: &[&str]) {
     let containerd = Containerd::start(mounts);
     let mut watcher = Watcher::new();
-    let (id, code) = watcher.during(|| containerd.run("dbg", &[], &["sh", "-c", "sleep 0.2; exit 42"]));
+    let (id, code) = watcher.during(|| containerd.run("dbg", options, &["sh", "-c", "sleep 0.2; exit 42"]));
     assert_eq!(code, Some(42));
     let known = watcher.ended(&id);
     assert_named(&known, "dbg");
@@ -34,12 +34,17 @@ fn names_a_session(mounts: Mounts) {
 
 #[test]
 fn containerd_with_a_state_folder_of_its_own() {
-    names_a_session(Mounts::Shared);
+    names_a_session(Mounts::Shared, &[]);
 }
 
 #[test]
 fn containerd_in_a_private_mount_namespace() {
-    names_a_session(Mounts::Private);
+    names_a_session(Mounts::Private, &[]);
+}
+
+#[test]
+fn crun_in_place_of_runc() {
+    names_a_session(Mounts::ForCrun, &["--runc-binary", "crun"]);
 }
 
 #[test]

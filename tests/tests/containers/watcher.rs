@@ -13,6 +13,7 @@ use debugtrail::{
     oom::OomLimits,
     runtime::{Bundles, RuntimeFacts},
 };
+use debugtrail_common::event::EventKind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// What is known of a container.
@@ -20,6 +21,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 pub struct Known {
     pub seen: Option<Observation>,
     pub runtime: Option<RuntimeFacts>,
+    /// How often the ring told of its main process's end.
+    pub ends_told: usize,
 }
 
 pub struct Watcher {
@@ -74,23 +77,24 @@ impl Watcher {
         let mut changed = Vec::new();
         while let Some(bytes) = self.ring.next() {
             if let Some(Event::CgroupChanged(cgroup)) = event::parse(&bytes) {
-                changed.push(cgroup);
+                changed.push((cgroup, bytes[..4] == (EventKind::MainEnded as u32).to_ne_bytes()));
             }
         }
-        for cgroup in changed {
+        for (cgroup, ended) in changed {
             if let Some(seen) = self.kernel.observation(cgroup).expect("an entry can be read") {
-                self.take_in(seen);
+                self.take_in(seen, ended);
             }
         }
     }
 
-    fn take_in(&mut self, mut seen: Observation) {
+    fn take_in(&mut self, mut seen: Observation, ended: bool) {
         self.oom_limits.fill_in(&mut seen);
         let Place::Container { container_id, inner: false, .. } = Place::of(&seen.path) else { return };
         let known = self.known.entry(container_id.clone()).or_default();
         if known.runtime.as_ref().is_none_or(|facts| facts.init_pid.is_none()) {
             known.runtime = self.bundles.lookup(&container_id).or(known.runtime.take());
         }
+        known.ends_told += usize::from(ended);
         known.seen = Some(seen);
     }
 }
