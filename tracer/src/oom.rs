@@ -1,5 +1,5 @@
 //! Whose memory limit made the OOM killer choose a main process: the kernel says whom it chose to its programs, but why
-//! only to its log and its counters. What either says is judged in [`log`] and [`counters`], which are pure.
+//! only to its log and its counters. What either says is judged in `log` and `counters`, which are pure.
 
 mod counters;
 mod log;
