@@ -11,6 +11,7 @@ pub mod family;
 pub mod image;
 pub mod interrupt;
 pub mod lint;
+pub mod matrix;
 pub mod poll;
 pub mod progress;
 pub mod repo;

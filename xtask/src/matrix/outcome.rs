@@ -1,0 +1,70 @@
+//! What a guest's output says of the tests. Pure.
+
+/// libtest's own count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Passed.
+    pub(super) passed: u32,
+    /// Failed.
+    pub(super) failed: u32,
+    /// Left out: never green here.
+    pub(super) ignored: u32,
+}
+
+/// From the line `test result: ok. 57 passed; 0 failed; 0 ignored; ...`; `None` where there is none, as of a binary
+/// that was killed.
+pub(super) fn counts(said: &str) -> Option<Counts> {
+    let line = said.lines().rev().find_map(|line| line.strip_prefix("test result: "))?;
+    let count = |what: &str| {
+        let part = line.split(['.', ';']).find_map(|part| part.trim().strip_suffix(what))?;
+        part.trim().parse().ok()
+    };
+    Some(Counts { passed: count("passed")?, failed: count("failed")?, ignored: count("ignored")? })
+}
+
+/// Why a tier did not pass; `None` where it did.
+pub(super) fn complaint(status: Option<i32>, counts: Option<Counts>) -> Option<String> {
+    match (status, counts) {
+        (None, _) => Some("the guest ended before its tests".to_owned()),
+        (Some(_), None) => Some("the tests did not come to their end".to_owned()),
+        (Some(_), Some(counts)) if counts.passed == 0 => Some("no test ran".to_owned()),
+        (Some(_), Some(counts)) if counts.failed > 0 => Some(format!("{} tests failed", counts.failed)),
+        (Some(_), Some(counts)) if counts.ignored > 0 => {
+            Some(format!("{} tests were left out", counts.ignored))
+        }
+        (Some(0), Some(_)) => None,
+        (Some(status), Some(_)) => Some(format!("the tests ended with {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESULT: &str = "test a ... ok\n\ntest result: ok. 57 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; \
+                          finished in 3.21s\n\nguest: doctor\n";
+
+    #[test]
+    fn libtests_own_count_is_read() {
+        assert_eq!(counts(RESULT), Some(Counts { passed: 57, failed: 0, ignored: 0 }));
+        let failed = RESULT.replace("ok. 57 passed; 0 failed", "FAILED. 50 passed; 7 failed");
+        assert_eq!(counts(&failed), Some(Counts { passed: 50, failed: 7, ignored: 0 }));
+        assert_eq!(counts("test a ..."), None);
+    }
+
+    #[test]
+    fn only_tests_that_ran_and_passed_are_well() {
+        let counts = |passed, failed, ignored| Some(Counts { passed, failed, ignored });
+        assert_eq!(complaint(Some(0), counts(57, 0, 0)), None);
+        for (status, counts) in [
+            (Some(0), counts(0, 0, 0)),
+            (Some(0), counts(57, 0, 1)),
+            (Some(101), counts(56, 1, 0)),
+            (Some(1), counts(57, 0, 0)),
+            (Some(0), None),
+            (None, counts(57, 0, 0)),
+        ] {
+            assert!(complaint(status, counts).is_some(), "{status:?} {counts:?}");
+        }
+    }
+}
