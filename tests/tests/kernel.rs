@@ -21,5 +21,8 @@ mod main_process;
 #[path = "kernel/keeping.rs"]
 mod keeping;
 
+#[path = "kernel/storms.rs"]
+mod storms;
+
 #[path = "kernel/bad_places.rs"]
 mod bad_places;

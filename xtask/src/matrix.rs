@@ -9,28 +9,30 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::progress::Step;
+use crate::repo;
 use crate::setup::apt;
-use crate::{interrupt, repo};
 
 mod apt_root;
 mod disk;
-mod guest;
+pub mod guest;
+pub mod guests;
 mod initramfs;
-mod job;
+pub mod job;
 pub mod kernels;
 mod outcome;
 
 use guest::Machine;
+use guests::Guests;
 use job::Job;
 use kernels::Kernel;
+use outcome::Outcome;
 
 /// The tiers that are run in guests.
 const KERNEL: &str = "kernel";
 const CONTAINERS: &str = "containers";
-/// Guests at a time.
-const AT_A_TIME: usize = 2;
-const MACHINE: Machine = Machine { cpus: 2, counts_instructions: false, patience: Duration::from_secs(420) };
+/// A minute or two where the CPUs are free.
+const MACHINE: Machine =
+    Machine { cpus: 2, counts_instructions: false, patience: Duration::from_secs(15 * 60) };
 
 /// Runs it on these series, all where none is named.
 ///
@@ -40,83 +42,28 @@ pub fn run(series: &[String]) -> Result<()> {
     apt::install_missing(apt::Purpose::Matrix)?;
     let kernels = kernels::install(series)?;
     let built = job::build_tests(&[KERNEL, CONTAINERS])?;
-    let jobs = [
-        Job::tier(KERNEL, job::binary(&built, KERNEL)?),
-        Job::tier(CONTAINERS, job::binary(&built, CONTAINERS)?),
-    ];
-    let mut programs: Vec<PathBuf> = built.into_iter().map(|(_, path)| path).collect();
-    programs.push(repo::debugtrail_under_test());
-    let folder = WorkFolder::make()?;
-    let step = Step::begin("the guests' disk");
-    let disk = disk::make(&jobs, &programs, &folder.path)?;
-    step.done();
-    let failed = run_guests(&kernels, &disk, &folder.path);
+    let tiers = [KERNEL, CONTAINERS];
+    let mut jobs = Vec::new();
+    for tier in tiers {
+        jobs.push(Job::tests(tier, job::binary(&built, tier)?));
+    }
+    let mut files: Vec<PathBuf> = built.into_iter().map(|(_, path)| path).collect();
+    files.push(repo::debugtrail_under_test());
+    let guests = Guests::prepare(&jobs, &files)?;
+    let outcomes = Mutex::new(Vec::new());
+    let runs: Vec<(&Kernel, &str)> =
+        tiers.iter().flat_map(|tier| kernels.iter().map(move |kernel| (kernel, *tier))).collect();
+    guests.run(&runs, MACHINE, |kernel, tier, ran| {
+        let outcome = Outcome::of(&kernel.release, tier, ran);
+        outcome.tell();
+        outcomes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(outcome);
+    });
+    let outcomes = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let failed: Vec<String> = outcomes.iter().filter_map(Outcome::failure).collect();
     if failed.is_empty() {
         return Ok(());
     }
     bail!("failed:\n  {}", failed.join("\n  "))
-}
-
-/// Some at a time, the one that takes longest first; gives what went wrong.
-fn run_guests(kernels: &[Kernel], disk: &Path, folder: &Path) -> Vec<String> {
-    let runs = [KERNEL].into_iter().flat_map(|tier| kernels.iter().map(move |kernel| (kernel, tier)));
-    let waiting = Mutex::new(runs.collect::<Vec<_>>());
-    let failed = Mutex::new(Vec::new());
-    let worker = || {
-        while let Some((kernel, tier)) = waiting.lock().ok().and_then(|mut waiting| waiting.pop()) {
-            if interrupt::interrupted() {
-                return;
-            }
-            if let Err(error) = run_one(kernel, tier, disk, folder)
-                && let Ok(mut failed) = failed.lock()
-            {
-                failed.push(format!("{tier} tier on {}: {error:#}", kernel.release));
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(worker);
-        }
-    });
-    failed.into_inner().unwrap_or_default()
-}
-
-fn run_one(kernel: &Kernel, tier: &str, disk: &Path, folder: &Path) -> Result<()> {
-    eprintln!("   ... {tier} tier on Linux {}", kernel.release);
-    let ran = guest::boot(kernel, MACHINE, disk, tier, folder)?;
-    let counts = outcome::counts(&ran.said);
-    if let Some(complaint) = outcome::complaint(ran.status, counts) {
-        eprintln!("{}\n{}", ran.console, ran.said);
-        bail!("{complaint} ({:.1} s)", ran.took.as_secs_f64());
-    }
-    let passed = counts.map_or(0, |counts| counts.passed);
-    eprintln!(
-        "    ok {tier} tier on Linux {}: {passed} passed ({:.1} s)",
-        kernel.release,
-        ran.took.as_secs_f64()
-    );
-    Ok(())
-}
-
-/// Where disks and initramfs lie while they are used; gone when dropped and on Ctrl-C.
-struct WorkFolder {
-    path: PathBuf,
-    _cleanup: interrupt::Cleanup,
-}
-
-impl WorkFolder {
-    fn make() -> Result<Self> {
-        let path = repo::target().join(format!("matrix-{}", std::process::id()));
-        let made = path.clone();
-        let cleanup = interrupt::on_exit(move || {
-            if let Err(error) = fs::remove_dir_all(&made) {
-                eprintln!("{} is left behind: {error}", made.display());
-            }
-        });
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self { path, _cleanup: cleanup })
-    }
 }
 
 /// Writes a file that can be run.

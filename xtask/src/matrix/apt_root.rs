@@ -40,7 +40,8 @@ impl AptRoot {
 
     /// Unpacks packages into a folder, one over the other; nothing is installed.
     pub(super) fn unpack(&self, packages: &[String], folder: &Path, step: &Step) -> Result<()> {
-        let archives = folder.with_extension("debs");
+        let archives = self.0.join("debs");
+        let _from_before = fs::remove_dir_all(&archives);
         fs::create_dir_all(&archives)?;
         let mut download = self.apt("apt-get");
         download.current_dir(&archives).arg("download").args(packages);

@@ -12,26 +12,26 @@ use super::kernels::Kernel;
 
 /// How a guest is built, beside its kernel.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Machine {
+pub struct Machine {
     /// CPUs.
-    pub(super) cpus: u32,
+    pub cpus: u32,
     /// Its clock counts instructions.
-    pub(super) counts_instructions: bool,
+    pub counts_instructions: bool,
     /// The longest that it may take.
-    pub(super) patience: Duration,
+    pub patience: Duration,
 }
 
 /// What a guest did.
 #[derive(Debug)]
-pub(super) struct Ran {
+pub struct Ran {
     /// What the job said.
-    pub(super) said: String,
+    pub said: String,
     /// What the kernel said on its console.
-    pub(super) console: String,
+    pub console: String,
     /// Exit status of the job; `None` where the guest ended or was ended before it.
-    pub(super) status: Option<i32>,
+    pub status: Option<i32>,
     /// Time from power on to power off.
-    pub(super) took: Duration,
+    pub took: Duration,
 }
 
 /// Boots the kernel with a copy of the disk that nobody else sees, and runs the job.
@@ -45,7 +45,7 @@ pub(super) fn boot(kernel: &Kernel, machine: Machine, disk: &Path, job: &str, fo
         "-machine",
         "q35",
         "-cpu",
-        "max",
+        "max,-avx,-avx2,-la57",
         "-m",
         "2048",
         "-nodefaults",
@@ -60,7 +60,7 @@ pub(super) fn boot(kernel: &Kernel, machine: Machine, disk: &Path, job: &str, fo
     .arg(kernel.image()?)
     .arg("-initrd")
     .arg(&initramfs)
-    .args(["-append", &format!("console=ttyS0 quiet panic=-1 debugtrail.job={job}")])
+    .args(["-append", &format!("console=ttyS0 quiet panic=-1 mitigations=off debugtrail.job={job}")])
     .args(["-serial", &format!("file:{}", console.display()), "-serial", "chardev:job"])
     // To look on while it runs.
     .args(["-chardev", &format!("stdio,id=job,logfile={}", log.display())])

@@ -29,7 +29,7 @@ pub(super) fn make(kernel: &Kernel, folder: &Path) -> Result<PathBuf> {
         order.push_str(&format!("{plain}\n"));
     }
     fs::write(root.join("modules/order"), order)?;
-    let image = root.with_extension("cpio");
+    let image = folder.join(format!("initramfs-{}.cpio", kernel.series));
     pack(&root, &image)?;
     Ok(image)
 }
@@ -40,7 +40,7 @@ fn unpack(module: &Path, to: &Path) -> Result<()> {
         return Ok(());
     }
     let mut busybox = Command::new("busybox");
-    command::run(busybox.args(["unxz", "--stdout"]).arg(module).stdout(File::create(to)?))
+    command::run(busybox.args(["unxz", "-c"]).arg(module).stdout(File::create(to)?))
 }
 
 /// As the kernel wants it: cpio's format newc, not compressed.

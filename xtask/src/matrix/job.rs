@@ -12,19 +12,19 @@ pub(super) const DOCTOR: &str = "guest: doctor";
 
 /// A script of the guest's disk.
 #[derive(Debug)]
-pub(super) struct Job {
+pub struct Job {
     /// Its name.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// Run by /bin/sh; its exit status is the job's.
-    pub(super) script: String,
+    pub script: String,
 }
 
 impl Job {
     /// A tier's tests, as `cargo xtask test` runs them, and what doctor makes of the kernel.
-    pub(super) fn tier(name: &'static str, tests: &Path) -> Self {
+    pub(super) fn tests(name: &'static str, tests: &Path) -> Self {
         let (folder, binary) = (repo::root().join("tests"), repo::debugtrail_under_test());
         let script = format!(
-            "#!/bin/sh\ncd {folder:?}\nexport DEBUGTRAIL_BIN={binary:?} RUST_BACKTRACE=0\n\
+            "#!/bin/sh\ncd {folder:?}\nexport DEBUGTRAIL_BIN={binary:?} RUST_BACKTRACE=0 DEBUGTRAIL_TEST_STORM=500\n\
              {tests:?} --test-threads=1\nstatus=$?\n\
              echo '{DOCTOR}'\n{binary:?} doctor --output json 2> /dev/null\nexit $status\n"
         );

@@ -1,4 +1,10 @@
-//! What a guest's output says of the tests. Pure.
+//! What a guest's output says of the tests.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::guest::Ran;
 
 /// libtest's own count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,9 +17,64 @@ pub(super) struct Counts {
     pub(super) ignored: u32,
 }
 
+/// What came of one tier on one kernel.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// The kernel's release.
+    pub(super) release: String,
+    /// The tier.
+    pub(super) tier: String,
+    /// libtest's count, where the tests came to their end.
+    pub(super) counts: Option<Counts>,
+    /// Why it did not pass.
+    pub(super) complaint: Option<String>,
+    /// All that was said.
+    pub(super) said: String,
+    took: Duration,
+}
+
+impl Outcome {
+    /// Of a guest that has ended.
+    pub(super) fn of(release: &str, tier: &str, ran: Result<Ran>) -> Self {
+        let (release, tier) = (release.to_owned(), tier.to_owned());
+        match ran {
+            Ok(Ran { said, console, status, took }) => {
+                let counts = counts(&said);
+                let complaint = complaint(status, counts);
+                let said = if status.is_some() { said } else { format!("{said}\n{console}") };
+                Self { release, tier, counts, complaint, said, took }
+            }
+            Err(error) => {
+                let complaint = Some(format!("{error:#}"));
+                Self { release, tier, counts: None, complaint, said: String::new(), took: Duration::ZERO }
+            }
+        }
+    }
+
+    /// Says it in a line, and all of the output where it did not pass.
+    pub(super) fn tell(&self) {
+        let (tier, release, seconds) = (&self.tier, &self.release, self.took.as_secs_f64());
+        match (&self.complaint, self.counts) {
+            (None, Some(Counts { passed, .. })) => {
+                eprintln!("    ok {tier} on Linux {release}: {passed} passed ({seconds:.1} s)");
+            }
+            (complaint, _) => {
+                let complaint = complaint.as_deref().unwrap_or_default();
+                eprintln!("{}\n failed {tier} on Linux {release}: {complaint} ({seconds:.1} s)", self.said);
+            }
+        }
+    }
+
+    /// In a line; `None` where it passed.
+    pub(super) fn failure(&self) -> Option<String> {
+        let complaint = self.complaint.as_ref()?;
+        Some(format!("{} on Linux {}: {complaint}", self.tier, self.release))
+    }
+}
+
 /// From the line `test result: ok. 57 passed; 0 failed; 0 ignored; ...`; `None` where there is none, as of a binary
 /// that was killed.
-pub(super) fn counts(said: &str) -> Option<Counts> {
+fn counts(said: &str) -> Option<Counts> {
     let line = said.lines().rev().find_map(|line| line.strip_prefix("test result: "))?;
     let count = |what: &str| {
         let part = line.split(['.', ';']).find_map(|part| part.trim().strip_suffix(what))?;
@@ -23,7 +84,7 @@ pub(super) fn counts(said: &str) -> Option<Counts> {
 }
 
 /// Why a tier did not pass; `None` where it did.
-pub(super) fn complaint(status: Option<i32>, counts: Option<Counts>) -> Option<String> {
+fn complaint(status: Option<i32>, counts: Option<Counts>) -> Option<String> {
     match (status, counts) {
         (None, _) => Some("the guest ended before its tests".to_owned()),
         (Some(_), None) => Some("the tests did not come to their end".to_owned()),
