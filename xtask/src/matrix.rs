@@ -20,6 +20,7 @@ mod initramfs;
 pub mod job;
 pub mod kernels;
 mod outcome;
+mod table;
 
 use guest::Machine;
 use guests::Guests;
@@ -60,6 +61,10 @@ pub fn run(series: &[String]) -> Result<()> {
     });
     let outcomes = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let failed: Vec<String> = outcomes.iter().filter_map(Outcome::failure).collect();
+    // A table of some kernels would hide the others.
+    if series.is_empty() {
+        table::write(&kernels, &outcomes)?;
+    }
     if failed.is_empty() {
         return Ok(());
     }

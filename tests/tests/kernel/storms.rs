@@ -1,6 +1,6 @@
 //! Main processes by the thousand, in parallel: each end recorded, once, and as the parent saw it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::os::fd::AsFd;
@@ -60,7 +60,7 @@ fn every_main_process_of_parallel_storms_ends_once() {
         drop(sender);
         watch(&mut witness, &receiver)
     });
-    report(&witness, began, &seen);
+    report(&witness, began, &waited, &seen);
     assert_eq!(waited.len(), mains);
     let wrong: Vec<_> = waited
         .iter()
@@ -136,12 +136,51 @@ fn watch(
     }
 }
 
-fn report(witness: &Witness, began: Instant, seen: &HashMap<CgroupId, Seen>) {
+/// Says what the table of kernels has of it.
+fn report(
+    witness: &Witness,
+    began: Instant,
+    waited: &HashMap<CgroupId, i32>,
+    seen: &HashMap<CgroupId, Seen>,
+) {
     let late = seen.values().filter(|seen| seen.late).count();
+    let entry = |cgroup: &CgroupId| witness.kernel.observation(*cgroup).expect("readable");
+    let (unseen, mainless): (Vec<_>, Vec<_>) =
+        waited.keys().filter(|cgroup| !seen.contains_key(cgroup)).map(entry).partition(Option::is_none);
+    let skipped: Vec<String> = skipped()
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
     say(&format!(
-        "storms: {} ends told in {:.1} s, {late} of them only when the process was freed; {} programs skipped",
+        "note: main processes in parallel storms: {} of {} ends told ({late} only when the process was freed; of the \
+         others {} cgroups and {} main processes were not seen), in {:.0} s; programs skipped by the kernel: {}",
         seen.len(),
+        waited.len(),
+        unseen.len(),
+        mainless.len(),
         began.elapsed().as_secs_f64(),
-        witness.kernel.skipped()
+        if skipped.is_empty() { "none".to_owned() } else { skipped.join(", ") },
     ));
+}
+
+/// How often the kernel skipped each of this process's programs.
+fn skipped() -> BTreeMap<String, u64> {
+    let descriptors = fs::read_dir("/proc/self/fdinfo").expect("readable");
+    let infos: Vec<String> =
+        descriptors.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok()).collect();
+    let number = |info: &str, key: &str| {
+        info.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok())
+    };
+    let misses: HashMap<u64, u64> = infos
+        .iter()
+        .filter_map(|info| Some((number(info, "prog_id:")?, number(info, "recursion_misses:")?)))
+        .collect();
+    let programs = aya::programs::loaded_programs().filter_map(Result::ok);
+    programs
+        .filter_map(|program| {
+            let name = program.name_as_str().unwrap_or_default().to_owned();
+            Some((name, *misses.get(&u64::from(program.id()))?))
+        })
+        .collect()
 }

@@ -51,12 +51,29 @@ impl Outcome {
         }
     }
 
+    /// What tests are about and this kernel lacks: these have passed for libtest, and for nobody else.
+    pub(super) fn lacking(&self) -> Vec<String> {
+        self.after("not on this kernel: ")
+    }
+
+    /// What else tests said that is worth keeping.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.after("note: ")
+    }
+
+    fn after(&self, mark: &str) -> Vec<String> {
+        self.said.lines().filter_map(|line| Some(line.split_once(mark)?.1.to_owned())).collect()
+    }
+
     /// Says it in a line, and all of the output where it did not pass.
     pub(super) fn tell(&self) {
         let (tier, release, seconds) = (&self.tier, &self.release, self.took.as_secs_f64());
         match (&self.complaint, self.counts) {
             (None, Some(Counts { passed, .. })) => {
+                let lacking = self.lacking();
+                let passed = (passed as usize).saturating_sub(lacking.len());
                 eprintln!("    ok {tier} on Linux {release}: {passed} passed ({seconds:.1} s)");
+                lacking.iter().for_each(|test| eprintln!("       not there: {test}"));
             }
             (complaint, _) => {
                 let complaint = complaint.as_deref().unwrap_or_default();
