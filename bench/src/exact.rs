@@ -37,6 +37,9 @@ pub fn measure() -> Result<BTreeMap<String, Instructions>> {
     let counted = Mutex::new((BTreeMap::new(), Vec::new()));
     let jobs: Vec<_> = kernels.iter().map(|kernel| (kernel, JOB)).collect();
     guests.run(&jobs, MACHINE, |kernel, _, ran| {
+        if let Ok(ran) = &ran {
+            eprintln!("    ok {JOB} on Linux {} ({:.1} s)", kernel.release, ran.took.as_secs_f64());
+        }
         let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
         match ran.and_then(|ran| told(&ran)) {
             Ok(instructions) => drop(counted.0.insert(kernel.release.clone(), instructions)),

@@ -23,9 +23,9 @@ use crate::stats::median;
 /// Stands before the results.
 pub const MARK: &str = "instructions: ";
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// Processes that exec, and as many that only fork, a round.
-const PROCESSES: u64 = 500;
+const PROCESSES: u64 = 200;
 const PATIENCE: Duration = Duration::from_secs(120);
 const HOOKS: [&str; 4] =
     ["sched_process_fork", "sched_process_exec", "sched_process_exit", "signal_generate"];
