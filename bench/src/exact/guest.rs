@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use aya::maps::{HashMap, Map, MapData, MapInfo};
 use aya::sys::{Stats, enable_stats};
 use debugtrail_common::maps::TRACKED;
+use serde_json::{Value, json};
 use xtask::{poll, repo};
 
 use crate::empty::Empty;
@@ -29,6 +30,8 @@ const PROCESSES: u64 = 200;
 const PATIENCE: Duration = Duration::from_secs(120);
 const HOOKS: [&str; 4] =
     ["sched_process_fork", "sched_process_exec", "sched_process_exit", "signal_generate"];
+/// A kubeconfig of a server that is away.
+const AWAY: &str = "/tmp/away.kubeconfig";
 /// As a kubelet names a container's cgroup.
 const CONTAINER: &str = "kubepods/besteffort/pod0f9e8d7c-6b5a-4948-8372-615049382716/\
                          0000000000000000000000000000000000000000000000000000000000000001";
@@ -97,10 +100,9 @@ struct Running(Child);
 impl Running {
     /// Needs no API server: nothing here is a container.
     fn debugtrail() -> Result<Self> {
+        fs::write(AWAY, kubeconfig().to_string())?;
         let mut command = Command::new(repo::debugtrail_binary());
-        command
-            .args(["trace", "--node", "guest", "--output", "json"])
-            .env("KUBECONFIG", "/guest/no-kubeconfig");
+        command.args(["trace", "--node", "guest", "--output", "json", "--kubeconfig", AWAY]);
         let witness = Self::start(command)?;
         let hooked = || witness.held().is_ok_and(|held| HOOKS.iter().all(|hook| held.on(hook).is_some()));
         ensure!(poll::until(PATIENCE, hooked), "debugtrail attaches no programs");
@@ -175,6 +177,15 @@ impl Drop for Session {
         let _reaped = self.main.wait();
         let _removed = fs::remove_dir(&self.folder);
     }
+}
+
+fn kubeconfig() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "it", "user": {}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    })
 }
 
 /// As debugtrail does with what it knows to be a session: here nobody can tell it.
