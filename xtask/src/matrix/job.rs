@@ -24,7 +24,7 @@ impl Job {
     pub(super) fn tests(name: &'static str, tests: &Path) -> Self {
         let (folder, binary) = (repo::root().join("tests"), repo::debugtrail_under_test());
         let script = format!(
-            "#!/bin/sh\ncd {folder:?}\nexport DEBUGTRAIL_BIN={binary:?} RUST_BACKTRACE=0 DEBUGTRAIL_TEST_STORM=500\n\
+            "#!/bin/sh\ncd {folder:?}\nexport DEBUGTRAIL_BIN={binary:?} RUST_BACKTRACE=0 DEBUGTRAIL_TEST_STORM=500 DEBUGTRAIL_TEST_MAINS=1000\n\
              {tests:?} --test-threads=1\nstatus=$?\n\
              echo '{DOCTOR}'\n{binary:?} doctor --output json 2> /dev/null\nexit $status\n"
         );
