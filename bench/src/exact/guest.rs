@@ -26,7 +26,7 @@ pub const MARK: &str = "instructions: ";
 
 const ROUNDS: usize = 3;
 /// Processes that exec, and as many that only fork, a round.
-const PROCESSES: u64 = 200;
+const PROCESSES: u64 = 50;
 const PATIENCE: Duration = Duration::from_secs(120);
 const HOOKS: [&str; 4] =
     ["sched_process_fork", "sched_process_exec", "sched_process_exit", "signal_generate"];
