@@ -14,6 +14,7 @@
 //! latency   [{ source, sessions, p50_ms, p99_ms, max_ms, aim_p50_ms }]
 //! durations [{ source, sessions, p50_ms, p99_ms, max_ms, aim_p50_ms }]
 //! memory    [{ program, case, rss_kib, anonymous_kib, file_kib, peak_kib, kernel_maps_kib, aim_rss_kib }]
+//! untracked_instructions { KERNEL: { idle, live, empty: { fork, exec, exit, signal }, exitsnoop_exit } }
 //! ```
 //!
 //! - `hooks`: nanoseconds a run as the kernel counts them (run_time_ns / run_cnt with BPF statistics enabled), for
@@ -22,13 +23,15 @@
 //!   `told` and `lost`: of the other tracers, the exits that they printed and that they say they lost.
 //! - `storms`: `exits` is what really happened; `members_heard` + `members_lost` should be `members_ended`, and
 //!   `members_lost` be `counted_lost`.
+//! - `untracked_instructions`: medians of a guest's instructions an event, counting included. Aims: idle at most 8 above
+//!   empty each, 360 in all; live at most twice empty each.
 //! - `latency`: from the end of the main process (`finished_boot_ns` of its record) until the news was read.
 //! - `durations`: how far the duration told is off what the main process itself measured on the same clock, from its
 //!   first instruction to its last; the record's own span begins at the exec and ends in the exit, so it contains that.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// All results of one run.
 #[derive(Debug, Default, Serialize)]
@@ -49,6 +52,34 @@ pub struct Report {
     pub durations: Vec<SpreadRow>,
     /// Resident memory.
     pub memory: Vec<MemoryRow>,
+    /// Kernel release -> instructions of each hook for processes of no session.
+    pub untracked_instructions: BTreeMap<String, Instructions>,
+}
+
+/// Instructions an event on one kernel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Instructions {
+    /// No session live.
+    pub idle: HookInstructions,
+    /// One session live.
+    pub live: HookInstructions,
+    /// Programs that do nothing, in the same boot.
+    pub empty: HookInstructions,
+    /// exitsnoop's program on the exit.
+    pub exitsnoop_exit: Option<f64>,
+}
+
+/// Instructions an event, hook by hook.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HookInstructions {
+    /// sched_process_fork.
+    pub fork: Option<f64>,
+    /// sched_process_exec.
+    pub exec: Option<f64>,
+    /// sched_process_exit.
+    pub exit: Option<f64>,
+    /// signal_generate: most of them the SIGCHLD of an exit.
+    pub signal: Option<f64>,
 }
 
 /// The version of the shape.

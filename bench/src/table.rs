@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::report::{HookRow, MemoryRow, Report, SpreadRow, StormRow};
+use crate::report::{HookInstructions, HookRow, Instructions, MemoryRow, Report, SpreadRow, StormRow};
 
 /// The whole report, as text.
 #[must_use]
@@ -32,6 +32,8 @@ pub fn text(report: &Report) -> String {
     section("From the end of a session until it is known, ms", &SPREAD, 1, spread(&report.latency));
     section("Error of the duration told, ms", &SPREAD, 1, spread(&report.durations));
     section("Memory, MiB", &MEMORY, 2, report.memory.iter().map(memory).collect());
+    let instructions = report.untracked_instructions.iter().flat_map(instructions).collect();
+    section("Instructions an event, for a process that nobody debugs", &INSTRUCTIONS, 2, instructions);
     text
 }
 
@@ -52,6 +54,29 @@ const STORMS: [&str; 11] = [
 ];
 const SPREAD: [&str; 6] = ["source", "sessions", "p50", "p99", "max", "aim p50"];
 const MEMORY: [&str; 8] = ["program", "case", "resident", "anonymous", "file", "peak", "kernel maps", "aim"];
+
+const INSTRUCTIONS: [&str; 7] = ["kernel", "case", "fork", "exec", "exit", "signal", "all"];
+
+/// A line for each case; exitsnoop has a program on the exit alone.
+fn instructions((kernel, counted): (&String, &Instructions)) -> Vec<Vec<String>> {
+    let exitsnoop = HookInstructions { fork: None, exec: None, exit: counted.exitsnoop_exit, signal: None };
+    let cases = [
+        ("empty programs", &counted.empty),
+        ("no session live", &counted.idle),
+        ("one session live", &counted.live),
+        ("exitsnoop", &exitsnoop),
+    ];
+    let line = |(case, of): (&str, &HookInstructions)| {
+        let hooks = [of.fork, of.exec, of.exit, of.signal];
+        let all = hooks.into_iter().sum::<Option<f64>>();
+        let numbers = hooks
+            .into_iter()
+            .chain([all])
+            .map(|value| value.map_or_else(String::new, |value| format!("{value:.0}")));
+        [kernel.clone(), case.to_owned()].into_iter().chain(numbers).collect()
+    };
+    cases.into_iter().map(line).collect()
+}
 
 fn hook(row: &HookRow) -> Vec<String> {
     vec![

@@ -8,3 +8,4 @@ pub mod debug;
 pub mod http;
 pub mod kernel_objects;
 pub mod tier;
+pub mod tiny;

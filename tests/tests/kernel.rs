@@ -26,6 +26,8 @@ mod keeping;
 
 #[path = "kernel/pins.rs"]
 mod pins;
+#[path = "kernel/storms.rs"]
+mod storms;
 
 #[path = "kernel/bad_places.rs"]
 mod bad_places;

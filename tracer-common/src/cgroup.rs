@@ -83,12 +83,34 @@ pub struct End {
 }
 
 impl End {
+    /// An end, sealed.
+    #[must_use]
+    #[inline(always)]
+    pub const fn new(boot_ns: u64, wait_status: i32) -> Self {
+        Self { boot_ns, wait_status, seal: Self::seal(boot_ns, wait_status) }
+    }
+
     /// What stands in `seal`.
     #[must_use]
     #[inline(always)]
     pub const fn seal(boot_ns: u64, wait_status: i32) -> u32 {
         (boot_ns as u32) ^ ((boot_ns >> 32) as u32) ^ (wait_status as u32) ^ 0x5ea1_ed00
     }
+}
+
+/// The last process that was freed in a cgroup without a main process, of those that had executed a program: the main
+/// one, where the kernel skipped the programs that should have told of its exec and of its exit.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Last {
+    /// Nanoseconds of `CLOCK_BOOTTIME` at its fork.
+    pub start_boot_ns: u64,
+    /// How it ended, heard when it was freed.
+    pub end: End,
+    /// `tgid` in the initial pid namespace; 0 for none.
+    pub tgid: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
 /// How many processes of a cgroup have done what. Each only grows, and several CPUs add to it at once.
@@ -146,6 +168,8 @@ pub struct CgroupEntry {
     pub end: End,
     /// Signals sent to it until then.
     pub signals: [SignalSent; SIGNALS],
+    /// Who may have been the main process, while none was seen.
+    pub last: Last,
     /// How many processes did what.
     pub counts: Counts,
     /// What the main process used, once `steps.main_freed`.
@@ -191,6 +215,12 @@ impl CgroupEntry {
         },
         end: End { boot_ns: 0, wait_status: 0, seal: 0 },
         signals: [SignalSent::NONE; SIGNALS],
+        last: Last {
+            start_boot_ns: 0,
+            end: End { boot_ns: 0, wait_status: 0, seal: 0 },
+            tgid: 0,
+            reserved: 0,
+        },
         counts: Counts { members: 0, members_ended: 0, entered: 0, left: 0, runtime: 0 },
         main_usage: Usage { processes: 0, cpu_ns: 0, minor_faults: 0, major_faults: 0 },
         main_max_rss_pages: 0,

@@ -67,6 +67,7 @@ pub const SHAPES: &[Shape] = &[
         main.mount_namespace, main.comm, main.exe.len, main.exe.ending, main.exe.names,
         end.boot_ns, end.wait_status, end.seal,
         signals,
+        last.start_boot_ns, last.end.boot_ns, last.end.wait_status, last.end.seal, last.tgid,
         counts.members, counts.members_ended, counts.entered, counts.left, counts.runtime,
         main_usage.processes, main_usage.cpu_ns, main_usage.minor_faults, main_usage.major_faults, main_max_rss_pages,
         members_usage.processes, members_usage.cpu_ns, members_usage.minor_faults, members_usage.major_faults,
@@ -194,7 +195,7 @@ mod tests {
 
     /// What the structures have besides: named padding.
     const RESERVED: [(&str, usize); 5] = [
-        ("cgroup_entry", 7),
+        ("cgroup_entry", 11),
         ("signal_sent", 4),
         ("cgroup_changed", 4),
         ("member_ended", 1),

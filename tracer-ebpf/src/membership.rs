@@ -172,3 +172,11 @@ fn root(cgroup_id: u64) -> u64 {
 pub fn is_inside(task: Ptr, cgroup_id: u64) -> bool {
     cgroup_of(&task::key(task)) == Some(cgroup_id) || task::cgroup_id(task) == cgroup_id
 }
+
+/// The runtime's child execs the main process from outside the cgroup into a mount namespace of its
+/// own. A runtime's helper is still on the host's namespace, an OCI hook has its parent inside.
+#[inline(always)]
+pub fn is_main(task: Ptr, cgroup_id: u64) -> bool {
+    let parent: Ptr = task::read(task, &TASK_REAL_PARENT);
+    !is_inside(parent, cgroup_id) && task::mount_namespace(task) != task::mount_namespace(parent)
+}

@@ -171,6 +171,12 @@ pub fn wait_status(task: Ptr) -> i32 {
     read(leader, &TASK_EXIT_CODE)
 }
 
+/// Whether the task has executed a program since its fork (`PF_FORKNOEXEC` of include/linux/sched.h).
+#[inline(always)]
+pub fn has_execed(task: Ptr) -> bool {
+    read::<u32>(task, &TASK_FLAGS) & 0x40 == 0
+}
+
 /// Whether the whole process was told to end, so that its status is settled.
 #[inline(always)]
 pub fn is_group_exit(task: Ptr) -> bool {

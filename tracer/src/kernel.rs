@@ -35,7 +35,7 @@ pub use killer::{Killer, Sender};
 pub use load::{KernelError, LoadOptions, Object};
 pub use maps::{LossCounts, Running, RunningMain};
 pub use needs::Lack;
-pub use observation::{EndSeen, MainSeen, Members, Observation, Used};
+pub use observation::{EndSeen, LastSeen, MainSeen, Members, Observation, Used};
 pub use pins::{Pins, PinsError};
 pub use privileges::{Capability, PrivilegeError, Privileges, check_privileges};
 pub use start::{Started, Witnessed};

@@ -21,6 +21,8 @@ pub enum Section {
     Sessions,
     /// Resident memory at rest.
     Memory,
+    /// What each hook costs in instructions, on other kernels in virtual machines.
+    Instructions,
 }
 
 /// Measures the named sections, all where none is named; the table goes to stdout.

@@ -12,6 +12,7 @@ pub mod fuzz;
 pub mod image;
 pub mod interrupt;
 pub mod lint;
+pub mod matrix;
 pub mod poll;
 pub mod progress;
 pub mod repo;

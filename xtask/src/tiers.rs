@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::progress::heading;
-use crate::{build, cluster, command, interrupt, repo, setup};
+use crate::{build, cluster, command, interrupt, matrix, repo, setup};
 
 pub(crate) mod machine;
 pub(crate) mod traces;
@@ -22,22 +22,25 @@ pub enum Tier {
     Containers,
     /// Real debug sessions on the embedded Kubernetes.
     Cluster,
+    /// The kernel and the containers tier on other kernels, from 5.10 on, in virtual machines.
+    Matrix,
 }
 
-const ALL: [Tier; 4] = [Tier::Unit, Tier::Kernel, Tier::Containers, Tier::Cluster];
+const ALL: [Tier; 5] = [Tier::Unit, Tier::Kernel, Tier::Containers, Tier::Cluster, Tier::Matrix];
 
-/// Runs the tiers, all where none is named; the later ones also after one has failed.
+/// Runs the tiers, all where none is named; the later ones also after one has failed. `kernels` are those of the
+/// matrix tier, all where none is named.
 ///
 /// # Errors
 /// When a tier fails or can't run, or something is left on the machine.
-pub fn run(tiers: &[Tier]) -> Result<()> {
+pub fn run(tiers: &[Tier], kernels: &[String]) -> Result<()> {
     let tiers = if tiers.is_empty() { &ALL } else { tiers };
     setup::run()?;
     build::run()?;
     let mut failed = Vec::new();
     for &tier in tiers {
         heading(&format!("{tier} tier"));
-        if let Err(error) = run_one(tier) {
+        if let Err(error) = run_one(tier, kernels) {
             eprintln!("{tier} tier: {error:#}");
             failed.push(tier.to_string());
         }
@@ -55,10 +58,13 @@ pub fn run(tiers: &[Tier]) -> Result<()> {
     Ok(())
 }
 
-fn run_one(tier: Tier) -> Result<()> {
+fn run_one(tier: Tier, kernels: &[String]) -> Result<()> {
     machine::check(tier)?;
-    if matches!(tier, Tier::Kernel | Tier::Cluster) {
+    if matches!(tier, Tier::Kernel | Tier::Cluster | Tier::Matrix) {
         build::build_other_bpf()?;
+    }
+    if tier == Tier::Matrix {
+        return matrix::run(kernels);
     }
     if tier == Tier::Cluster {
         setup::prometheus::install()?;
@@ -88,6 +94,7 @@ impl fmt::Display for Tier {
             Self::Kernel => "kernel",
             Self::Containers => "containers",
             Self::Cluster => "cluster",
+            Self::Matrix => "matrix",
         })
     }
 }

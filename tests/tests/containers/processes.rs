@@ -20,14 +20,17 @@ fn a_command_that_is_not_there_never_runs() {
     assert_eq!((seen.main, seen.end), (None, None));
 }
 
+/// Until something is executed in it, and for as long as that may take to end.
+const WAITS: &str = "until [ -e /done ]; do sleep 0.1; done; sleep 1; exit 5";
+
 #[test]
 fn what_is_executed_in_it_later_is_not_its_main_process() {
     let containerd = Containerd::start(Mounts::Shared);
     let mut watcher = Watcher::new();
-    let started = containerd.start_container("dbg", &["sh", "-c", "sleep 1; exit 5"]);
+    let started = containerd.start_container("dbg", &["sh", "-c", WAITS]);
     let id = started.id.clone();
     let running = watcher.until(&id, |known| known.seen.as_ref().is_some_and(|seen| seen.main.is_some()));
-    let exec = watcher.during(|| containerd.exec(&id, &["sh", "-c", "exit 9"]));
+    let exec = watcher.during(|| containerd.exec(&id, &["sh", "-c", ": > /done; exit 9"]));
     assert_eq!(exec.status.code(), Some(9), "{}", String::from_utf8_lossy(&exec.stderr));
     assert_eq!(watcher.during(|| started.end()), Some(5));
     let ended = watcher.ended(&id);

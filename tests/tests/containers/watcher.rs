@@ -16,6 +16,9 @@ use debugtrail::{
 use debugtrail_common::event::EventKind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+/// An emulated CPU that others use too is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What is known of a container.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -54,7 +57,7 @@ impl Watcher {
 
     /// Watches until what is known of a container is what is wanted.
     pub fn until(&mut self, id: &ContainerId, wanted: impl Fn(&Known) -> bool) -> Known {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             self.turn();
             let known = self.known.get(id).cloned().unwrap_or_default();

@@ -73,6 +73,8 @@ fn what_ends_and_what_begins_meanwhile_is_read_by_the_next_process() {
     let own = loaded() - before;
     let ends = TestCgroup::new("ends");
     first.kernel.track(ends.id, ends.id).expect("trackable");
+    // An agent says so with each of its rounds: when none comes, only claimed cgroups tell of their members.
+    first.kernel.read_until(now()).expect("it can be said");
     let main = shell(&ends, 3);
     let witness = Witness { kernel: first.kernel, ring: first.ring };
     witness.await_entry(ends.id, |seen| seen.main.is_some());

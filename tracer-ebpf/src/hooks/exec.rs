@@ -49,7 +49,7 @@ fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
     // In a cgroup found running the main process had its exec before us: any exec seen in it
     // is somebody else's.
     if entry.steps.main_started | entry.steps.main_scanned == 0 {
-        if !is_main(task, cgroup_id) {
+        if !membership::is_main(task, cgroup_id) {
             return 0; // The runtime's own.
         }
         if MAINS.insert(&key, cgroup_id, 0).is_err() {
@@ -75,14 +75,6 @@ fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
     }
     tell(event, &key, cgroup_id);
     0
-}
-
-/// The runtime's child execs the main process from outside the cgroup into a mount namespace of its
-/// own. A runtime's helper is still on the host's namespace, an OCI hook has its parent inside.
-#[inline(always)]
-fn is_main(task: Ptr, cgroup_id: u64) -> bool {
-    let parent: Ptr = task::read(task, &TASK_REAL_PARENT);
-    !membership::is_inside(parent, cgroup_id) && task::mount_namespace(task) != task::mount_namespace(parent)
 }
 
 #[inline(always)]

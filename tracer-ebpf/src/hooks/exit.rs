@@ -6,7 +6,7 @@ use debugtrail_common::{
     cgroup::End,
     event::{EventKind, MemberEnded},
     loss::Loss,
-    process::{Member, ProcessKey, state},
+    process::{Member, ProcessKey, role, state},
 };
 
 use crate::{
@@ -49,9 +49,32 @@ fn exited(ctx: BtfTracePointContext) -> i32 {
     if let Some(cgroup_id) = unsafe { MAINS.get(&key) }.copied() {
         main_ended(task, &key, cgroup_id, false);
     } else if let Some(member) = member {
+        if member.role & role::RUNTIME != 0 {
+            main_unseen(task, &key, member.cgroup_id);
+        }
         member_ended(task, &key, member, false);
+    } else {
+        main_unseen(task, &key, task::cgroup_id(task));
     }
     0
+}
+
+/// A process ends in a cgroup in which no main process was seen: it is that one, where the exec's program was skipped.
+#[inline(always)]
+fn main_unseen(task: Ptr, key: &ProcessKey, cgroup_id: u64) {
+    let Some(entry) = entry(cgroup_id) else { return };
+    let is_seen = entry.steps.main_started | entry.steps.main_scanned != 0;
+    let leader: Ptr = task::read(task, &TASK_GROUP_LEADER);
+    if is_seen || !task::has_execed(leader) || !membership::is_main(leader, cgroup_id) {
+        return;
+    }
+    entry.main.tgid = key.tgid;
+    entry.main.start_boot_ns = key.start_boot_ns;
+    entry.main.tgid_in_container = task::tgid_in_namespace(leader);
+    task::read_comm(leader, &mut entry.main.comm);
+    membership::becomes_main(key, entry);
+    entry.steps.main_started = 1;
+    main_ended(task, key, cgroup_id, false);
 }
 
 /// Whether this is the last exit of the process, where the kernel does not say so: two threads that race may both take
@@ -98,10 +121,28 @@ fn freed(task: Ptr) -> i32 {
         let _ = MAINS.remove(&key);
     }
     if let Some(member) = membership::of(&key) {
+        if member.role & role::RUNTIME != 0 {
+            perhaps_main(task, &key, member.cgroup_id);
+        }
         member_freed(task, &key, member);
         let _ = MEMBERS.remove(&key);
+    } else {
+        perhaps_main(task, &key, task::cgroup_id(task));
     }
     0
+}
+
+/// The same of a process whose exit's program was skipped as well: its namespaces are gone, so that only userspace, by the
+/// runtime's word, can tell.
+#[inline(always)]
+fn perhaps_main(task: Ptr, key: &ProcessKey, cgroup_id: u64) {
+    let Some(entry) = entry(cgroup_id) else { return };
+    if entry.steps.main_started | entry.steps.main_scanned != 0 || !task::has_execed(task) {
+        return;
+    }
+    entry.last.tgid = key.tgid;
+    entry.last.start_boot_ns = key.start_boot_ns;
+    entry.last.end = End::new(now(), task::wait_status(task));
 }
 
 #[inline(always)]
@@ -134,7 +175,7 @@ fn main_ended(task: Ptr, key: &ProcessKey, cgroup_id: u64, late: bool) {
         return;
     }
     let (wait_status, boot_ns) = (task::wait_status(task), now());
-    entry.end = End { boot_ns, wait_status, seal: End::seal(boot_ns, wait_status) };
+    entry.end = End::new(boot_ns, wait_status);
     entry.steps.end_late = u8::from(late);
     // SAFETY: the value is copied at once.
     if let Some(chosen_at) = unsafe { OOM_VICTIMS.get(&key.tgid) }.copied() {

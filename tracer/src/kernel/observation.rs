@@ -29,6 +29,8 @@ pub struct Observation {
     pub end: Option<EndSeen>,
     /// Who sent the signal that ended it; `None` where none did or nobody knows.
     pub killer: Option<Killer>,
+    /// Who may have been the main process, while none was seen: only the runtime can tell.
+    pub last: Option<LastSeen>,
     /// The cgroup's rmdir.
     pub removed: Option<BootNanos>,
     /// How many other processes belong to it.
@@ -37,6 +39,40 @@ pub struct Observation {
     pub main_used: Option<Used>,
     /// What the members that were freed used; their memory is told with each end.
     pub members_used: Used,
+}
+
+/// A process that had executed a program in a cgroup without a main process, and was freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastSeen {
+    /// In the initial pid namespace.
+    pub pid: Pid,
+    /// When it was forked.
+    pub forked: BootNanos,
+    /// When it was freed.
+    pub freed: BootNanos,
+    /// How it had ended.
+    pub status: WaitStatus,
+}
+
+impl Observation {
+    /// With the main process that the kernel skipped to tell of, where the runtime's init process is the one that may have
+    /// been it.
+    #[must_use]
+    pub fn by_the_runtime(self, init: Option<Pid>) -> Self {
+        let Some(last) = self.last.filter(|last| self.main.is_none() && Some(last.pid) == init) else {
+            return self;
+        };
+        let main = MainSeen {
+            pid: last.pid,
+            pid_in_container: None,
+            forked: last.forked,
+            execed: None,
+            comm: String::new(),
+            exe: None,
+        };
+        let end = EndSeen { at: last.freed, late: true, status: last.status, oom_victim: false };
+        Self { main: Some(main), end: Some(end), ..self }
+    }
 }
 
 /// How many processes of a cgroup, the main one left out, have done what.
@@ -208,6 +244,7 @@ pub fn observe(
         end,
         // Nothing is sent to it any more.
         killer: end.and_then(|end| killer(end.status, end.oom_victim, &fields.signals)),
+        last: last(fields),
         removed: (steps.removed != 0).then_some(BootNanos(fields.removed_boot_ns)),
         members: members(fields),
         main_used: (steps.main_freed != 0).then(|| used(&fields.main_usage, Some(fields.main_max_rss_pages))),
@@ -218,6 +255,17 @@ pub fn observe(
 /// A copy of an entry that was made while its end was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Torn;
+
+fn last(entry: &CgroupEntry) -> Option<LastSeen> {
+    let last = &entry.last;
+    let whole = last.end.seal == End::seal(last.end.boot_ns, last.end.wait_status);
+    (last.tgid != 0 && whole && entry.steps.main_started == 0).then(|| LastSeen {
+        pid: Pid(last.tgid),
+        forked: BootNanos(last.start_boot_ns),
+        freed: BootNanos(last.end.boot_ns),
+        status: WaitStatus(last.end.wait_status),
+    })
+}
 
 /// A process that comes and ends between the two copies is in the later one with both.
 fn members(entry: &CgroupEntry) -> Members {

@@ -100,6 +100,7 @@ pub(super) fn made() -> Observation {
         main: None,
         end: None,
         killer: None,
+        last: None,
         removed: None,
         members: Members::default(),
         main_used: None,

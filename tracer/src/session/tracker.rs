@@ -124,8 +124,8 @@ impl Tracker {
     pub fn asks_runtime<'a>(&'a self, seen: &Observation, place: &'a Place) -> Option<&'a ContainerId> {
         let Place::Container { container_id, .. } = place else { return None };
         let known = self.containers.get(container_id).and_then(|container| container.runtime.as_ref());
-        // The init pid is there from the main process's start on.
-        let complete = known.is_some_and(|facts| facts.init_pid.is_some() || seen.main.is_none());
+        // The init pid is there from the main process's start on, of which the kernel may have skipped to tell.
+        let complete = known.is_some_and(|facts| facts.init_pid.is_some() || seen.removed.is_some());
         (!complete).then_some(container_id)
     }
 
@@ -160,8 +160,10 @@ impl Tracker {
             told = Some(end.processes);
             container.was_told(end.closed);
         }
-        let news = container.observe(seen, *inner) || runtime.is_some();
+        let asked = runtime.is_some() && runtime != container.runtime;
         container.runtime = runtime.or(container.runtime.take());
+        let init = container.runtime.as_ref().and_then(|facts| facts.init_pid);
+        let news = container.observe(seen.by_the_runtime(init), *inner) || asked;
         container.exe = container.exe.take().or(exe);
         // Each sweep looks at every cgroup, of which a container may have thousands; what time and the index decide
         // is for `review`.

@@ -33,6 +33,13 @@ const CLUSTER: [Package; 9] = [
     ("runc", "the OCI runtime that the tests run sessions on"),
 ];
 
+const MATRIX: [Package; 4] = [
+    ("busybox-static", "begins the guests of the matrix tier"),
+    ("e2fsprogs", "makes the guests' disks"),
+    ("kmod", "knows which modules the guests' disks need"),
+    ("qemu-system-x86", "boots other kernels in the matrix tier"),
+];
+
 const BENCH: [Package; 2] = [
     ("bpftrace", "a tracer that the bench compares with"),
     ("libbpf-tools", "its exitsnoop is a tracer that the bench compares with"),
@@ -52,6 +59,8 @@ pub enum Purpose {
     Build,
     /// To run the embedded cluster.
     Cluster,
+    /// To boot other kernels.
+    Matrix,
     /// To measure beside other tracers.
     Bench,
 }
@@ -65,12 +74,17 @@ pub fn install_missing(purpose: Purpose) -> Result<()> {
     if purpose >= Purpose::Cluster {
         wanted.extend(CLUSTER);
     }
+    if purpose >= Purpose::Matrix {
+        wanted.extend(MATRIX);
+    }
     if purpose >= Purpose::Bench {
         wanted.extend(BENCH);
     }
     if toolchain::rustup_nightly().is_none() {
         wanted.extend(RUST);
     }
+    wanted.sort_unstable();
+    wanted.dedup_by_key(|(name, _)| *name);
     let names: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
     let installed = installed(&names)?;
     let missing: Vec<Package> = wanted.into_iter().filter(|(name, _)| !installed.contains(*name)).collect();

@@ -201,11 +201,33 @@ fn the_runtime_is_asked_until_it_has_told_the_init_pid() {
     assert_eq!(tracker.asks_runtime(&made(), &place()), Some(&id()));
     let early = runtime("dbg").map(|facts| RuntimeFacts { init_pid: None, ..facts });
     tell(&mut tracker, made(), early, &index);
-    assert_eq!(tracker.asks_runtime(&made(), &place()), None);
+    // The kernel may have skipped to tell of a main process.
+    assert_eq!(tracker.asks_runtime(&made(), &place()), Some(&id()));
+    assert_eq!(tracker.asks_runtime(&removed(made()), &place()), None);
     assert_eq!(tracker.asks_runtime(&running(), &place()), Some(&id()));
     tell(&mut tracker, running(), runtime("dbg"), &index);
     assert_eq!(tracker.asks_runtime(&running(), &place()), None);
     assert_eq!(tracker.asks_runtime(&made(), &Place::Pod { pod: pod_ref() }), None);
+}
+
+/// On 7.3 the kernel may skip the programs of its exec and of its exit; the one of its freeing it does not.
+#[test]
+fn a_main_process_that_was_not_seen_is_known_by_the_runtimes_word() {
+    use crate::ids::Pid;
+    use crate::kernel::LastSeen;
+    let index = synced([pod()]);
+    let last = |pid| LastSeen {
+        pid: Pid(pid),
+        forked: seconds(11),
+        freed: seconds(21),
+        status: crate::record::WaitStatus(42 << 8),
+    };
+    for (pid, ends) in [(4242, true), (4243, false)] {
+        let mut tracker = Tracker::default();
+        let seen = Observation { last: Some(last(pid)), ..made() };
+        let told = tell(&mut tracker, seen, runtime("dbg"), &index);
+        assert_eq!(told.contains(&Said::Ended), ends, "pid {pid}: {told:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! The matrix tier: the kernel tier and the containers tier on Debian's kernels from the oldest that debugtrail
+//! promises to the newest there is, each booted by qemu.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::repo;
+use crate::setup::apt;
+
+mod apt_root;
+mod disk;
+pub mod guest;
+pub mod guests;
+mod initramfs;
+pub mod job;
+pub mod kernels;
+mod outcome;
+mod table;
+
+use guest::Machine;
+use guests::Guests;
+use job::Job;
+use kernels::Kernel;
+use outcome::Outcome;
+
+/// The tiers that are run in guests.
+const KERNEL: &str = "kernel";
+const CONTAINERS: &str = "containers";
+/// A minute or two where the CPUs are free.
+const MACHINE: Machine =
+    Machine { cpus: 2, counts_instructions: false, patience: Duration::from_secs(15 * 60) };
+
+/// Runs it on these series, all where none is named.
+///
+/// # Errors
+/// When a guest can't be run, or its tests do not all pass.
+pub fn run(series: &[String]) -> Result<()> {
+    apt::install_missing(apt::Purpose::Matrix)?;
+    let kernels = kernels::install(series)?;
+    let built = job::build_tests(&[KERNEL, CONTAINERS])?;
+    let tiers = [KERNEL, CONTAINERS];
+    let mut jobs = Vec::new();
+    for tier in tiers {
+        jobs.push(Job::tests(tier, job::binary(&built, tier)?));
+    }
+    let mut files: Vec<PathBuf> = built.into_iter().map(|(_, path)| path).collect();
+    files.push(repo::debugtrail_under_test());
+    let guests = Guests::prepare(&jobs, &files)?;
+    let outcomes = Mutex::new(Vec::new());
+    let runs: Vec<(&Kernel, &str)> =
+        tiers.iter().flat_map(|tier| kernels.iter().map(move |kernel| (kernel, *tier))).collect();
+    guests.run(&runs, MACHINE, |kernel, tier, ran| {
+        let outcome = Outcome::of(&kernel.release, tier, ran);
+        outcome.tell();
+        outcomes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(outcome);
+    });
+    let outcomes = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let failed: Vec<String> = outcomes.iter().filter_map(Outcome::failure).collect();
+    // A table of some kernels would hide the others.
+    if series.is_empty() {
+        table::write(&kernels, &outcomes)?;
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!("failed:\n  {}", failed.join("\n  "))
+}
+
+/// Writes a file that can be run.
+fn script(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! What a guest does: a script of shell on its disk.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::{command, repo};
+
+/// Stands before what `debugtrail doctor` says.
+pub(super) const DOCTOR: &str = "guest: doctor";
+
+/// A script of the guest's disk.
+#[derive(Debug)]
+pub struct Job {
+    /// Its name.
+    pub name: &'static str,
+    /// Run by /bin/sh; its exit status is the job's.
+    pub script: String,
+}
+
+impl Job {
+    /// A tier's tests, as `cargo xtask test` runs them, and what doctor makes of the kernel.
+    pub(super) fn tests(name: &'static str, tests: &Path) -> Self {
+        let (folder, binary) = (repo::root().join("tests"), repo::debugtrail_under_test());
+        let script = format!(
+            "#!/bin/sh\ncd {folder:?}\nexport DEBUGTRAIL_BIN={binary:?} RUST_BACKTRACE=0 DEBUGTRAIL_TEST_STORM=500 DEBUGTRAIL_TEST_MAINS=1000\n\
+             {tests:?} --test-threads=1\nstatus=$?\n\
+             echo '{DOCTOR}'\n{binary:?} doctor --output json 2> /dev/null\nexit $status\n"
+        );
+        Self { name, script }
+    }
+}
+
+/// The tests' binaries and all that cargo built with them, by the name of the target.
+pub(super) fn build_tests(tiers: &[&str]) -> Result<Vec<(String, PathBuf)>> {
+    let mut cargo = command::cargo();
+    cargo.args([
+        "test",
+        "--package",
+        "debugtrail-tests",
+        "--no-run",
+        "--message-format=json-render-diagnostics",
+    ]);
+    for tier in tiers {
+        cargo.args(["--test", tier]);
+    }
+    let said = command::output(&mut cargo)?;
+    let built = said.lines().filter_map(|line| {
+        let artifact: Value = serde_json::from_str(line).ok()?;
+        let executable = artifact["executable"].as_str()?;
+        Some((artifact["target"]["name"].as_str()?.to_owned(), PathBuf::from(executable)))
+    });
+    Ok(built.collect())
+}
+
+/// The binary of this name.
+pub(super) fn binary<'a>(built: &'a [(String, PathBuf)], name: &str) -> Result<&'a Path> {
+    let mut named = built.iter().filter(|(target, _)| target == name);
+    named.next().map(|(_, path)| path.as_path()).with_context(|| format!("cargo built no {name}"))
+}
