@@ -16,7 +16,7 @@ pub mod folder;
 pub mod matcher;
 pub mod pod;
 pub mod processes;
-mod reconciled;
+pub mod reconciled;
 pub mod report;
 pub mod run;
 pub mod runtime;

@@ -216,7 +216,6 @@ impl Observation {
 /// # Errors
 ///
 /// [`Torn`] where the copy caught an end in the making all the same, as a CPU that reorders writes lets it.
-
 pub fn observe(
     cgroup: CgroupId,
     before: &CgroupEntry,
@@ -259,7 +258,7 @@ pub struct Torn;
 fn last(entry: &CgroupEntry) -> Option<LastSeen> {
     let last = &entry.last;
     let whole = last.end.seal == End::seal(last.end.boot_ns, last.end.wait_status);
-    (last.tgid != 0 && whole && entry.steps.main_started == 0).then(|| LastSeen {
+    (last.tgid != 0 && whole && entry.steps.main_started == 0).then_some(LastSeen {
         pid: Pid(last.tgid),
         forked: BootNanos(last.start_boot_ns),
         freed: BootNanos(last.end.boot_ns),

@@ -69,7 +69,7 @@ impl History {
                 self.read_gap(line);
             }
             RecordType::AgentStarted | RecordType::AgentStopped | RecordType::ClockStepped => {
-                self.read_sequence(&glance.id)
+                self.read_sequence(&glance.id);
             }
         }
     }

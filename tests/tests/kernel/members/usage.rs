@@ -19,6 +19,7 @@ fn nanos(time: libc::timeval) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1000
 }
 
+#[expect(clippy::zombie_processes, reason = "wait4 reaps it")]
 #[test]
 fn the_main_processs_usage_is_what_its_parent_is_told() {
     let mut witness = Witness::new();
