@@ -3,6 +3,7 @@
 //! All state that decides anything lives here and is touched by nobody else; what waits (the ring, the API's
 //! watch, the clock, the output) stands around it.
 
+mod act;
 mod executable;
 mod inherit;
 mod loss;
@@ -30,9 +31,9 @@ use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, Witnessed
 use crate::malloc;
 use crate::oom::OomLimits;
 use crate::pods::{PodEvent, PodIndex};
-use crate::record::{GapReason, LossCount, SessionRecord, StopReason};
+use crate::record::{GapReason, LossCount, StopReason};
 use crate::runtime::Bundles;
-use crate::session::{Action, Away, Policy, Reconciler, Tracker, report};
+use crate::session::{Away, Policy, Reconciler, Tracker};
 use crate::sinks::OutputError;
 use inherit::Legacy;
 use loss::LossWatch;
@@ -288,58 +289,6 @@ impl Pipeline {
             self.tell_lost(&lost);
         }
         Ok(())
-    }
-
-    fn act(&mut self, actions: Vec<Action>) -> Result<(), KernelError> {
-        for action in actions {
-            match action {
-                Action::Forget(cgroup) => {
-                    if self.legacy.forget(cgroup, self.recorder.durable()) {
-                        self.kernel.forget(cgroup)?;
-                    }
-                }
-                Action::Release(cgroup) => {
-                    if self.legacy.release(cgroup) {
-                        self.kernel.forget(cgroup)?;
-                    }
-                }
-                Action::Track { cgroup, root } => self.kernel.track(cgroup, root)?,
-                Action::Started(container) => {
-                    self.recorder.session(|context| report::started(&container, context), &self.index);
-                }
-                Action::Ended(mut container) => {
-                    container.lost_events += self.lost_since_counted()?;
-                    tracing::debug!(session = %container.id, members = container.members().all, "ended");
-                    let record =
-                        self.recorder.session(|context| report::ended(&container, context), &self.index);
-                    self.legacy.told(container.cgroups(), self.recorder.queued());
-                    self.ended(record);
-                }
-                Action::Processes(container, chunk) => {
-                    self.recorder
-                        .processes(|context| report::processes(&container, chunk, context), &self.index);
-                }
-                Action::Closed(container, totals) => {
-                    self.recorder.closed(|context| report::closed(&container, totals, context), &self.index);
-                    self.legacy.told(container.cgroups(), self.recorder.queued());
-                }
-                Action::GaveUp(container) => self.recorder.undecided(1, [&*container], boot_now()),
-            }
-        }
-        Ok(())
-    }
-
-    /// What follows from an end that was told.
-    fn ended(&mut self, record: Box<SessionRecord>) {
-        if let Some(session) = record.head.session_id() {
-            self.away.told(session);
-        }
-        self.reconciler.ended(record, boot_now());
-    }
-
-    /// What the next count will find: an end that is told now must not miss it.
-    fn lost_since_counted(&self) -> Result<u64, KernelError> {
-        self.loss.pending(&self.kernel)
     }
 
     /// What is still to be said before the end.

@@ -9,10 +9,11 @@ use super::processes::{Chunk, Processes, Told, Totals};
 use crate::cgroup::Place;
 use crate::ids::{BootNanos, CgroupId, ContainerId};
 use crate::kernel::Observation;
-use crate::kernel::event::{Args, Executed, MemberEnded, Process};
 use crate::pods::PodIndex;
 use crate::record::SessionRecord;
 use crate::runtime::RuntimeFacts;
+
+mod members;
 
 /// What the tracker wants done, in this order.
 #[derive(Clone, Debug)]
@@ -202,51 +203,6 @@ impl Tracker {
         actions
     }
 
-    /// Takes in the end of a member.
-    pub fn member_ended(&mut self, member: MemberEnded) -> Vec<Action> {
-        let Some(id) = self.by_cgroup.get(&member.cgroup).cloned() else { return Vec::new() };
-        let processes = self.processes_of(&id);
-        processes.ended(member);
-        if processes.is_full() { self.tell_processes(&id) } else { Vec::new() }
-    }
-
-    /// Takes in that a process executed a program.
-    pub fn executed(&mut self, executed: Executed) {
-        let Some(id) = self.by_cgroup.get(&executed.cgroup).cloned() else { return };
-        self.processes_of(&id).executed(executed);
-    }
-
-    fn processes_of(&mut self, id: &ContainerId) -> &mut Processes {
-        let limit = self.policy.processes;
-        self.processes.entry(id.clone()).or_insert_with(|| Processes::new(limit))
-    }
-
-    /// What is to be told of a session's processes now.
-    fn tell_processes(&mut self, id: &ContainerId) -> Vec<Action> {
-        let Some(container) = self.containers.get(id).filter(|container| container.naming().is_some()) else {
-            return Vec::new();
-        };
-        let chunks = self.processes.get_mut(id).map(Processes::take).unwrap_or_default();
-        chunks.into_iter().map(|chunk| Action::Processes(Box::new(container.clone()), chunk)).collect()
-    }
-
-    /// What is to be told of all sessions' processes, and which sessions are closed now.
-    fn review_processes(&mut self, now: BootNanos) -> Vec<Action> {
-        let sessions: Vec<_> = self.processes.keys().cloned().collect();
-        let mut actions: Vec<_> = sessions.iter().flat_map(|id| self.tell_processes(id)).collect();
-        let mut closed = self.containers.values_mut().filter_map(|container| {
-            (container.naming().is_some() && container.is_closed(now)).then(|| container.id.clone())
-        });
-        let closed: Vec<_> = closed.by_ref().collect();
-        for id in closed {
-            let totals = self.processes.get(&id).map(Processes::totals).unwrap_or_default();
-            let untold = self.containers.get(&id).filter(|container| !container.reported_closed);
-            actions.extend(untold.map(|container| Action::Closed(Box::new(container.clone()), totals)));
-            actions.extend(self.drop_container(&id));
-        }
-        actions
-    }
-
     /// Notes a loss that any container of interest may have a share in.
     pub fn lost(&mut self, events: u64) {
         // Also one that has ended: processes of it may live.
@@ -319,7 +275,7 @@ impl Tracker {
         if let Some(processes) = self.processes.get(id)
             && container.main_args.is_none()
         {
-            container.main_args = main_args(container, processes);
+            container.main_args = members::main_args(container, processes);
         }
         actions.extend(reports(container));
         actions
@@ -358,13 +314,6 @@ impl Tracker {
         }
         container.cgroups().map(Action::Forget).collect()
     }
-}
-
-/// Arguments of the main process's first program, if they were heard of.
-fn main_args(container: &Container, processes: &Processes) -> Option<Args> {
-    let main = container.main()?;
-    let program = processes.program(Process { pid: main.pid, forked: main.forked })?;
-    (Some(program.at) == main.execed).then(|| program.args.clone())?
 }
 
 /// What is to be said of a session now, each once.
