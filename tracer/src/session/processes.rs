@@ -10,8 +10,10 @@ use crate::kernel::event::{Args, Executed, MemberEnded, Process};
 pub const CHUNK: usize = 32;
 /// Processes of a session that are recorded, where nothing else was asked for; what comes after is counted.
 pub const RECORDED: u64 = 10_000;
-/// Ends that wait at most while nobody has said what the container is.
+/// Ends of one container that wait at most while nobody has said what it is.
 const KEPT_ENDS: usize = 1024;
+/// The same of all containers: hours of an API outage.
+pub(super) const KEPT_IN_ALL: usize = 16 * KEPT_ENDS;
 /// Programs that are remembered of processes that have not ended, as far as was heard.
 const KEPT_PROGRAMS: usize = 8192;
 
@@ -104,17 +106,22 @@ impl Processes {
         self.programs.get(&process)
     }
 
-    /// Takes in the end of a process.
-    pub(super) fn ended(&mut self, end: MemberEnded) {
+    /// Takes in the end of a process; `others` wait in other containers.
+    pub(super) fn ended(&mut self, end: MemberEnded, others: usize) {
         let program = self.programs.remove(&end.process);
         self.totals.max_rss_pages = self.totals.max_rss_pages.max(end.max_rss_pages);
         self.totals.last_end = self.totals.last_end.max(Some(end.ended));
         self.totals.heard += 1;
         // What has no room here is missing in the count of what was told.
         let told = self.totals.told.processes + self.ended.len() as u64;
-        if told < self.limit && self.ended.len() < KEPT_ENDS {
+        if told < self.limit && self.ended.len() < KEPT_ENDS && others < KEPT_IN_ALL {
             self.ended.push(EndedProcess { end, program });
         }
+    }
+
+    /// How many wait to be told.
+    pub(super) fn waiting(&self) -> usize {
+        self.ended.len()
     }
 
     /// Whether there are enough ends for a record.
@@ -154,8 +161,8 @@ mod tests {
         let mut processes = Processes::new(RECORDED);
         processes.executed(program_executed(7, "/bin/sh"));
         processes.executed(program_executed(7, "/bin/ls"));
-        processes.ended(member_ended(7));
-        processes.ended(member_ended(8));
+        processes.ended(member_ended(7), 0);
+        processes.ended(member_ended(8), 0);
         let told = processes.take();
         assert_eq!((told.len(), told[0].n, pids(&told[0])), (1, 0, vec![7, 8]));
         let exe = |n: usize| told[0].processes[n].program.as_ref().and_then(|program| program.exe.as_deref());
@@ -169,7 +176,7 @@ mod tests {
         let mut processes = Processes::new(RECORDED);
         processes.go_on_after(Told { chunks: 3, processes: 10 });
         for pid in 0..100 {
-            processes.ended(member_ended(pid));
+            processes.ended(member_ended(pid), 0);
             assert_eq!(processes.is_full(), pid + 1 >= 32);
         }
         let told = processes.take();
@@ -184,7 +191,7 @@ mod tests {
     fn what_has_no_room_is_not_counted_as_told() {
         let mut processes = Processes::new(RECORDED);
         for pid in 0..KEPT_ENDS as u32 + 5 {
-            processes.ended(member_ended(pid));
+            processes.ended(member_ended(pid), 0);
         }
         processes.take();
         assert_eq!(processes.totals().told.processes, KEPT_ENDS as u64);
@@ -192,11 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_in_all_containers_is_bounded() {
+        let mut processes = Processes::new(RECORDED);
+        processes.ended(member_ended(1), KEPT_IN_ALL);
+        processes.ended(member_ended(2), KEPT_IN_ALL - 1);
+        assert_eq!((processes.waiting(), processes.totals().heard), (1, 2));
+    }
+
+    #[test]
     fn past_the_limit_processes_are_counted() {
         let mut processes = Processes::new(3);
         processes.go_on_after(Told { chunks: 1, processes: 1 });
         for pid in 0..10 {
-            processes.ended(member_ended(pid));
+            processes.ended(member_ended(pid), 0);
         }
         assert_eq!(processes.take().iter().map(|chunk| chunk.processes.len()).sum::<usize>(), 2);
         assert_eq!((processes.totals().told.processes, processes.totals().heard), (3, 11));

@@ -53,6 +53,8 @@ pub struct Tracker {
     containers: BTreeMap<ContainerId, Container>,
     by_cgroup: HashMap<CgroupId, ContainerId>,
     processes: HashMap<ContainerId, Processes>,
+    /// Ends of processes that wait to be told, of all containers.
+    waiting: usize,
     remembered: HashMap<ContainerId, Remembered>,
     /// Sessions whose end an earlier debugtrail told, of which the kernel may still have something.
     told: HashMap<ContainerId, EndTold>,

@@ -5,14 +5,19 @@ use super::super::processes::Processes;
 use super::{Action, Tracker};
 use crate::ids::{BootNanos, ContainerId};
 use crate::kernel::event::{Args, Executed, MemberEnded, Process};
+use crate::record::SessionKind;
 
 impl Tracker {
     /// Takes in the end of a member.
     pub fn member_ended(&mut self, member: MemberEnded) -> Vec<Action> {
         let Some(id) = self.by_cgroup.get(&member.cgroup).cloned() else { return Vec::new() };
+        let others = self.waiting;
         let processes = self.processes_of(&id);
-        processes.ended(member);
-        if processes.is_full() { self.tell_processes(&id) } else { Vec::new() }
+        let before = processes.waiting();
+        processes.ended(member, others);
+        let (kept, is_full) = (processes.waiting() - before, processes.is_full());
+        self.waiting += kept;
+        if is_full { self.tell_processes(&id) } else { Vec::new() }
     }
 
     /// Takes in that a process executed a program.
@@ -32,6 +37,9 @@ impl Tracker {
             return Vec::new();
         };
         let chunks = self.processes.get_mut(id).map(Processes::take).unwrap_or_default();
+        if !has_processes(container) {
+            return Vec::new();
+        }
         chunks.into_iter().map(|chunk| Action::Processes(Box::new(container.clone()), chunk)).collect()
     }
 
@@ -45,12 +53,19 @@ impl Tracker {
         let closed: Vec<_> = closed.by_ref().collect();
         for id in closed {
             let totals = self.processes.get(&id).map(Processes::totals).unwrap_or_default();
-            let untold = self.containers.get(&id).filter(|container| !container.reported_closed);
+            let is_untold = |container: &&Container| !container.reported_closed && has_processes(container);
+            let untold = self.containers.get(&id).filter(is_untold);
             actions.extend(untold.map(|container| Action::Closed(Box::new(container.clone()), totals)));
             actions.extend(self.drop_container(&id));
         }
+        self.waiting = self.processes.values().map(Processes::waiting).sum();
         actions
     }
+}
+
+/// Whether its processes are told: an ordinary container's are its work, and nobody's debugging.
+fn has_processes(container: &Container) -> bool {
+    container.naming().is_none_or(|naming| naming.kind != Some(SessionKind::Container))
 }
 
 /// Arguments of the main process's first program, if they were heard of.

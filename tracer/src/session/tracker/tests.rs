@@ -395,6 +395,18 @@ fn processes_wait_for_the_name_and_go_with_what_is_no_session() {
 }
 
 #[test]
+fn what_an_ordinary_container_does_is_not_told() {
+    use super::super::samples::member_ended;
+    let policy = Policy { all_containers: true, ..Policy::default() };
+    let (mut tracker, index) = (Tracker::new(policy), synced([pod()]));
+    tell(&mut tracker, running(), runtime("app"), &index);
+    tracker.member_ended(member_ended(7));
+    assert_eq!(said(&tracker.review(&index, seconds(13))), []);
+    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Ended]);
+    assert_eq!(close(&mut tracker, &index), [Said::Forget(77)]);
+}
+
+#[test]
 fn the_main_processs_arguments_are_those_of_its_first_program() {
     use super::super::samples::program_executed;
     use crate::kernel::event::{Executed, Process};
