@@ -16,6 +16,7 @@ mod maps;
 pub mod needs;
 pub mod observation;
 mod parts;
+mod pinned_program;
 pub mod pins;
 pub mod plan;
 mod privileges;
@@ -42,7 +43,6 @@ pub use start::{Started, Witnessed};
 
 use crate::ids::{BootNanos, CgroupId};
 use generation::Programs;
-use load::refused;
 
 /// What the running kernel lacks of what the programs need.
 ///
@@ -174,9 +174,7 @@ impl Kernel {
             }
         }
         self.maps.settle()?;
-        let scan = self.programs.scan()?;
-        let link = scan.attach().map_err(refused)?;
-        let mut tasks = scan.take_link(link).map_err(refused)?.into_file().map_err(refused)?;
+        let mut tasks = self.programs.scan()?;
         // The program writes nothing; reading to the end is what runs it.
         tasks.read_to_end(&mut Vec::new()).map_err(KernelError::Scan)?;
         Ok(unknown)

@@ -1,5 +1,7 @@
 //! The programs, links and maps of one load: pinned, and opened again by another process.
 
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use aya::Ebpf;
@@ -16,6 +18,7 @@ use super::load::{HOOKS, KernelError, SCAN};
 use super::maps::LossCounts;
 use super::observation::{Observation, observe};
 use super::parts::Parts;
+use super::pinned_program;
 use super::pins::{self, Pins, PinsError};
 use super::plan::Generation;
 use super::{Counted, Ring, load, skipped};
@@ -61,8 +64,8 @@ impl Parts for Folder {
 
 /// The pinned programs and links of a generation.
 pub(super) struct Pinned {
-    pub(super) hooks: Vec<BtfTracePoint>,
-    pub(super) scan: Option<Iter>,
+    pub(super) hooks: Vec<OwnedFd>,
+    pub(super) scan: Option<OwnedFd>,
     /// Held so that they stay attached also if somebody removes the pins.
     pub(super) _links: Vec<PinnedLink>,
 }
@@ -70,18 +73,18 @@ pub(super) struct Pinned {
 impl Pinned {
     pub(super) fn open(folder: &Path) -> Result<Self, KernelError> {
         let program = |name| folder.join(pins::program(name));
-        let hooks = HOOKS.map(|hook| BtfTracePoint::from_pin(program(hook)));
+        let hooks = HOOKS.map(|hook| pinned_program::open(&program(hook)));
         let links = HOOKS.map(|hook| PinnedLink::from_pin(folder.join(pins::link(hook))));
         Ok(Self {
             hooks: hooks.into_iter().collect::<Result<_, _>>().map_err(load::refused)?,
-            scan: Some(Iter::from_pin(program(SCAN)).map_err(load::refused)?),
+            scan: Some(pinned_program::open(&program(SCAN)).map_err(load::refused)?),
             _links: links.into_iter().collect::<Result<_, _>>().map_err(load::refused)?,
         })
     }
 
     /// Those of another version's hooks that go by a name of ours: which count what they missed.
     fn of_others(folder: &Path) -> Self {
-        let hooks = HOOKS.map(|hook| BtfTracePoint::from_pin(folder.join(pins::program(hook))));
+        let hooks = HOOKS.map(|hook| pinned_program::open(&folder.join(pins::program(hook))));
         Self { hooks: hooks.into_iter().flatten().collect(), scan: None, _links: Vec::new() }
     }
 }
@@ -200,7 +203,7 @@ impl Counted for Readable {
     }
 
     fn skipped(&self) -> u64 {
-        skipped::count(self.programs.hooks.iter().map(BtfTracePoint::fd))
+        skipped::count(self.programs.hooks.iter().map(AsFd::as_fd))
     }
 
     fn kept(&self, place: u32) -> Result<debugtrail_common::kept::Kept, KernelError> {
@@ -219,19 +222,28 @@ pub(super) enum Programs {
 }
 
 impl Programs {
-    /// The program that goes over all tasks.
-    pub(super) fn scan(&mut self) -> Result<&mut Iter, KernelError> {
+    /// A file whose reading goes over all tasks.
+    pub(super) fn scan(&mut self) -> Result<File, KernelError> {
         match self {
-            Self::Loaded { ebpf, .. } => load::program(ebpf, SCAN),
-            Self::Pinned(pinned) => pinned.scan.as_mut().ok_or_else(|| KernelError::unlike("a scan")),
+            Self::Loaded { ebpf, .. } => {
+                let scan: &mut Iter = load::program(ebpf, SCAN)?;
+                let link = scan.attach().map_err(load::refused)?;
+                scan.take_link(link).map_err(load::refused)?.into_file().map_err(load::refused)
+            }
+            Self::Pinned(pinned) => {
+                let scan = pinned.scan.as_ref().ok_or_else(|| KernelError::unlike("a scan"))?;
+                pinned_program::iterator(scan.as_fd()).map_err(load::refused)
+            }
         }
     }
 
     /// How often the kernel skipped one of them.
     pub(super) fn skipped(&self) -> u64 {
         match self {
-            Self::Loaded { ebpf, .. } => skipped::count(ebpf.programs().map(|(_, program)| program.fd())),
-            Self::Pinned(pinned) => skipped::count(pinned.hooks.iter().map(BtfTracePoint::fd)),
+            Self::Loaded { ebpf, .. } => {
+                skipped::count(ebpf.programs().filter_map(|(_, program)| Some(program.fd().ok()?.as_fd())))
+            }
+            Self::Pinned(pinned) => skipped::count(pinned.hooks.iter().map(AsFd::as_fd)),
         }
     }
 }

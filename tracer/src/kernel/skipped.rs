@@ -1,18 +1,14 @@
 //! How often the kernel skipped one of the programs.
 
-use std::{
-    fs,
-    os::fd::{AsFd, AsRawFd},
-};
-
-use aya::programs::{ProgramError, ProgramFd};
+use std::fs;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Sum over all programs. A BTF program is skipped when it would run inside itself on the same CPU, and on 7.3
 /// also under parallel load; only the program's fdinfo tells (bpf_prog_show_fdinfo in kernel/bpf/syscall.c, from
 /// 5.12). 0 where the kernel does not count.
-pub(super) fn count<'a>(programs: impl Iterator<Item = Result<&'a ProgramFd, ProgramError>>) -> u64 {
-    let misses = |program: Result<&ProgramFd, ProgramError>| {
-        let fd = program.ok()?.as_fd().as_raw_fd();
+pub(super) fn count<'a>(programs: impl Iterator<Item = BorrowedFd<'a>>) -> u64 {
+    let misses = |program: BorrowedFd<'_>| {
+        let fd = program.as_raw_fd();
         misses_in(&fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?)
     };
     programs.filter_map(misses).sum()

@@ -29,6 +29,8 @@ pub(super) struct Legacy {
     told: BTreeMap<CgroupId, u64>,
     /// Cgroups of which all is said, and not durable yet.
     leaving: BTreeMap<CgroupId, u64>,
+    /// The line with which all that the generations kept was told, once it is.
+    all_told: Option<u64>,
     /// Cgroups of containers that are over and wait to be decided.
     held: HashSet<CgroupId>,
 }
@@ -223,7 +225,12 @@ impl Pipeline {
                 |cgroup: &CgroupId| self.tracker.is_undecided(*cgroup) || legacy.is_done_with(*cgroup);
             legacy.seen.keys().any(undecided)
         };
-        if self.legacy.generations.is_empty() || self.recorder.queued() > durable || waits(&self.legacy) {
+        if self.legacy.generations.is_empty() || waits(&self.legacy) {
+            self.legacy.all_told = None;
+            return Ok(());
+        }
+        // Whatever is told by now, of which other sessions' records may be the last.
+        if *self.legacy.all_told.get_or_insert(self.recorder.queued()) > durable {
             return Ok(());
         }
         for generation in std::mem::take(&mut self.legacy.generations) {
