@@ -49,7 +49,7 @@ pub fn run(series: &[String]) -> Result<()> {
         jobs.push(Job::tests(tier, job::binary(&built, tier)?));
     }
     let mut files: Vec<PathBuf> = built.into_iter().map(|(_, path)| path).collect();
-    files.push(repo::debugtrail_under_test());
+    files.extend([repo::debugtrail_under_test(), repo::other_bpf_object()]);
     let guests = Guests::prepare(&jobs, &files)?;
     let outcomes = Mutex::new(Vec::new());
     let runs: Vec<(&Kernel, &str)> =

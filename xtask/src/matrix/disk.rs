@@ -13,7 +13,7 @@ use super::job::Job;
 use crate::{command, repo};
 
 /// What the tests call by name.
-const PROGRAMS: [&str; 31] = [
+const PROGRAMS: [&str; 32] = [
     "busybox",
     "cat",
     "chmod",
@@ -31,6 +31,7 @@ const PROGRAMS: [&str; 31] = [
     "ls",
     "mount",
     "mkdir",
+    "prlimit",
     "rm",
     "rmdir",
     "runc",
