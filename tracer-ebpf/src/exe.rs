@@ -19,38 +19,86 @@ struct Place {
     mount: Ptr,
 }
 
+/// How far the way up has come. It is kept in a map and read anew at each step: of what comes out of a map the
+/// verifier knows nothing, so that all ways through a step look the same to it at the next one. With the length in a
+/// register it tells them apart, and before Linux 6.12 gives up after a million instructions.
+#[repr(C)]
+pub struct Walk {
+    /// Address of the name's dentry.
+    dentry: u64,
+    /// Address of its vfsmount.
+    mount: u64,
+    /// Bytes of names so far.
+    len: u64,
+}
+
+impl Walk {
+    #[inline(always)]
+    fn at(&self) -> Place {
+        Place { dentry: again(&self.dentry) as Ptr, mount: again(&self.mount) as Ptr }
+    }
+
+    #[inline(always)]
+    fn go_to(&mut self, place: Place) {
+        (self.dentry, self.mount) = (place.dentry as u64, place.mount as u64);
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        again(&self.len) as usize
+    }
+}
+
+/// Reads it from where it is, also where its value is known.
+#[inline(always)]
+fn again(value: &u64) -> u64 {
+    // SAFETY: a reference is valid for reads.
+    unsafe { core::ptr::from_ref(value).read_volatile() }
+}
+
 /// Writes the names of a file's path, as the task sees it; gives their length and how the way ended.
 #[inline(always)]
-pub fn names(task: Ptr, file: Ptr, names: &mut [u8]) -> (u32, u32) {
+pub fn names(task: Ptr, file: Ptr, walk: &mut Walk, names: &mut [u8]) -> (u32, u32) {
     if HAS_EXE.load() == 0 {
         return (0, ending::ROOT);
     }
     let fs: Ptr = task::probe(task, &TASK_FS);
     let root = place_at(fs, FS_ROOT.load());
-    let mut at = place_at(file, FILE_PATH.load());
-    let mut len = 0usize;
+    walk.go_to(place_at(file, FILE_PATH.load()));
+    walk.len = 0;
+    let mut ended = ending::TOO_LONG;
     for _ in 0..STEPS {
-        if at == root {
-            return (len as u32, ending::ROOT);
-        }
-        if at.dentry == task::probe::<Ptr>(at.mount, &VFSMOUNT_ROOT) {
-            match mounted_on(at.mount) {
-                Some(place) => at = place,
-                None => return (len as u32, ending::ELSEWHERE),
-            }
-            continue;
-        }
-        if len >= EXE_PATH_LEN {
+        if let Some(ending) = step(walk, root, names) {
+            ended = ending;
             break;
         }
-        len += name(at.dentry, names, len);
-        let parent: Ptr = task::probe(at.dentry, &DENTRY_PARENT);
-        if parent == at.dentry {
-            return (len as u32, ending::ELSEWHERE);
-        }
-        at.dentry = parent;
     }
-    (len as u32, ending::TOO_LONG)
+    (walk.len() as u32, ended)
+}
+
+/// One name or mount up; gives how the way ended, if it did.
+#[inline(always)]
+fn step(walk: &mut Walk, root: Place, names: &mut [u8]) -> Option<u32> {
+    let at = walk.at();
+    if at == root {
+        return Some(ending::ROOT);
+    }
+    if at.dentry == task::probe::<Ptr>(at.mount, &VFSMOUNT_ROOT) {
+        let Some(place) = mounted_on(at.mount) else { return Some(ending::ELSEWHERE) };
+        walk.go_to(place);
+        return None;
+    }
+    let len = walk.len();
+    if len >= EXE_PATH_LEN {
+        return Some(ending::TOO_LONG);
+    }
+    walk.len += name(at.dentry, names, len) as u64;
+    let parent: Ptr = task::probe(at.dentry, &DENTRY_PARENT);
+    if parent == at.dentry {
+        return Some(ending::ELSEWHERE);
+    }
+    walk.go_to(Place { dentry: parent, mount: at.mount });
+    None
 }
 
 /// Copies one name with its NUL; gives its length.

@@ -14,6 +14,8 @@ use debugtrail_common::{
     process::{Member, ProcessKey},
 };
 
+use crate::exe::Walk;
+
 /// A node runs some hundred containers and forgets all but the debug sessions within a second;
 /// what is left is room for a storm of cgroups while userspace is away.
 const CGROUP_ENTRIES: u32 = 4096;
@@ -21,6 +23,15 @@ const CGROUP_ENTRIES: u32 = 4096;
 const MEMBER_ENTRIES: u32 = 65_536;
 /// Userspace may choose another size.
 const RING_BYTES: u32 = 1 << 20;
+
+/// What the exec hook puts together.
+#[repr(C)]
+pub struct Collected {
+    /// Where the executable's path has come to.
+    pub walk: Walk,
+    /// What userspace is told.
+    pub event: Executed,
+}
 
 #[map]
 pub static CGROUPS: HashMap<u64, CgroupEntry> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
@@ -47,7 +58,7 @@ pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::ALL.len(
 /// Where the exec hook puts its event together: it is too large for a program's stack, and the kernel does not let
 /// one program run inside itself on a CPU.
 #[map]
-pub static EXECUTED: PerCpuArray<Executed> = PerCpuArray::with_max_entries(1, 0);
+pub static EXECUTED: PerCpuArray<Collected> = PerCpuArray::with_max_entries(1, 0);
 /// One entry that nothing ever writes: what a new cgroup's entry starts as. It is too large for a
 /// program's stack.
 #[map]

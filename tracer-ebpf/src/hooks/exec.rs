@@ -17,8 +17,9 @@ use debugtrail_common::{
 
 use crate::{
     clock::now,
-    exe, interest,
-    maps::{EVENTS, EXECUTED, MAINS, entry, lost, wake},
+    exe::{self, Walk},
+    interest,
+    maps::{Collected, EVENTS, EXECUTED, MAINS, entry, lost, wake},
     membership, namespaces, reader,
     task::{self, BINPRM_FILE, HAS_ARGS, HAS_EXE, MM_ARG_END, MM_ARG_START, Ptr, TASK_MM, TASK_REAL_PARENT},
 };
@@ -43,9 +44,9 @@ fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
     let key = task::key(task);
     let Some(cgroup_id) = membership::of_executing(task, &key) else { return 0 };
     let Some(entry) = entry(cgroup_id) else { return 0 };
-    let Some(event) = EXECUTED.get_ptr_mut(0) else { return 0 };
+    let Some(collected) = EXECUTED.get_ptr_mut(0) else { return 0 };
     // SAFETY: this CPU's own, and the kernel lets no program run inside itself.
-    let event = unsafe { &mut *event };
+    let Collected { walk, event } = unsafe { &mut *collected };
     // In a cgroup found running the main process had its exec before us: any exec seen in it
     // is somebody else's.
     if entry.steps.main_started | entry.steps.main_scanned == 0 {
@@ -57,13 +58,13 @@ fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
             debug!(ctx, "no room for the main process {} of cgroup {}", key.tgid, cgroup_id);
             return 0;
         }
-        collect(event, task, binprm);
+        collect(event, walk, task, binprm);
         membership::becomes_main(&key, entry);
         started(entry, &key, task, event, cgroup_id);
         wake(EventKind::MainStarted, cgroup_id);
         debug!(ctx, "process {} is the main process of cgroup {}", key.tgid, cgroup_id);
     } else {
-        collect(event, task, binprm);
+        collect(event, walk, task, binprm);
     }
     if let Some(member) = membership::of(&key) {
         // A thread that executes a program is its process's leader.
@@ -99,12 +100,12 @@ fn started(entry: &mut CgroupEntry, key: &ProcessKey, task: Ptr, event: &Execute
 
 /// Puts together what is executed.
 #[inline(always)]
-fn collect(event: &mut Executed, task: Ptr, binprm: Ptr) {
+fn collect(event: &mut Executed, walk: &mut Walk, task: Ptr, binprm: Ptr) {
     event.exec_boot_ns = now();
     (event.exe_len, event.exe_ending) = (0, 0);
     if HAS_EXE.load() != 0 {
         let file: Ptr = task::probe(binprm, &BINPRM_FILE);
-        (event.exe_len, event.exe_ending) = exe::names(task, file, &mut event.data);
+        (event.exe_len, event.exe_ending) = exe::names(task, file, walk, &mut event.data);
     }
     (event.args_len, event.args_full_len) = (0, 0);
     if WITH_ARGS.load() != 0 && HAS_ARGS.load() != 0 {
