@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::matrix::Table;
 use crate::progress::heading;
 use crate::{build, cluster, command, interrupt, matrix, repo, setup};
 
@@ -26,8 +27,8 @@ pub enum Tier {
     Matrix,
 }
 
-/// Those that run where none is named. The matrix is to come: as long as a kernel fails in it, it is run by name.
-const ALL: [Tier; 4] = [Tier::Unit, Tier::Kernel, Tier::Containers, Tier::Cluster];
+/// Those that run where none is named: all.
+const ALL: [Tier; 5] = [Tier::Unit, Tier::Kernel, Tier::Containers, Tier::Cluster, Tier::Matrix];
 
 /// Runs the tiers, all where none is named; the later ones also after one has failed. `kernels` are those of the
 /// matrix tier, all where none is named.
@@ -35,13 +36,15 @@ const ALL: [Tier; 4] = [Tier::Unit, Tier::Kernel, Tier::Containers, Tier::Cluste
 /// # Errors
 /// When a tier fails or can't run, or something is left on the machine.
 pub fn run(tiers: &[Tier], kernels: &[String]) -> Result<()> {
+    // Without names it is a test of the tree as it stands, which then stands as before.
+    let table = if tiers.is_empty() { Table::Keep } else { Table::Write };
     let tiers = if tiers.is_empty() { &ALL } else { tiers };
     setup::run()?;
     build::run()?;
     let mut failed = Vec::new();
     for &tier in tiers {
         heading(&format!("{tier} tier"));
-        if let Err(error) = run_one(tier, kernels) {
+        if let Err(error) = run_one(tier, kernels, table) {
             eprintln!("{tier} tier: {error:#}");
             failed.push(tier.to_string());
         }
@@ -59,13 +62,13 @@ pub fn run(tiers: &[Tier], kernels: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn run_one(tier: Tier, kernels: &[String]) -> Result<()> {
+fn run_one(tier: Tier, kernels: &[String], table: Table) -> Result<()> {
     machine::check(tier)?;
     if matches!(tier, Tier::Kernel | Tier::Cluster | Tier::Matrix) {
         build::build_other_bpf()?;
     }
     if tier == Tier::Matrix {
-        return matrix::run(kernels);
+        return matrix::run(kernels, table);
     }
     if tier == Tier::Cluster {
         setup::prometheus::install()?;

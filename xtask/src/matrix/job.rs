@@ -10,6 +10,14 @@ use crate::{command, repo};
 /// Stands before what `debugtrail doctor` says.
 pub(super) const DOCTOR: &str = "guest: doctor";
 
+/// Says how many main processes the storms have; an emulated CPU takes some 20 ms for one.
+const MAINS: &str = "DEBUGTRAIL_TEST_MAINS";
+
+/// How many main processes the storms have in a guest: 1000, unless the environment has another number.
+pub(super) fn mains() -> u32 {
+    std::env::var(MAINS).ok().and_then(|count| count.parse().ok()).unwrap_or(1000)
+}
+
 /// A script of the guest's disk.
 #[derive(Debug)]
 pub struct Job {
@@ -23,8 +31,9 @@ impl Job {
     /// A tier's tests, as `cargo xtask test` runs them, and what doctor makes of the kernel.
     pub(super) fn tests(name: &'static str, tests: &Path) -> Self {
         let (folder, binary) = (repo::root().join("tests"), repo::debugtrail_under_test());
+        let mains = mains();
         let script = format!(
-            "#!/bin/sh\ncd {folder:?}\nexport DEBUGTRAIL_BIN={binary:?} RUST_BACKTRACE=0 DEBUGTRAIL_TEST_STORM=500 DEBUGTRAIL_TEST_MAINS=1000\n\
+            "#!/bin/sh\ncd {folder:?}\nexport DEBUGTRAIL_BIN={binary:?} RUST_BACKTRACE=0 DEBUGTRAIL_TEST_STORM=500 {MAINS}={mains}\n\
              {tests:?} --test-threads=1\nstatus=$?\n\
              echo '{DOCTOR}'\n{binary:?} doctor --output json 2> /dev/null\nexit $status\n"
         );
