@@ -85,3 +85,15 @@ pub const EXIT_HAS_GROUP_DEAD: &str = "EXIT_HAS_GROUP_DEAD";
 
 /// Global that tells that `mark_victim` passes the task and not its pid (newer kernels).
 pub const OOM_HAS_TASK: &str = "OOM_HAS_TASK";
+
+/// Global that tells that a task's system call can be read, by [`TASK_PT_REGS`].
+pub const HAS_SYSCALL: &str = "HAS_SYSCALL";
+
+/// Global with the offset of the system call's number.
+pub const PT_REGS_SYSCALL: &str = "PT_REGS_SYSCALL";
+
+/// The names that it goes by: on x86, on Arm.
+pub const SYSCALL_NUMBER: [&str; 2] = ["pt_regs.orig_ax", "pt_regs.syscallno"];
+
+/// The helper that finds a task's registers, a function of the kernel (since 5.15).
+pub const TASK_PT_REGS: &str = "bpf_task_pt_regs";

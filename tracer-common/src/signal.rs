@@ -7,7 +7,8 @@ pub const SIGNALS: usize = 8;
 
 /// What the kernel knows of a signal's origin: the `siginfo` that `signal_generate` passes.
 pub mod origin {
-    /// `SEND_SIG_NOINFO`: sent by the kernel on behalf of the current task.
+    /// `SEND_SIG_NOINFO`: sent by the kernel on behalf of the current task. Since Linux 7.3 kill(2) leaves it at that as
+    /// well, as a probe of `do_send_sig_info` shows.
     pub const NO_INFO: u32 = 0;
     /// `SEND_SIG_PRIV`: the kernel's own; the current task is whoever happened to run.
     pub const KERNEL: u32 = 1;
@@ -22,6 +23,9 @@ pub mod sender {
     /// It was the first process of its pid namespace.
     pub const INIT: u32 = 2;
 }
+
+/// Not in a system call, as the kernel itself notes it: `pt_regs.orig_ax` or `pt_regs.syscallno`.
+pub const NO_SYSCALL: i32 = -1;
 
 /// The last signal of one number that was delivered to a main process, or made pending. The kernel
 /// holds the process's `siglock` while it is written.
@@ -44,8 +48,9 @@ pub struct SignalSent {
     pub origin: u32,
     /// `si_code`, where the origin is [`origin::GIVEN`].
     pub code: i32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Number of the system call that the current task was in; [`NO_SYSCALL`] for none, and where the kernel does not
+    /// tell.
+    pub syscall: i32,
     /// `task_struct.comm` of the sending thread.
     pub sender_comm: [u8; COMM_LEN],
 }
@@ -61,7 +66,7 @@ impl SignalSent {
         signal: 0,
         origin: 0,
         code: 0,
-        reserved: 0,
+        syscall: 0,
         sender_comm: [0; COMM_LEN],
     };
 }

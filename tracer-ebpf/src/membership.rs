@@ -72,11 +72,34 @@ pub fn of_executing(task: Ptr, key: &ProcessKey) -> Option<u64> {
     Some(entered)
 }
 
+/// What is kept of a process that ends inside without being a member: its birth was not heard, where the fork's program was
+/// skipped, or there was no room for it then, which has been counted.
+#[inline(always)]
+pub fn of_unheard<'a>(task: Ptr, key: &ProcessKey) -> Option<&'a mut Member> {
+    let cgroup_id = task::cgroup_id(task);
+    let entry = entry(cgroup_id)?;
+    let is_main = entry.main.tgid == key.tgid && entry.main.start_boot_ns == key.start_boot_ns;
+    if is_main || entry.steps.main_started | entry.steps.main_scanned == 0 {
+        return None;
+    }
+    let _counted_at_its_birth = add(key, cgroup_id, entry, Coming::from_outside(task, origin::FOUND));
+    of(key)
+}
+
 /// Makes a process a member, if the cgroup still is one of ours; whether it is. The caller marks the
 /// cgroup that the process sits in.
 #[inline(always)]
 pub fn enter(key: &ProcessKey, cgroup_id: u64, coming: Coming) -> bool {
     let Some(entry) = entry(cgroup_id) else { return false };
+    if add(key, cgroup_id, entry, coming).is_err() {
+        lost(Loss::Membership);
+    }
+    true
+}
+
+/// An error where there is no room.
+#[inline(always)]
+fn add(key: &ProcessKey, cgroup_id: u64, entry: &mut CgroupEntry, coming: Coming) -> Result<(), i32> {
     entry.steps.entered = 1;
     let before_main = entry.steps.main_started | entry.steps.main_scanned == 0;
     let Coming { origin, role, state, parent_tgid } = coming;
@@ -94,9 +117,9 @@ pub fn enter(key: &ProcessKey, cgroup_id: u64, coming: Coming) -> bool {
     match MEMBERS.insert(key, member, u64::from(BPF_NOEXIST)) {
         Ok(()) => count(entry, &member),
         Err(EXISTS) => {}
-        Err(_) => lost(Loss::Membership),
+        Err(error) => return Err(error),
     }
-    true
+    Ok(())
 }
 
 #[inline(always)]

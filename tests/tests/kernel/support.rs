@@ -87,6 +87,21 @@ impl Witness {
         told
     }
 
+    /// The same, until it has told the ends of so many members: where the kernel skipped the exit's program, an end is
+    /// only told when the process is freed, an RCU period after its reaping.
+    pub fn told_with(&mut self, members: u64) -> Told {
+        let deadline = Instant::now() + PATIENCE;
+        let mut all = self.told();
+        while (all.members.len() as u64) < members && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+            let told = self.told();
+            all.members.extend(told.members);
+            all.executed.extend(told.executed);
+            all.main_ends.extend(told.main_ends);
+        }
+        all
+    }
+
     /// Ends of members that the ring has told since the last call.
     pub fn members(&mut self) -> Vec<MemberEnded> {
         self.told().members

@@ -55,6 +55,9 @@ fn exited(ctx: BtfTracePointContext) -> i32 {
         member_ended(task, &key, member, false);
     } else {
         main_unseen(task, &key, task::cgroup_id(task));
+        if let Some(member) = membership::of_unheard(task, &key) {
+            member_ended(task, &key, member, false);
+        }
     }
     0
 }
@@ -128,6 +131,10 @@ fn freed(task: Ptr) -> i32 {
         let _ = MEMBERS.remove(&key);
     } else {
         perhaps_main(task, &key, task::cgroup_id(task));
+        if let Some(member) = membership::of_unheard(task, &key) {
+            member_freed(task, &key, member);
+            let _ = MEMBERS.remove(&key);
+        }
     }
     0
 }

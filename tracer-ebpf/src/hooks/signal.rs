@@ -1,9 +1,13 @@
 //! A signal is sent to a main process.
 
 use aya_ebpf::{
+    Global,
     helpers::{
         bpf_get_current_comm, bpf_get_current_pid_tgid,
-        generated::{bpf_get_current_cgroup_id, bpf_get_current_task, bpf_probe_read_kernel},
+        generated::{
+            bpf_get_current_cgroup_id, bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel,
+            bpf_task_pt_regs,
+        },
     },
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
@@ -11,7 +15,7 @@ use aya_ebpf::{
 use debugtrail_common::{
     cgroup::CgroupEntry,
     process::ProcessKey,
-    signal::{SIGNALS, SignalSent, origin, sender},
+    signal::{NO_SYSCALL, SIGNALS, SignalSent, origin, sender},
 };
 
 use crate::{
@@ -32,6 +36,11 @@ const DELIVERED: i32 = 0;
 const LOSE_INFO: i32 = 4;
 /// `PF_EXITING` of include/linux/sched.h.
 const EXITING: u32 = 0x4;
+
+#[unsafe(no_mangle)]
+static HAS_SYSCALL: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static PT_REGS_SYSCALL: Global<u32> = Global::new(0);
 
 /// `signal_generate(int sig, struct kernel_siginfo *, struct task_struct *, int group, int result)`.
 #[btf_tracepoint(function = "signal_generate")]
@@ -87,21 +96,8 @@ fn place(entry: &mut CgroupEntry, number: u32) -> &mut SignalSent {
     &mut entry.signals[chosen & (SIGNALS - 1)]
 }
 
-/// The argument as a number of which the verifier knows nothing: by way of a map's value, as which it comes back. 7.3 takes
-/// this one, which may be no pointer, for a number that is always 0, and folds what is asked of it.
-#[inline(always)]
-fn untyped(argument: u64, scratch: &mut u64) -> u64 {
-    let scratch = &raw mut *scratch;
-    // SAFETY: an aligned word of a map's value, which is written anew right after.
-    unsafe {
-        scratch.write_volatile(argument);
-        scratch.read_volatile()
-    }
-}
-
 #[inline(always)]
 fn origin_of(place: &mut SignalSent, info: u64) {
-    let info = untyped(info, &mut place.sender_start_boot_ns);
     place.origin = match info {
         0 => origin::NO_INFO,
         1 => origin::KERNEL,
@@ -115,6 +111,19 @@ fn origin_of(place: &mut SignalSent, info: u64) {
         unsafe { bpf_probe_read_kernel(head.as_mut_ptr().cast(), 12, info as Ptr) };
     }
     place.code = head[2];
+    place.syscall = syscall();
+}
+
+/// The system call that the current task is in.
+#[inline(always)]
+fn syscall() -> i32 {
+    // The verifier knows the answer, and does not look at helpers that the kernel lacks.
+    if HAS_SYSCALL.load() == 0 {
+        return NO_SYSCALL;
+    }
+    // SAFETY: the helper takes a task as the other gives it, and its answer is only read through a helper.
+    let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) };
+    task::probe::<u32>(registers as Ptr, &PT_REGS_SYSCALL) as i32
 }
 
 /// The current task. Whether it is the sender depends on the origin.

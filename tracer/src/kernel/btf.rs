@@ -37,6 +37,7 @@ const KIND_TYPEDEF: u32 = 8;
 const KIND_VOLATILE: u32 = 9;
 const KIND_CONST: u32 = 10;
 const KIND_RESTRICT: u32 = 11;
+const KIND_FUNC: u32 = 12;
 const KIND_FUNC_PROTO: u32 = 13;
 const KIND_VAR: u32 = 14;
 const KIND_DATASEC: u32 = 15;
@@ -129,6 +130,12 @@ impl Btf {
         prototype
             .map(|prototype| prototype.len().saturating_sub(1))
             .ok_or_else(|| BtfError::NoTracepoint(tracepoint.to_owned()))
+    }
+
+    /// Whether the kernel has a function of this name.
+    #[must_use]
+    pub fn has_function(&self, name: &str) -> bool {
+        self.types.iter().any(|function| function.kind() == KIND_FUNC && self.name(function.name) == name)
     }
 
     fn read_type(&mut self, at: usize) -> Result<usize, BtfError> {
@@ -256,6 +263,7 @@ pub(super) mod tests {
             vec![0, info(KIND_FUNC_PROTO, 3), 0, 0, 1, 0, 1, 0, 1],          // 5
             vec![0, info(KIND_PTR, 0), 5],                                   // 6
             vec![at("btf_trace_t"), info(KIND_TYPEDEF, 0), 6],               // 7
+            vec![at("outer"), info(KIND_FUNC, 0), 5],                        // 8
         ]
         .concat();
         let mut blob = Vec::new();
@@ -288,6 +296,13 @@ pub(super) mod tests {
     #[test]
     fn counts_a_tracepoints_arguments_without_the_probes_own() {
         assert_eq!(Btf::parse(&sample()).unwrap().tracepoint_args("t"), Ok(2));
+    }
+
+    #[test]
+    fn a_function_is_known_by_its_name() {
+        let btf = Btf::parse(&sample()).unwrap();
+        assert!(btf.has_function("outer"));
+        assert!(!btf.has_function("btf_trace_t"), "a type is no function");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! global that takes them. Pure.
 
 use debugtrail_common::{
-    fields::{EXIT_HAS_GROUP_DEAD, OOM_HAS_TASK},
+    fields::{
+        EXIT_HAS_GROUP_DEAD, HAS_SYSCALL, OOM_HAS_TASK, PT_REGS_SYSCALL, SYSCALL_NUMBER, TASK_PT_REGS,
+    },
     kernel_fields, optional_kernel_fields,
 };
 
@@ -65,6 +67,10 @@ pub fn globals(btf: &Btf) -> Result<Vec<(&'static str, u32)>, BtfError> {
     // `(pid)` became `(task, uid)`.
     let oom_has_task = btf.tracepoint_args("mark_victim")? >= 2;
     globals.push((OOM_HAS_TASK, oom_has_task.into()));
+    // Kernels without tell a kill(2) by its siginfo.
+    if let (true, Ok(syscall)) = (btf.has_function(TASK_PT_REGS), offset(btf, &SYSCALL_NUMBER)) {
+        globals.extend([(HAS_SYSCALL, 1), (PT_REGS_SYSCALL, syscall)]);
+    }
     Ok(globals)
 }
 

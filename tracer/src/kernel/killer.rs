@@ -40,6 +40,9 @@ pub struct Sender {
 /// sender of these, or lets nobody but the sender do it. All other ones below 0 are of timers and queues, whose
 /// current task is anybody.
 const SENT_BY_A_PROCESS: [i32; 3] = [libc::SI_USER, libc::SI_QUEUE, libc::SI_TKILL];
+/// System calls whose signals are of the process that makes them. The last one is kill(2) of 32-bit programs, whose number
+/// no system call of a 64-bit one has that could send a signal.
+const SENDING: [i64; 5] = [libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_pidfd_send_signal, 37];
 /// Signals by which the kernel answers what the process itself has just done, where `si_code` is above 0.
 const FAULTS: [i32; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
@@ -67,7 +70,11 @@ fn asked(signals: &[SignalSent]) -> Option<Sender> {
 }
 
 fn is_of_a_process(sent: &SignalSent) -> bool {
-    sent.origin == origin::GIVEN && SENT_BY_A_PROCESS.contains(&sent.code)
+    match sent.origin {
+        origin::GIVEN => SENT_BY_A_PROCESS.contains(&sent.code),
+        origin::NO_INFO => SENDING.contains(&i64::from(sent.syscall)),
+        _ => false,
+    }
 }
 
 fn who(sent: &SignalSent) -> Option<Killer> {

@@ -62,7 +62,8 @@ impl Outcome {
     }
 
     fn after(&self, mark: &str) -> Vec<String> {
-        self.said.lines().filter_map(|line| Some(line.split_once(mark)?.1.to_owned())).collect()
+        let after = |line: &str| Some(line.split_once(mark)?.1.to_owned());
+        self.said.lines().filter_map(after).filter(|note| !note.contains("RUST_BACKTRACE")).collect()
     }
 
     /// Says it in a line, and all of the output where it did not pass.

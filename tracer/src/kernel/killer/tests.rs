@@ -129,6 +129,20 @@ fn the_end_of_a_pid_namespace_takes_its_processes() {
 }
 
 #[test]
+fn a_kill_without_siginfo_is_known_by_its_system_call() {
+    let within = |syscall, signal| SignalSent { syscall, ..of_origin(signal, origin::NO_INFO, 0) };
+    for syscall in [libc::SYS_kill as i32, libc::SYS_pidfd_send_signal as i32, 37] {
+        assert_eq!(killer(KILLED, false, &[within(syscall, libc::SIGKILL)]), sender());
+    }
+    let asked = killer(WaitStatus(0), false, &[within(libc::SYS_kill as i32, libc::SIGTERM)]);
+    assert!(matches!(asked, Some(Killer::Asked(sender)) if sender.pid == Pid(50)));
+    // To cgroup.kill, and to a closed pipe.
+    let write = libc::SYS_write as i32;
+    assert_eq!(killer(KILLED, false, &[within(write, libc::SIGKILL)]), by(KernelKill::CgroupKill));
+    assert_eq!(killer(WaitStatus(libc::SIGPIPE), false, &[within(write, libc::SIGPIPE)]), None);
+}
+
+#[test]
 fn cgroup_kill_has_no_siginfo_and_neither_has_a_parents_death() {
     assert_eq!(
         killer(KILLED, false, &[of_origin(libc::SIGKILL, origin::NO_INFO, 0)]),
