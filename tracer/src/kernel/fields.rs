@@ -2,9 +2,7 @@
 //! global that takes them. Pure.
 
 use debugtrail_common::{
-    fields::{
-        EXIT_HAS_GROUP_DEAD, HAS_SYSCALL, OOM_HAS_TASK, PT_REGS_SYSCALL, SYSCALL_NUMBER, TASK_PT_REGS,
-    },
+    fields::{EXIT_HAS_GROUP_DEAD, HAS_SYSCALL, OOM_HAS_TASK, PT_REGS_SYSCALL, SYSCALL_NUMBER, TASK_PT_REGS},
     kernel_fields, optional_kernel_fields,
 };
 

@@ -42,7 +42,8 @@ pub struct Sender {
 const SENT_BY_A_PROCESS: [i32; 3] = [libc::SI_USER, libc::SI_QUEUE, libc::SI_TKILL];
 /// System calls whose signals are of the process that makes them. The last one is kill(2) of 32-bit programs, whose number
 /// no system call of a 64-bit one has that could send a signal.
-const SENDING: [i64; 5] = [libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_pidfd_send_signal, 37];
+const SENDING: [i64; 5] =
+    [libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_pidfd_send_signal, 37];
 /// Signals by which the kernel answers what the process itself has just done, where `si_code` is above 0.
 const FAULTS: [i32; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];

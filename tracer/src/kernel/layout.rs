@@ -175,8 +175,9 @@ mod tests {
         for shape in own["shapes"].as_object_mut().unwrap().values_mut() {
             let mut at = 24;
             for (name, place) in shape["fields"].as_object_mut().unwrap().iter_mut().rev() {
-                // Eight of those that are laid out here as well.
-                let size = if name == SIGNALS_FIELD { 8 * (24 + 60) } else { place[1].as_u64().unwrap() };
+                // Of signals that are laid out anew as well.
+                let signals = (SIGNALS * (24 + size_of::<SignalSent>())) as u64;
+                let size = if name == SIGNALS_FIELD { signals } else { place[1].as_u64().unwrap() };
                 *place = serde_json::json!([at, size]);
                 at += size;
             }
