@@ -2,14 +2,12 @@
 //! lives here and not in the ring, so that a full ring loses no end.
 
 use crate::exe::ExePath;
+use crate::process::COMM_LEN;
 use crate::signal::{SIGNALS, SignalSent};
 
 /// Longest cgroup path kept, in bytes with its NUL. The longest grammar in use (a systemd slice
 /// tree of kind inside docker) takes some 330.
 pub const PATH_LEN: usize = 512;
-
-/// `TASK_COMM_LEN` of the kernel.
-pub const COMM_LEN: usize = 16;
 
 /// Steps that a cgroup has gone through. Each is a byte of its own and goes from 0 to 1 once, so
 /// that two CPUs never undo each other's; each is written after the fields it vouches for.

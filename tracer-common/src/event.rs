@@ -2,7 +2,7 @@
 //! entry, and a lost event costs time, never a fact. Those of a process are the facts, and are counted where they are
 //! lost.
 
-use crate::{cgroup::COMM_LEN, exe::EXE_LEN};
+use crate::{exe::EXE_LEN, process::COMM_LEN};
 
 /// Longest arguments kept, in bytes with their NULs.
 pub const ARGS_LEN: usize = 1024;

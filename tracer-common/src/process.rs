@@ -1,5 +1,8 @@
 //! Identity of a process, and what is kept of a member.
 
+/// `TASK_COMM_LEN` of include/linux/sched.h.
+pub const COMM_LEN: usize = 16;
+
 /// A process for as long as the machine runs: pids are reused, start times are not.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! Signals sent to a main process: which of them ended it only its wait status tells.
 
-use crate::cgroup::COMM_LEN;
+use crate::process::COMM_LEN;
 
 /// How many are kept, of different numbers; a power of two. The next one takes the oldest's place.
 pub const SIGNALS: usize = 8;

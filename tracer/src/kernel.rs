@@ -1,12 +1,14 @@
 //! The witness: programs in the kernel, their maps and their ring.
 
 pub mod btf;
+mod c_string;
 mod counters;
 mod entries;
 pub mod event;
 mod exe;
 pub mod fields;
 mod generation;
+mod hooks;
 pub mod inspect;
 mod interest;
 mod killer;
@@ -30,11 +32,12 @@ use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use debugtrail_common::kept::Kept;
 
+pub use counters::LossCounts;
 pub use event::Event;
 pub use generation::Inherited;
 pub use killer::{Killer, Sender};
 pub use load::{KernelError, LoadOptions, Object};
-pub use maps::{LossCounts, Running, RunningMain};
+pub use maps::{Running, RunningMain};
 pub use needs::Lack;
 pub use observation::{EndSeen, LastSeen, MainSeen, Members, Observation, Used};
 pub use pins::{Pins, PinsError};

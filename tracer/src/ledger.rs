@@ -22,10 +22,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-pub use cursor::{Cursor, Follower, Position};
+pub use cursor::{Cursor, Follower};
 pub use heartbeat::Heartbeat;
 pub use history::History;
-pub use segments::{Limits, Segments};
+pub use segments::{Limits, Position, Segments};
 pub use snapshot::Snapshot;
 pub use writer::{Health, Keeper, Ledger, Opened, Writing};
 

@@ -15,8 +15,8 @@ pub(crate) mod samples;
 mod tracker;
 
 pub use away::{Away, UnseenEnd};
-pub use container::Container;
+pub use container::{Container, Remembered};
 pub use naming::{Naming, Policy, UNRESOLVED_AFTER, Verdict, decide};
 pub use processes::{Chunk, EndedProcess, RECORDED, Told, Totals};
 pub use reconcile::Reconciler;
-pub use tracker::{Action, EndTold, Remembered, Tracker};
+pub use tracker::{Action, EndTold, Tracker};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, cluster, demo, fuzz, image, interrupt, lint, scenario, setup, tiers};
+use xtask::{bench, cluster, demo, fuzz, image, interrupt, lint, matrix, scenario, setup, tiers};
 
 /// Every chore of debugtrail.
 #[derive(Parser)]
@@ -48,9 +48,8 @@ enum Chore {
         /// Which tiers.
         #[arg(value_enum)]
         tiers: Vec<tiers::Tier>,
-        /// In the matrix tier only on this kernel, such as 6.1; can be given several times.
-        #[arg(long, value_name = "SERIES")]
-        kernel: Vec<String>,
+        #[command(flatten)]
+        guests: matrix::Choice,
     },
     /// Measure, on this machine and a real Kubernetes, beside other tracers: about six minutes.
     Bench {
@@ -116,7 +115,7 @@ fn dispatch(chore: Chore) -> anyhow::Result<()> {
         Chore::Demo { use_cluster, keep } => demo::run(use_cluster, keep),
         Chore::Scenario { list: true, .. } => scenario::list(),
         Chore::Scenario { name, .. } => scenario::run_one(&name.unwrap_or_default()),
-        Chore::Test { tiers, kernel } => tiers::run(&tiers, &kernel),
+        Chore::Test { tiers, guests } => tiers::run(&tiers, &guests),
         Chore::Bench { json, sections } => bench::run(json.as_deref(), &sections),
         Chore::Fuzz { seconds } => fuzz::run(seconds),
         Chore::Lint => lint::run(),

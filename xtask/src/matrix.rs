@@ -45,18 +45,39 @@ pub enum Table {
     Keep,
 }
 
-/// Runs it on these series, all where none is named.
+/// What of the tier is run.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Choice {
+    /// In the matrix tier only on this kernel, such as 6.1; can be given several times
+    #[arg(long = "kernel", value_name = "SERIES")]
+    kernels: Vec<String>,
+    /// In the matrix tier only the tests of the kernel tier with this in their names
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+}
+
+impl Choice {
+    fn is_all(&self) -> bool {
+        self.kernels.is_empty() && self.only.is_none()
+    }
+
+    fn tiers(&self) -> &'static [&'static str] {
+        if self.only.is_some() { &[KERNEL] } else { &[KERNEL, CONTAINERS] }
+    }
+}
+
+/// Runs it.
 ///
 /// # Errors
 /// When a guest can't be run, or its tests do not all pass.
-pub fn run(series: &[String], table: Table) -> Result<()> {
+pub fn run(choice: &Choice, table: Table) -> Result<()> {
     apt::install_missing(apt::Purpose::Matrix)?;
-    let kernels = kernels::install(series)?;
-    let built = job::build_tests(&[KERNEL, CONTAINERS])?;
-    let tiers = [KERNEL, CONTAINERS];
+    let kernels = kernels::install(&choice.kernels)?;
+    let tiers = choice.tiers();
+    let built = job::build_tests(tiers)?;
     let mut jobs = Vec::new();
     for tier in tiers {
-        jobs.push(Job::tests(tier, job::binary(&built, tier)?));
+        jobs.push(Job::tests(tier, job::binary(&built, tier)?, choice.only.as_deref()));
     }
     let mut files: Vec<PathBuf> = built.into_iter().map(|(_, path)| path).collect();
     files.extend([repo::debugtrail_under_test(), repo::other_bpf_object()]);
@@ -72,7 +93,7 @@ pub fn run(series: &[String], table: Table) -> Result<()> {
     let outcomes = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let failed: Vec<String> = outcomes.iter().filter_map(Outcome::failure).collect();
     // A table of some kernels would hide the others.
-    if table == Table::Write && series.is_empty() && outcomes.iter().all(|outcome| outcome.counts.is_some()) {
+    if table == Table::Write && choice.is_all() && outcomes.iter().all(|outcome| outcome.counts.is_some()) {
         table::write(&kernels, &outcomes)?;
     }
     if failed.is_empty() {

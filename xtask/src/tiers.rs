@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::matrix::Table;
+use crate::matrix::{Choice, Table};
 use crate::progress::heading;
 use crate::{build, cluster, command, interrupt, matrix, repo, setup};
 
@@ -30,12 +30,12 @@ pub enum Tier {
 /// Those that run where none is named: all.
 const ALL: [Tier; 5] = [Tier::Unit, Tier::Kernel, Tier::Containers, Tier::Cluster, Tier::Matrix];
 
-/// Runs the tiers, all where none is named; the later ones also after one has failed. `kernels` are those of the
-/// matrix tier, all where none is named.
+/// Runs the tiers, all where none is named; the later ones also after one has failed. `guests` is
+/// about the matrix tier.
 ///
 /// # Errors
 /// When a tier fails or can't run, or something is left on the machine.
-pub fn run(tiers: &[Tier], kernels: &[String]) -> Result<()> {
+pub fn run(tiers: &[Tier], guests: &Choice) -> Result<()> {
     // Without names it is a test of the tree as it stands, which then stands as before.
     let table = if tiers.is_empty() { Table::Keep } else { Table::Write };
     let tiers = if tiers.is_empty() { &ALL } else { tiers };
@@ -44,7 +44,7 @@ pub fn run(tiers: &[Tier], kernels: &[String]) -> Result<()> {
     let mut failed = Vec::new();
     for &tier in tiers {
         heading(&format!("{tier} tier"));
-        if let Err(error) = run_one(tier, kernels, table) {
+        if let Err(error) = run_one(tier, guests, table) {
             eprintln!("{tier} tier: {error:#}");
             failed.push(tier.to_string());
         }
@@ -62,13 +62,13 @@ pub fn run(tiers: &[Tier], kernels: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn run_one(tier: Tier, kernels: &[String], table: Table) -> Result<()> {
+fn run_one(tier: Tier, guests: &Choice, table: Table) -> Result<()> {
     machine::check(tier)?;
     if matches!(tier, Tier::Kernel | Tier::Cluster | Tier::Matrix) {
         build::build_other_bpf()?;
     }
     if tier == Tier::Matrix {
-        return matrix::run(kernels, table);
+        return matrix::run(guests, table);
     }
     if tier == Tier::Cluster {
         setup::prometheus::install()?;

@@ -100,7 +100,7 @@ fn watch(
     receiver: &Receiver<Waited>,
 ) -> (HashMap<CgroupId, i32>, HashMap<CgroupId, Seen>) {
     let (mut waited, mut seen) = (HashMap::new(), HashMap::<CgroupId, Seen>::new());
-    let mut deadline = None;
+    let (mut deadline, mut told) = (None, Vec::new());
     loop {
         let mut more = false;
         loop {
@@ -117,20 +117,24 @@ fn watch(
             more = true;
             let Some(Event::CgroupChanged(cgroup)) = event::parse(&bytes) else { continue };
             if bytes[..4] == (EventKind::MainEnded as u32).to_ne_bytes() {
-                seen.entry(cgroup).or_default().told += 1;
+                let seen = seen.entry(cgroup).or_default();
+                seen.told += 1;
+                if seen.told == 1 {
+                    told.push(cgroup);
+                }
             }
         }
-        for (cgroup, seen) in seen.iter_mut().filter(|(_, seen)| seen.status.is_none()) {
-            let entry = witness.kernel.observation(*cgroup).expect("readable");
+        for cgroup in told.drain(..) {
+            let entry = witness.kernel.observation(cgroup).expect("readable");
             let end = entry.and_then(|entry| entry.end).expect("an end that was told is in the entry");
-            (seen.status, seen.late) = (Some(end.status.0), end.late);
-            witness.kernel.forget(*cgroup).expect("a cgroup can be forgotten");
+            seen.insert(cgroup, Seen { status: Some(end.status.0), late: end.late, ..seen[&cgroup] });
+            witness.kernel.forget(cgroup).expect("a cgroup can be forgotten");
         }
         if deadline.is_some() {
             take_last(witness, &waited, &mut seen);
         }
-        let all = waited.keys().all(|cgroup| seen.contains_key(cgroup));
-        if deadline.is_some_and(|deadline| all && !more || Instant::now() > deadline) {
+        let all = || waited.keys().all(|cgroup| seen.contains_key(cgroup));
+        if deadline.is_some_and(|deadline| !more && all() || Instant::now() > deadline) {
             return (waited, seen);
         }
         if !more {

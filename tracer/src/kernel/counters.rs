@@ -10,8 +10,26 @@ use debugtrail_common::maps;
 
 use super::layout::Layout;
 use super::load::KernelError;
-use super::maps::LossCounts;
 use super::parts::Parts;
+
+/// Counts of loss since the programs were loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LossCounts {
+    /// What the programs counted: for each kind, by CPU.
+    pub by_cpu: BTreeMap<Loss, Vec<u64>>,
+    /// Cgroups found running that the full map had no room for.
+    pub no_room: u64,
+    /// Entries that could not be read, as they were written at the same time.
+    pub torn: u64,
+}
+
+impl LossCounts {
+    /// The sum over all CPUs.
+    #[must_use]
+    pub fn of(&self, kind: Loss) -> u64 {
+        self.by_cpu.get(&kind).into_iter().flatten().sum()
+    }
+}
 
 /// The counters and what is kept beside them.
 pub(super) struct Counters {

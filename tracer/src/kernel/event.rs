@@ -2,13 +2,12 @@
 
 use bytes::Buf;
 use debugtrail_common::{
-    cgroup::COMM_LEN,
     event::EventKind,
-    process::{left, origin},
+    process::{COMM_LEN, left, origin},
 };
 
+use super::c_string::text;
 use super::exe;
-use super::observation::text;
 use crate::ids::{BootNanos, CgroupId, Pid};
 use crate::record::WaitStatus;
 

@@ -5,27 +5,24 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use aya::Ebpf;
-use aya::maps::{Array, Map, MapData};
+use aya::maps::{Map, MapData};
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::{BtfTracePoint, Iter};
 use debugtrail_common::{layout, maps};
 
-use super::counters::Counters;
+use super::counters::{Counters, LossCounts};
 use super::entries::Entries;
 use super::event::{self, Event};
+use super::hooks::{HOOKS, SCAN};
 use super::layout::{Layout, Translation};
-use super::load::{HOOKS, KernelError, SCAN};
-use super::maps::LossCounts;
+use super::load::KernelError;
 use super::observation::{Observation, observe};
-use super::parts::Parts;
+use super::parts::{Parts, layout_in};
 use super::pinned_program;
 use super::pins::{self, Pins, PinsError};
 use super::plan::Generation;
 use super::{Counted, Ring, load, skipped};
 use crate::ids::CgroupId;
-
-/// The text of a description.
-type Text = [u8; layout::LEN];
 
 /// Pins what was loaded and attached. With its last pin the generation is complete.
 pub(super) fn pin(loaded: &mut load::Loaded, folder: &Path) -> Result<Vec<PinnedLink>, KernelError> {
@@ -92,12 +89,6 @@ impl Pinned {
 /// The maps of a pinned generation.
 pub(super) fn parts(folder: &Path) -> Folder {
     Folder(folder.to_owned())
-}
-
-/// What the description among these maps says.
-pub(super) fn layout_in(parts: &mut impl Parts) -> Result<Layout, KernelError> {
-    let map: Array<MapData, Text> = Array::try_from(parts.map(layout::MAP)?)?;
-    Layout::parse(&map.get(&0, 0)?).map_err(KernelError::Foreign)
 }
 
 /// A generation of other programs, which witnessed until it was detached: to be read, told and removed.

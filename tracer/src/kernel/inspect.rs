@@ -67,7 +67,7 @@ pub fn programs() -> Result<Vec<LoadedProgram>, ProgramError> {
             info => info?,
         };
         let name = info.name_as_str().unwrap_or_default().to_owned();
-        if super::load::names().any(|known| known.get(..15).unwrap_or(known) == name) {
+        if super::hooks::names().any(|known| known.get(..15).unwrap_or(known) == name) {
             ours.push(LoadedProgram { id: info.id(), name });
         }
     }

@@ -2,7 +2,7 @@
 
 use debugtrail_common::signal::{SignalSent, origin, sender};
 
-use super::observation::text;
+use super::c_string::text;
 use crate::ids::{BootNanos, CgroupId, Pid};
 use crate::record::{KernelKill, OomLimit, WaitStatus, exit::End};
 

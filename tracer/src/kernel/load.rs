@@ -13,34 +13,13 @@ use thiserror::Error;
 
 use super::btf::{Btf, BtfError};
 use super::fields;
+use super::hooks::{HOOKS, SCAN};
 use super::needs::{self, Lack};
 use super::pins::PinsError;
 use super::privileges::{self, PrivilegeError, Privileges};
 
 /// Where the kernel describes its types.
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
-
-/// Program -> tracepoint. Ends are attached first and beginnings last, so that nothing that is
-/// seen to begin can end unseen.
-pub(super) const HOOKS: [&str; 9] = [
-    "sched_process_free",
-    "sched_process_exit",
-    "mark_victim",
-    "signal_generate",
-    "sched_process_exec",
-    "sched_process_fork",
-    "cgroup_attach_task",
-    "cgroup_rmdir",
-    "cgroup_mkdir",
-];
-
-/// The program that goes over all tasks once.
-pub(super) const SCAN: &str = "scan_tasks";
-
-/// Names of all programs.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    HOOKS.into_iter().chain([SCAN])
-}
 
 /// Aligned as the ELF reader wants it.
 #[repr(C, align(8))]

@@ -1,46 +1,25 @@
 //! The maps of the loaded programs, in userspace's terms.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aya::Pod;
 use aya::maps::{Array, HashMap, MapData, MapError};
 use debugtrail_common::{
     cgroup::{CgroupEntry, PATH_LEN, Steps},
-    loss::Loss,
     maps,
     process::{Member, ProcessKey, origin, role, state},
 };
 
 use super::Ring;
-use super::counters::Counters;
+use super::counters::{Counters, LossCounts};
 use super::entries::Entries;
 use super::event::{self, Event};
-use super::generation::layout_in;
 use super::interest::Interest;
 use super::layout::{Layout, Translation};
 use super::load::KernelError;
 use super::observation::{MainSeen, Observation, Torn, observe};
-use super::parts::Parts;
+use super::parts::{Parts, layout_in};
 use crate::ids::{BootNanos, CgroupId, Pid};
-
-/// Counts of loss since the programs were loaded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LossCounts {
-    /// What the programs counted: for each kind, by CPU.
-    pub by_cpu: BTreeMap<Loss, Vec<u64>>,
-    /// Cgroups found running that the full map had no room for.
-    pub no_room: u64,
-    /// Entries that could not be read, as they were written at the same time.
-    pub torn: u64,
-}
-
-impl LossCounts {
-    /// The sum over all CPUs.
-    #[must_use]
-    pub fn of(&self, kind: Loss) -> u64 {
-        self.by_cpu.get(&kind).into_iter().flatten().sum()
-    }
-}
 
 /// How often an entry is read until it is whole.
 const READINGS: usize = 8;

@@ -4,7 +4,8 @@
 use std::fmt;
 
 use super::btf::Btf;
-use super::{fields, load};
+use super::fields;
+use super::hooks::HOOKS;
 
 /// Types that come with what the programs use.
 const FEATURES: [(&str, &str); 2] =
@@ -30,7 +31,7 @@ impl fmt::Display for Lack {
 /// All that it lacks.
 #[must_use]
 pub fn lacks(btf: &Btf) -> Vec<Lack> {
-    let tracepoints = load::HOOKS.iter().filter(|hook| btf.tracepoint_args(hook).is_err()).map(|hook| Lack {
+    let tracepoints = HOOKS.iter().filter(|hook| btf.tracepoint_args(hook).is_err()).map(|hook| Lack {
         what: format!("tracepoint {hook}"),
         purpose: purpose(hook),
         needed: true,
@@ -98,7 +99,7 @@ mod tests {
     fn a_kernel_of_nothing_lacks_everything() {
         let lacks = lacks(&Btf::parse(&sample()).unwrap());
         let needed = lacks.iter().filter(|lack| lack.needed).count();
-        assert_eq!(needed, FEATURES.len() + load::HOOKS.len() + fields::FIELDS.len());
+        assert_eq!(needed, FEATURES.len() + HOOKS.len() + fields::FIELDS.len());
         assert_eq!(lacks.len() - needed, fields::GROUPS.len());
         let words: Vec<String> = lacks.iter().map(ToString::to_string).collect();
         assert!(words.contains(&"tracepoint cgroup_mkdir".into()), "{words:?}");
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_hook_has_a_purpose_of_its_own() {
-        for hook in load::HOOKS {
+        for hook in HOOKS {
             assert_ne!(purpose(hook), purpose(""), "{hook}");
         }
     }

@@ -4,6 +4,7 @@ use std::ops::Add;
 
 use debugtrail_common::cgroup::{CgroupEntry, End, Usage};
 
+use super::c_string::text;
 use super::exe;
 use super::killer::{Killer, killer};
 use crate::ids::{BootNanos, CgroupId, Pid};
@@ -293,12 +294,6 @@ fn main_seen(entry: &CgroupEntry) -> MainSeen {
         comm: text(&main.comm),
         exe: main.exe.names.get(..main.exe.len as usize).and_then(|names| exe::path(names, main.exe.ending)),
     }
-}
-
-/// Up to the first NUL; paths and names are bytes to the kernel.
-pub(super) fn text(bytes: &[u8]) -> String {
-    let len = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..len]).into_owned()
 }
 
 #[cfg(test)]

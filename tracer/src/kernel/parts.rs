@@ -1,9 +1,14 @@
 //! Maps by their names: out of a loaded object, or out of a folder of pins.
 
 use aya::Ebpf;
-use aya::maps::Map;
+use aya::maps::{Array, Map, MapData};
+use debugtrail_common::layout;
 
+use super::layout::Layout;
 use super::load::KernelError;
+
+/// The text of a description.
+type Text = [u8; layout::LEN];
 
 /// Where maps are taken from, each once.
 pub(super) trait Parts {
@@ -16,4 +21,10 @@ impl Parts for Ebpf {
         self.take_map(name)
             .ok_or_else(|| KernelError::Refused(anyhow::anyhow!("the object has no map {name}")))
     }
+}
+
+/// What the description among these maps says.
+pub(super) fn layout_in(parts: &mut impl Parts) -> Result<Layout, KernelError> {
+    let map: Array<MapData, Text> = Array::try_from(parts.map(layout::MAP)?)?;
+    Layout::parse(&map.get(&0, 0)?).map_err(KernelError::Foreign)
 }

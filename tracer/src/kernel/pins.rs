@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock, statfs};
 use thiserror::Error;
 
-use super::load::HOOKS;
+use super::hooks::HOOKS;
 use super::plan::{Generation, Standing};
 
 /// `BPF_FS_MAGIC` of uapi/linux/magic.h.

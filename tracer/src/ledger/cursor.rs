@@ -5,21 +5,8 @@ use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::LedgerError;
-use super::segments::{list, path_of};
-
-/// A place between two records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    /// The number of the record behind it, counted from the ledger's first.
-    pub record: u64,
-    /// The segment it is in, by the number of that one's first record.
-    pub segment: u64,
-    /// Bytes of the segment before it.
-    pub offset: u64,
-}
+use super::segments::{Position, list, path_of};
 
 /// Which record a sink gets next; kept in a file, so that a restart neither repeats nor skips.
 #[derive(Debug)]

@@ -4,8 +4,20 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::LedgerError;
-use super::cursor::Position;
+
+/// A place between two records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The number of the record behind it, counted from the ledger's first.
+    pub record: u64,
+    /// The segment it is in, by the number of that one's first record.
+    pub segment: u64,
+    /// Bytes of the segment before it.
+    pub offset: u64,
+}
 
 /// How large a ledger gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

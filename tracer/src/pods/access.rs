@@ -1,18 +1,13 @@
 //! What the API lets this node's witness see: asked for real, once, before it begins.
 
-use std::future::Future;
 use std::path::Path;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{ListParams, WatchParams};
 use kube::{Api, Client};
 
-use super::connect::{self, ConnectError, Right};
+use super::connect::{self, ConnectError, Right, answer};
 use crate::ids::BootId;
-
-/// A server that has not answered one question within this is out of reach for now.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// To list pods.
 pub const LIST_PODS: Right = Right { verb: "list", resource: "pods" };
@@ -87,17 +82,6 @@ async fn warn_where_unknown(client: &Client, namespace: &str) {
     let found = answer(right, Api::<Namespace>::all(client.clone()).get_opt(namespace)).await;
     if matches!(found, Ok(None)) {
         tracing::warn!("the cluster has no namespace {namespace} (yet); check --namespace");
-    }
-}
-
-/// The answer to a question that needs this right, if it comes in time.
-pub(crate) async fn answer<T>(
-    right: Right,
-    question: impl Future<Output = kube::Result<T>>,
-) -> Result<T, ConnectError> {
-    match tokio::time::timeout(ANSWER_TIMEOUT, question).await {
-        Ok(answered) => answered.map_err(|error| ConnectError::unanswered(right, &error)),
-        Err(_) => Err(ConnectError::Unreachable(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()))),
     }
 }
 

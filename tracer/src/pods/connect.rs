@@ -10,7 +10,6 @@ use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 
-use super::access::answer;
 use crate::ids::BootId;
 
 pub(crate) use error::root_cause;
@@ -21,6 +20,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A server that sends nothing for this long is out of reach: longer than a quiet watch lasts.
 const READ_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// A server that has not answered one question within this is out of reach for now.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 const GET_NODES: Right = Right { verb: "get", resource: "nodes" };
 const LIST_NODES: Right = Right { verb: "list", resource: "nodes" };
@@ -178,6 +180,17 @@ fn only(mut here: Vec<String>, ours: &BootId) -> Result<String, ConnectError> {
 fn boot_id(node: &Node) -> Option<&str> {
     let info = node.status.as_ref()?.node_info.as_ref()?;
     Some(info.boot_id.as_str()).filter(|id| !id.is_empty())
+}
+
+/// The answer to a question that needs this right, if it comes in time.
+pub(crate) async fn answer<T>(
+    right: Right,
+    question: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ConnectError> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, question).await {
+        Ok(answered) => answered.map_err(|error| ConnectError::unanswered(right, &error)),
+        Err(_) => Err(ConnectError::Unreachable(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()))),
+    }
 }
 
 #[cfg(test)]

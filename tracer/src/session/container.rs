@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::naming::{Naming, Question, Verdict};
-use super::tracker::Remembered;
+use super::processes::Told;
 use crate::ids::{BootNanos, CgroupId, ContainerId, PodRef};
 use crate::kernel::event::Args;
 use crate::kernel::{EndSeen, Killer, MainSeen, Members, Observation, Used};
@@ -15,6 +15,17 @@ use crate::runtime::RuntimeFacts;
 pub const ALL_HEARD: Duration = Duration::from_secs(1);
 /// How long after the last end processes may wait to be reaped; what such a one used is not known.
 pub const ALL_REAPED: Duration = Duration::from_secs(5);
+
+/// What an earlier debugtrail knew of a session that was live when it ended.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// Its `session_started`, or what that would have said.
+    pub started: SessionRecord,
+    /// Whether it was told.
+    pub told: bool,
+    /// What was told of its processes.
+    pub processes: Told,
+}
 
 /// One container, from its first cgroup to its last.
 #[derive(Clone, Debug)]

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::attempts::Attempts;
-use super::container::Container;
+use super::container::{Container, Remembered};
 use super::naming::{Policy, Verdict, decide};
 use super::processes::{Chunk, Processes, Told, Totals};
 use crate::cgroup::Place;
 use crate::ids::{BootNanos, CgroupId, ContainerId};
 use crate::kernel::Observation;
 use crate::pods::PodIndex;
-use crate::record::SessionRecord;
 use crate::runtime::RuntimeFacts;
 
 mod members;
@@ -68,17 +67,6 @@ pub struct EndTold {
     pub processes: Told,
     /// That it is closed.
     pub closed: bool,
-}
-
-/// What an earlier debugtrail knew of a session that was live when it ended.
-#[derive(Clone, Debug)]
-pub struct Remembered {
-    /// Its `session_started`, or what that would have said.
-    pub started: SessionRecord,
-    /// Whether it was told.
-    pub told: bool,
-    /// What was told of its processes.
-    pub processes: Told,
 }
 
 impl Tracker {

@@ -28,13 +28,13 @@ pub struct Job {
 }
 
 impl Job {
-    /// A tier's tests, as `cargo xtask test` runs them, and what doctor makes of the kernel.
-    pub(super) fn tests(name: &'static str, tests: &Path) -> Self {
+    /// A tier's tests, as `cargo xtask test` runs them, or `only` those with this in their names, and what doctor makes of the kernel.
+    pub(super) fn tests(name: &'static str, tests: &Path, only: Option<&str>) -> Self {
         let (folder, binary) = (repo::root().join("tests"), repo::debugtrail_under_test());
-        let mains = mains();
+        let (mains, only) = (mains(), only.unwrap_or_default());
         let script = format!(
             "#!/bin/sh\ncd {folder:?}\nexport DEBUGTRAIL_BIN={binary:?} RUST_BACKTRACE=0 DEBUGTRAIL_TEST_STORM=500 {MAINS}={mains}\n\
-             {tests:?} --test-threads=1\nstatus=$?\n\
+             {tests:?} --test-threads=1 {only:?}\nstatus=$?\n\
              echo '{DOCTOR}'\n{binary:?} doctor --output json 2> /dev/null\nexit $status\n"
         );
         Self { name, script }

@@ -12,8 +12,8 @@ use super::Asked;
 use crate::cli::exit_code::Failure;
 use crate::doctor::facts::{ClusterFacts, NodeFound, Problem, RuntimeClassFound};
 use crate::ids::BootId;
-use crate::pods::access::{self, answer};
-use crate::pods::connect::{self, ConnectError, Right};
+use crate::pods::access;
+use crate::pods::connect::{self, ConnectError, Right, answer};
 
 /// For all answers together.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,6 +1,6 @@
 use super::super::container::Container;
+use super::super::container::Remembered;
 use super::super::samples::{pod, pod_ref, seconds, synced};
-use super::super::tracker::Remembered;
 use super::*;
 use crate::clock::ClockState;
 use crate::ids::BootId;

@@ -8,7 +8,7 @@ use super::*;
 use crate::ids::PodRef;
 use crate::kernel::EndSeen;
 use crate::pods::{ContainerFacts, DebugPod, PodEvent, PodFacts};
-use crate::record::{KindBy, SessionKind};
+use crate::record::{KindBy, SessionKind, SessionRecord};
 
 /// What actions come down to.
 #[derive(Debug, PartialEq, Eq)]
