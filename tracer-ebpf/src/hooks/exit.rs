@@ -75,6 +75,8 @@ fn main_unseen(task: Ptr, key: &ProcessKey, cgroup_id: u64) {
     entry.main.start_boot_ns = key.start_boot_ns;
     entry.main.tgid_in_container = task::tgid_in_namespace(leader);
     task::read_comm(leader, &mut entry.main.comm);
+    // Neither may its birth in it have been heard.
+    entry.steps.entered = 1;
     membership::becomes_main(key, entry);
     entry.steps.main_started = 1;
     main_ended(task, key, cgroup_id, false);
@@ -147,6 +149,7 @@ fn perhaps_main(task: Ptr, key: &ProcessKey, cgroup_id: u64) {
     if entry.steps.main_started | entry.steps.main_scanned != 0 || !task::has_execed(task) {
         return;
     }
+    entry.steps.entered = 1;
     entry.last.tgid = key.tgid;
     entry.last.start_boot_ns = key.start_boot_ns;
     entry.last.end = End::new(now(), task::wait_status(task));
