@@ -67,6 +67,9 @@ macro_rules! optional_kernel_fields {
             HAS_NAMESPACE_NUMBER "entries and departures by mount namespace" {
                 MNT_NS_NUMBER = "mnt_namespace.ns+ns_common.inum";
             }
+            HAS_CSET_LINKS "cgroups of which a parallel load hid all else (Linux 7.3)" {
+                CGROUP_CSET_LINKS = "cgroup.cset_links";
+            }
             HAS_USAGE "what processes used" {
                 SIGNAL_CPU_NS = "signal_struct.sum_sched_runtime";
                 SIGNAL_MIN_FLT = "signal_struct.min_flt";

@@ -145,6 +145,18 @@ pub fn parent_id_of(cgroup: Ptr) -> u64 {
     read(parent, &KERNFS_ID)
 }
 
+/// Whether a process of the cgroup itself, none below, has not been freed yet: each holds its `css_set` until then, and
+/// those of a cgroup are in a list.
+#[inline(always)]
+pub fn has_unfreed(cgroup: Ptr) -> bool {
+    if HAS_CSET_LINKS.load() == 0 {
+        return false;
+    }
+    let first: Ptr = read(cgroup, &CGROUP_CSET_LINKS);
+    // SAFETY: only compared.
+    first != unsafe { cgroup.byte_add(CGROUP_CSET_LINKS.load() as usize) }
+}
+
 /// Whether a cgroup is of the default (v2) hierarchy: v1 hierarchies fire the same tracepoints.
 #[inline(always)]
 pub fn in_default_hierarchy(cgroup: Ptr) -> bool {

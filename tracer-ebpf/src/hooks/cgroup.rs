@@ -70,6 +70,10 @@ pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
 fn removed(cgroup: Ptr) -> i32 {
     let id = task::id_of(cgroup);
     let Some(entry) = entry(id) else { return 0 };
+    // 7.3 may have skipped every program that would have told of a process in it. The one of its freeing is still to come.
+    if entry.steps.entered == 0 && task::has_unfreed(cgroup) {
+        entry.steps.entered = 1;
+    }
     if entry.steps.entered == 0 {
         // Nothing was ever in it: a pod's or a slice's directory. Nothing to tell.
         if CGROUPS.remove(&id).is_ok() {
