@@ -49,7 +49,7 @@ pub struct SignalSent {
     /// `si_code`, where the origin is [`origin::GIVEN`].
     pub code: i32,
     /// Number of the system call that the current task was in; [`NO_SYSCALL`] for none, and where the kernel does not
-    /// tell.
+    /// tell. Meaningless in an empty place, where all is 0.
     pub syscall: i32,
     /// `task_struct.comm` of the sending thread.
     pub sender_comm: [u8; COMM_LEN],

@@ -10,7 +10,7 @@ use crate::{command, repo};
 /// Stands before what `debugtrail doctor` says.
 pub(super) const DOCTOR: &str = "guest: doctor";
 
-/// Says how many main processes the storms have; an emulated CPU takes some 20 ms for one.
+/// Says how many main processes the storms have; emulated CPUs take some 8 to 20 ms for one.
 const MAINS: &str = "DEBUGTRAIL_TEST_MAINS";
 
 /// How many main processes the storms have in a guest: 1000, unless the environment has another number.

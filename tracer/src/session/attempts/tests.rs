@@ -1,5 +1,4 @@
-use super::super::container::Container;
-use super::super::container::Remembered;
+use super::super::container::{Container, Remembered};
 use super::super::samples::{pod, pod_ref, seconds, synced};
 use super::*;
 use crate::clock::ClockState;
