@@ -37,6 +37,15 @@ pub struct Steps {
     pub reserved: [u8; 7],
 }
 
+impl Steps {
+    /// Whether the main process is known: seen to start, or found running.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has_main(&self) -> bool {
+        self.main_started | self.main_scanned != 0
+    }
+}
+
 /// The main process: who.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

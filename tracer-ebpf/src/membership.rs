@@ -79,7 +79,7 @@ pub fn of_unheard<'a>(task: Ptr, key: &ProcessKey) -> Option<&'a mut Member> {
     let cgroup_id = task::cgroup_id(task);
     let entry = entry(cgroup_id)?;
     let is_main = entry.main.tgid == key.tgid && entry.main.start_boot_ns == key.start_boot_ns;
-    if is_main || entry.steps.main_started | entry.steps.main_scanned == 0 {
+    if is_main || !entry.steps.has_main() {
         return None;
     }
     let _counted_at_its_birth = add(key, cgroup_id, entry, Coming::from_outside(task, origin::FOUND));
@@ -101,7 +101,7 @@ pub fn enter(key: &ProcessKey, cgroup_id: u64, coming: Coming) -> bool {
 #[inline(always)]
 fn add(key: &ProcessKey, cgroup_id: u64, entry: &mut CgroupEntry, coming: Coming) -> Result<(), i32> {
     entry.steps.entered = 1;
-    let before_main = entry.steps.main_started | entry.steps.main_scanned == 0;
+    let before_main = !entry.steps.has_main();
     let Coming { origin, role, state, parent_tgid } = coming;
     let role = if before_main { role | role::RUNTIME } else { role };
     let member = Member {

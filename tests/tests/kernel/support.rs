@@ -72,8 +72,13 @@ impl Witness {
 
     /// What the ring has told since the last call. An end is in it before the parent can reap.
     pub fn told(&mut self) -> Told {
-        const MAIN_ENDED: u32 = EventKind::MainEnded as u32;
         let mut told = Told::default();
+        self.add_told(&mut told);
+        told
+    }
+
+    fn add_told(&mut self, told: &mut Told) {
+        const MAIN_ENDED: u32 = EventKind::MainEnded as u32;
         while let Some(bytes) = self.ring.next() {
             match event::parse(&bytes) {
                 Some(Event::MemberEnded(member)) => told.members.push(member),
@@ -84,7 +89,6 @@ impl Witness {
                 _ => {}
             }
         }
-        told
     }
 
     /// The same, until it has told the ends of so many members: where the kernel skipped the exit's program, an end is
@@ -94,10 +98,7 @@ impl Witness {
         let mut all = self.told();
         while (all.members.len() as u64) < members && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
-            let told = self.told();
-            all.members.extend(told.members);
-            all.executed.extend(told.executed);
-            all.main_ends.extend(told.main_ends);
+            self.add_told(&mut all);
         }
         all
     }

@@ -49,7 +49,7 @@ fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
     let Collected { walk, event } = unsafe { &mut *collected };
     // In a cgroup found running the main process had its exec before us: any exec seen in it
     // is somebody else's.
-    if entry.steps.main_started | entry.steps.main_scanned == 0 {
+    if !entry.steps.has_main() {
         if !membership::is_main(task, cgroup_id) {
             return 0; // The runtime's own.
         }

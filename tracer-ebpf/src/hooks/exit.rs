@@ -66,9 +66,8 @@ fn exited(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn main_unseen(task: Ptr, key: &ProcessKey, cgroup_id: u64) {
     let Some(entry) = entry(cgroup_id) else { return };
-    let is_seen = entry.steps.main_started | entry.steps.main_scanned != 0;
     let leader: Ptr = task::read(task, &TASK_GROUP_LEADER);
-    if is_seen || !task::has_execed(leader) || !membership::is_main(leader, cgroup_id) {
+    if entry.steps.has_main() || !task::has_execed(leader) || !membership::is_main(leader, cgroup_id) {
         return;
     }
     entry.main.tgid = key.tgid;
@@ -146,7 +145,7 @@ fn freed(task: Ptr) -> i32 {
 #[inline(always)]
 fn perhaps_main(task: Ptr, key: &ProcessKey, cgroup_id: u64) {
     let Some(entry) = entry(cgroup_id) else { return };
-    if entry.steps.main_started | entry.steps.main_scanned != 0 || !task::has_execed(task) {
+    if entry.steps.has_main() || !task::has_execed(task) {
         return;
     }
     entry.steps.entered = 1;
