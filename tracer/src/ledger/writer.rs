@@ -1,12 +1,15 @@
 //! The ledger at work: one thread makes records durable, another one hands them to stdout. Neither is ever waited for
 //! by the thread that drains the kernel's ring.
 
+mod progress;
+mod threads;
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,19 +17,17 @@ use tokio::sync::Notify;
 
 use super::lock::Lock;
 use super::segments::{list, path_of};
-use super::{
-    Cursor, Follower, Heartbeat, History, LedgerError, Limits, Position, Segments, Snapshot, snapshot,
-};
+use super::{Cursor, Follower, Heartbeat, History, LedgerError, Limits, Segments, Snapshot};
 use crate::ids::BootId;
 use crate::record::GapReason;
 use crate::sinks::{Output, Sent};
 
+pub use progress::Health;
+use progress::Shared;
+use threads::{Files, Job, follow, write};
+
 /// Jobs that may wait for a slow disk: some 6 MiB of records.
 const QUEUE: usize = 4096;
-/// Lines that are made durable together.
-const BATCH: usize = 256;
-/// Between two tries on a full disk.
-const RETRY: Duration = Duration::from_millis(500);
 /// How long the end waits for the disk, and for a reader that has stopped reading.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
@@ -68,45 +69,6 @@ pub struct Ledger {
 /// Keeps what the agent needs after a restart.
 #[derive(Clone, Debug)]
 pub struct Keeper(SyncSender<Job>);
-
-/// How a ledger is doing, for metrics and health.
-#[derive(Debug, Default)]
-pub struct Health {
-    /// Records that are durable, counted from the ledger's first.
-    pub records: AtomicU64,
-    /// Records that stdout has got.
-    pub on_stdout: AtomicU64,
-    /// Records that had to be removed before stdout got them.
-    pub removed: AtomicU64,
-    /// Tries to write that failed.
-    pub failures: AtomicU64,
-    /// Whether the last try failed.
-    pub failing: AtomicBool,
-}
-
-#[derive(Debug)]
-enum Job {
-    Line(String),
-    Beat(Heartbeat),
-    Snapshot(Vec<u8>),
-    Finish,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    health: Arc<Health>,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    end: Position,
-    /// No record will follow.
-    finished: bool,
-    /// The writer shall give up what a full disk does not take.
-    abandoned: bool,
-}
 
 impl Ledger {
     /// Opens the ledger in `folder`, which is made where it is missing, and reads what it has told.
@@ -261,106 +223,6 @@ fn ended(thread: &JoinHandle<()>, deadline: Instant) -> bool {
         std::thread::sleep(Duration::from_millis(1));
     }
     thread.is_finished()
-}
-
-impl Shared {
-    fn update(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
-    }
-
-    fn commit(&self, end: Position) {
-        self.health.records.store(end.record, Ordering::Relaxed);
-        self.update(|state| state.end = end);
-    }
-
-    /// Waits for records after `record`, or for the end; where the records end, and whether none will follow.
-    fn wait_beyond(&self, record: u64) -> (Position, bool) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let nothing_new = |state: &mut State| state.end.record <= record && !state.finished;
-        let state = self.changed.wait_while(state, nothing_new).unwrap_or_else(PoisonError::into_inner);
-        (state.end, state.finished)
-    }
-
-    /// Waits before the next try; whether there shall be none.
-    fn pause(&self) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(state, RETRY, |state| !state.abandoned);
-        waited.unwrap_or_else(PoisonError::into_inner).0.abandoned
-    }
-}
-
-/// What is kept beside the records.
-struct Files {
-    heartbeat: File,
-    snapshot: PathBuf,
-}
-
-/// The writer's life: until it is told to finish, or to give up.
-fn write(jobs: &Receiver<Job>, segments: &mut Segments, files: &Files, shared: &Shared) {
-    let mut finish = false;
-    while !finish {
-        let Ok(first) = jobs.recv() else { return };
-        let mut lines = Vec::new();
-        let more = std::iter::from_fn(|| jobs.try_recv().ok()).take(BATCH);
-        for job in std::iter::once(first).chain(more) {
-            match job {
-                Job::Line(line) => lines.push(line),
-                Job::Beat(heartbeat) => report(heartbeat.write(&files.heartbeat), "the heartbeat"),
-                Job::Snapshot(bytes) => report(snapshot::replace(&files.snapshot, &bytes), "the state"),
-                Job::Finish => finish = true,
-            }
-        }
-        if !lines.is_empty() && !append(segments, &lines, shared) {
-            return;
-        }
-    }
-}
-
-/// A restart knows less, no record is lost.
-fn report(result: io::Result<()>, what: &str) {
-    if let Err(error) = result {
-        tracing::debug!("{what} can't be kept: {error}");
-    }
-}
-
-/// Tries until the lines are durable; false where it was told to give up. Each change of fortune is logged once.
-fn append(segments: &mut Segments, lines: &[String], shared: &Shared) -> bool {
-    while let Err(error) = segments.append(lines) {
-        shared.health.failures.fetch_add(1, Ordering::Relaxed);
-        if !shared.health.failing.swap(true, Ordering::Relaxed) {
-            tracing::error!("the ledger can't be written ({error}); records wait in memory: make room");
-        }
-        if shared.pause() {
-            return false;
-        }
-    }
-    if shared.health.failing.swap(false, Ordering::Relaxed) {
-        tracing::info!("the ledger can be written again; what waited is in it");
-    }
-    shared.commit(segments.end());
-    true
-}
-
-/// stdout's life: until no record follows, or nobody reads it any more.
-fn follow(follower: &mut Follower, mut out: impl Write, shared: &Shared) {
-    loop {
-        let (end, finished) = shared.wait_beyond(follower.position().record);
-        let result = follower.read_to(end, |line| writeln!(out, "{line}").and_then(|()| out.flush()));
-        shared.health.on_stdout.store(follower.position().record, Ordering::Relaxed);
-        match result {
-            Ok(removed) => {
-                shared.health.removed.fetch_add(removed, Ordering::Relaxed);
-            }
-            Err(error) => {
-                tracing::warn!("stdout gets no more records ({error}); the ledger goes on");
-                return;
-            }
-        }
-        if finished && follower.position().record >= end.record {
-            return;
-        }
-    }
 }
 
 fn read_history(records: &Path, boot: BootId) -> io::Result<History> {

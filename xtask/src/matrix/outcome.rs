@@ -75,6 +75,7 @@ impl Outcome {
                 let passed = (passed as usize).saturating_sub(lacking.len());
                 eprintln!("    ok {tier} on Linux {release}: {passed} passed ({seconds:.1} s)");
                 lacking.iter().for_each(|test| eprintln!("       not there: {test}"));
+                self.notes().iter().for_each(|note| eprintln!("       {note}"));
             }
             (complaint, _) => {
                 let complaint = complaint.as_deref().unwrap_or_default();

@@ -1,3 +1,6 @@
+mod found_running;
+mod processes;
+
 use proptest::prelude::*;
 
 use super::super::samples::{
@@ -174,18 +177,6 @@ fn cgroups_that_a_session_makes_and_removes_are_not_kept() {
 }
 
 #[test]
-fn a_session_found_running_tells_no_start() {
-    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    let found = |mut seen: Observation| {
-        seen.found_running = true;
-        seen.main.as_mut().expect("a main process").execed = None;
-        seen
-    };
-    assert_eq!(tell(&mut tracker, found(running()), runtime("dbg"), &index), [Said::Track(77, 77)]);
-    assert_eq!(tell(&mut tracker, found(ended()), None, &index), [Said::Ended]);
-}
-
-#[test]
 fn a_cgroup_below_belongs_to_the_session_and_may_hold_its_main_process() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     tell(&mut tracker, made(), runtime("dbg"), &index);
@@ -321,101 +312,4 @@ proptest! {
         prop_assert_eq!(reports, [Said::Started, Said::Ended, Said::Closed(0)]);
         prop_assert_eq!(tracker.cgroups().count(), 0);
     }
-}
-
-/// The session as an agent that is gone now saw it begin, at second 11.
-fn remembered(told: bool) -> Remembered {
-    use crate::clock::{ClockState, SessionTimes};
-    use crate::ids::BootId;
-    use crate::record::{Evidence, KernelEvidence, SessionId};
-    let clock = ClockState { boot_id: BootId::new("b0"), synchronized: None, max_error_us: None };
-    let evidence = Evidence::of_kernel(KernelEvidence::Full);
-    let started = SessionRecord {
-        times: SessionTimes { started_boot_ns: Some(seconds(11)), ..SessionTimes::default() },
-        ..SessionRecord::started(SessionId::of_container(&id()), evidence, clock)
-    };
-    Remembered { started, told, processes: Told::default() }
-}
-
-fn found_running(seen: Observation) -> Observation {
-    let main = seen.main.map(|main| crate::kernel::MainSeen { execed: None, ..main });
-    Observation { found_running: true, main, ..seen }
-}
-
-#[test]
-fn the_start_of_one_found_running_is_remembered_and_told_once() {
-    let index = synced([pod()]);
-    for (told, expected) in
-        [(true, vec![Said::Track(77, 77)]), (false, vec![Said::Track(77, 77), Said::Started])]
-    {
-        let mut tracker = Tracker::default();
-        tracker.remember([remembered(told)]);
-        assert_eq!(tell(&mut tracker, found_running(running()), runtime("dbg"), &index), expected);
-        assert!(tracker.take_remembered().is_empty() && tracker.follows(&id()));
-        let actions = tracker.observe(found_running(ended()), &place(), None, None, &index, seconds(21));
-        let [Action::Ended(container)] = actions.as_slice() else { panic!("{actions:?}") };
-        assert_eq!(container.execed(), Some(seconds(11)));
-    }
-}
-
-#[test]
-fn what_is_remembered_and_not_found_is_given_back() {
-    let mut tracker = Tracker::default();
-    tracker.remember([remembered(true)]);
-    assert_eq!(tracker.take_remembered().len(), 1);
-    assert!(!tracker.follows(&id()));
-}
-
-#[test]
-fn processes_are_told_with_the_next_review_or_when_there_are_many() {
-    use super::super::samples::{member_ended, program_executed};
-    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    tell(&mut tracker, running(), runtime("dbg"), &index);
-    tracker.executed(program_executed(7, "/bin/ls"));
-    assert_eq!(said(&tracker.member_ended(member_ended(7))), []);
-    assert_eq!(said(&tracker.review(&index, seconds(13))), [Said::Processes(0, 1)]);
-    let told: Vec<_> = (0..32).flat_map(|pid| said(&tracker.member_ended(member_ended(pid)))).collect();
-    assert_eq!(told, [Said::Processes(1, 32)]);
-}
-
-#[test]
-fn processes_wait_for_the_name_and_go_with_what_is_no_session() {
-    use super::super::samples::member_ended;
-    let (mut tracker, mut index) = (Tracker::default(), synced([pod_before()]));
-    tell(&mut tracker, running(), runtime("dbg"), &index);
-    tracker.member_ended(member_ended(7));
-    assert_eq!(said(&tracker.review(&index, seconds(13))), []);
-    index.observe(PodEvent::Applied(Box::new(pod())), seconds(13));
-    let told = said(&tracker.review(&index, seconds(14)));
-    assert_eq!(told, [Said::Track(77, 77), Said::Started, Said::Processes(0, 1)]);
-    let mut other = Tracker::default();
-    tell(&mut other, running(), runtime("app"), &index);
-    other.member_ended(member_ended(7));
-    assert_eq!(said(&other.review(&index, seconds(14))), []);
-}
-
-#[test]
-fn what_an_ordinary_container_does_is_not_told() {
-    use super::super::samples::member_ended;
-    let policy = Policy { all_containers: true, ..Policy::default() };
-    let (mut tracker, index) = (Tracker::new(policy), synced([pod()]));
-    tell(&mut tracker, running(), runtime("app"), &index);
-    tracker.member_ended(member_ended(7));
-    assert_eq!(said(&tracker.review(&index, seconds(13))), []);
-    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Ended]);
-    assert_eq!(close(&mut tracker, &index), [Said::Forget(77)]);
-}
-
-#[test]
-fn the_main_processs_arguments_are_those_of_its_first_program() {
-    use super::super::samples::program_executed;
-    use crate::kernel::event::{Executed, Process};
-    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    tell(&mut tracker, made(), runtime("dbg"), &index);
-    let main = running().main.expect("a main process");
-    let process = Process { pid: main.pid, forked: main.forked };
-    tracker.executed(Executed { process, at: seconds(11), ..program_executed(0, "/bin/sh") });
-    let started = tracker.observe(running(), &place(), None, None, &index, seconds(12));
-    let Some(Action::Started(container)) = started.first() else { panic!("{started:?}") };
-    assert_eq!(container.main_args.as_ref().map(|args| args.args.len()), Some(2));
 }

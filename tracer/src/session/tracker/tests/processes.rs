@@ -1,0 +1,57 @@
+//! What was done in a session.
+
+use super::super::super::samples::{
+    ended, made, member_ended, place, pod, pod_before, program_executed, removed, running, runtime, seconds,
+    synced,
+};
+use super::*;
+use crate::kernel::event::{Executed, Process};
+
+#[test]
+fn processes_are_told_with_the_next_review_or_when_there_are_many() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    tell(&mut tracker, running(), runtime("dbg"), &index);
+    tracker.executed(program_executed(7, "/bin/ls"));
+    assert_eq!(said(&tracker.member_ended(member_ended(7))), []);
+    assert_eq!(said(&tracker.review(&index, seconds(13))), [Said::Processes(0, 1)]);
+    let told: Vec<_> = (0..32).flat_map(|pid| said(&tracker.member_ended(member_ended(pid)))).collect();
+    assert_eq!(told, [Said::Processes(1, 32)]);
+}
+
+#[test]
+fn processes_wait_for_the_name_and_go_with_what_is_no_session() {
+    let (mut tracker, mut index) = (Tracker::default(), synced([pod_before()]));
+    tell(&mut tracker, running(), runtime("dbg"), &index);
+    tracker.member_ended(member_ended(7));
+    assert_eq!(said(&tracker.review(&index, seconds(13))), []);
+    index.observe(PodEvent::Applied(Box::new(pod())), seconds(13));
+    let told = said(&tracker.review(&index, seconds(14)));
+    assert_eq!(told, [Said::Track(77, 77), Said::Started, Said::Processes(0, 1)]);
+    let mut other = Tracker::default();
+    tell(&mut other, running(), runtime("app"), &index);
+    other.member_ended(member_ended(7));
+    assert_eq!(said(&other.review(&index, seconds(14))), []);
+}
+
+#[test]
+fn what_an_ordinary_container_does_is_not_told() {
+    let policy = Policy { all_containers: true, ..Policy::default() };
+    let (mut tracker, index) = (Tracker::new(policy), synced([pod()]));
+    tell(&mut tracker, running(), runtime("app"), &index);
+    tracker.member_ended(member_ended(7));
+    assert_eq!(said(&tracker.review(&index, seconds(13))), []);
+    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Ended]);
+    assert_eq!(close(&mut tracker, &index), [Said::Forget(77)]);
+}
+
+#[test]
+fn the_main_processs_arguments_are_those_of_its_first_program() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    tell(&mut tracker, made(), runtime("dbg"), &index);
+    let main = running().main.expect("a main process");
+    let process = Process { pid: main.pid, forked: main.forked };
+    tracker.executed(Executed { process, at: seconds(11), ..program_executed(0, "/bin/sh") });
+    let started = tracker.observe(running(), &place(), None, None, &index, seconds(12));
+    let Some(Action::Started(container)) = started.first() else { panic!("{started:?}") };
+    assert_eq!(container.main_args.as_ref().map(|args| args.args.len()), Some(2));
+}
