@@ -7,6 +7,13 @@ use crate::{command, repo};
 
 const VERSION: &str = "0.20.2";
 
+/// What its own release profile spends most of its build on, and a run of seconds does not need.
+const QUICKLY_BUILT: [(&str, &str); 3] = [
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+];
+
 /// Builds cargo-deny into `target/tools`, unless this version is there.
 ///
 /// # Errors
@@ -15,9 +22,9 @@ pub fn install() -> Result<()> {
     if is_installed("cargo-deny", VERSION) {
         return Ok(());
     }
-    let step = Step::begin(&format!("building cargo-deny {VERSION} (checks dependencies; some 3 minutes)"));
+    let step = Step::begin(&format!("building cargo-deny {VERSION} (checks dependencies; some 2 minutes)"));
     let mut cargo = command::cargo();
-    cargo.args(["install", "cargo-deny", "--locked", "--version", VERSION]);
+    cargo.envs(QUICKLY_BUILT).args(["install", "cargo-deny", "--locked", "--version", VERSION]);
     cargo.arg("--root").arg(repo::tools());
     command::run_quietly(&mut cargo, &step)?;
     step.done();
