@@ -13,11 +13,17 @@ const DISRUPTION: &str = "DisruptionTarget";
 /// `status.reason` of a pod that had `activeDeadlineSeconds` to run; it comes without any condition.
 const DEADLINE: &str = "DeadlineExceeded";
 
+/// `spec.terminationGracePeriodSeconds` where nobody wrote one (k8s.io/api/core/v1,
+/// `DefaultTerminationGracePeriodSeconds`).
+const DEFAULT_GRACE: i64 = 30;
+
 /// What the API says of a pod that is being ended or is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PodEnding {
     /// When it was asked for, or at the latest; whole seconds by the clock of whoever wrote it.
     pub since: Option<Timestamp>,
+    /// Where `since` is only the latest that it can have been: the earliest.
+    pub not_before: Option<Timestamp>,
     /// `status.reason` (the kubelet's), else that of the condition `DisruptionTarget`.
     pub reason: Option<String>,
     /// In words.
@@ -39,13 +45,15 @@ impl PodEnding {
         }
         let condition = |of: fn(&api::PodCondition) -> Option<String>| disruption.and_then(of);
         let message = status.and_then(|status| status.message.clone()).filter(|_| reason.is_some());
+        let told = disruption
+            .and_then(|found| found.last_transition_time.as_ref())
+            .map(|at| at.0)
+            .or(deleted)
+            .or_else(|| deadline(pod).filter(|_| reason.as_deref() == Some(DEADLINE)));
+        let last_end = last_end(pod).filter(|_| told.is_none() && reason.is_some());
         Some(Self {
-            since: disruption
-                .and_then(|found| found.last_transition_time.as_ref())
-                .map(|at| at.0)
-                .or(deleted)
-                .or_else(|| deadline(pod).filter(|_| reason.as_deref() == Some(DEADLINE)))
-                .or_else(|| last_end(pod).filter(|_| reason.is_some())),
+            since: told.or(last_end),
+            not_before: last_end.and_then(|end| end.checked_sub(grace(pod)).ok()),
             reason: reason.or_else(|| condition(|found| found.reason.clone())),
             message: message.or_else(|| condition(|found| found.message.clone())),
         })
@@ -83,6 +91,12 @@ fn last_end(pod: &api::Pod) -> Option<Timestamp> {
     let ends =
         statuses.iter().filter_map(|status| status.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref());
     ends.map(|at| at.0).max()
+}
+
+/// A container that does not heed the kubelet's SIGTERM ends this long after one that does, and no longer.
+fn grace(pod: &api::Pod) -> SignedDuration {
+    let told = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
+    SignedDuration::from_secs(told.unwrap_or(DEFAULT_GRACE))
 }
 
 /// When its time is over.

@@ -165,6 +165,16 @@ impl ContainerStatus {
         [&self.state, &self.last_state].into_iter().filter_map(terminated).find(is_it)
     }
 
+    /// The end that the kubelet gives an ephemeral container which it can't find any more, as in a pod that it has
+    /// evicted: it names no container, but there never was but one.
+    ///
+    /// `convertToAPIContainerStatuses` of pkg/kubelet/kubelet_pods.go, which writes it beside a state of "waiting".
+    #[must_use]
+    pub fn end_of_the_lost(&self) -> Option<&Terminated> {
+        let lost = |ended: &&Terminated| ended.container_id.is_none() && ended.synthetic().is_some();
+        terminated(&self.last_state).filter(lost).filter(|_| self.container_id.is_none())
+    }
+
     /// Which run of its name the container `id` is, 0 the first; `None` where the status does not name it.
     #[must_use]
     pub fn attempt_of(&self, id: &ContainerId) -> Option<u32> {

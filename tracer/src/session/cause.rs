@@ -71,7 +71,7 @@ pub(super) fn late_cause(
     if record.cause.is_some() && !has_no_cause_but_the_runtime(record) {
         return None;
     }
-    let before = match ending.since {
+    let before = match ending.not_before.or(ending.since) {
         Some(since) => {
             since.duration_since(record.times.finished_at?.0)
                 <= SignedDuration::try_from(CLOCKS_DIFFER).ok()?
@@ -90,7 +90,7 @@ mod tests {
 
     fn ending(since: Option<&str>, reason: Option<&str>) -> PodEnding {
         let since = since.map(|at| at.parse().unwrap());
-        PodEnding { since, reason: reason.map(Into::into), message: None }
+        PodEnding { since, reason: reason.map(Into::into), ..PodEnding::default() }
     }
 
     /// Killed at 10:00:07.5.
@@ -143,6 +143,21 @@ mod tests {
         for (gone, expected) in [(5, Some("deleted")), (8, Some("deleted")), (9, None)] {
             let gone = Some(BootNanos(gone * 1_000_000_000));
             assert_eq!(late_cause(&runtimes, &PodEnding::default(), gone), expected, "{gone:?}");
+        }
+    }
+
+    /// Of two containers the session heeded its signal; the other one ended with the grace period.
+    #[test]
+    fn a_late_word_without_a_time_counts_from_the_earliest_that_it_can_have_been() {
+        let runtimes = record(Some(KillerPlace::Runtime), None, Some("runtime_stop"));
+        for (not_before, expected) in
+            [("2026-11-24T10:00:07Z", Some("evicted")), ("2026-11-24T10:00:09Z", None)]
+        {
+            let late = PodEnding {
+                not_before: not_before.parse().ok(),
+                ..ending(Some("2026-11-24T10:00:37Z"), Some("Evicted"))
+            };
+            assert_eq!(late_cause(&runtimes, &late, None), expected, "{not_before}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::cause::late_cause;
 use super::naming::{Policy, kind_of};
 use crate::ids::{BootNanos, ContainerId, PodRef};
-use crate::pods::{ContainerStatus, PodFacts, PodIndex, index::role_in};
+use crate::pods::{ContainerStatus, PodFacts, PodIndex, Terminated, index::role_in};
 use crate::record::{KindBy, NamedBy, SessionId, SessionKind, SessionRecord};
 
 /// How long an end waits for the API's word. A kubelet that was away tells late, one that is gone never.
@@ -89,7 +89,7 @@ impl Pending {
         self.record.identity.attempt = self.record.identity.attempt.or(attempt);
         if self.record.evidence.api.is_none() {
             let derived = self.record.exit.container_exit_code;
-            let end = self.status(index).and_then(|status| status.end_of(&self.container));
+            let end = self.status(index).and_then(|status| self.end_in(status));
             self.record.evidence.api = end.map(|end| end.evidence(derived));
         }
         let known_long_ago = self.news.is_some_and(|news| now.since(news) >= NAME_WAITS);
@@ -104,6 +104,11 @@ impl Pending {
         self.record.cause = Some(cause.to_owned());
         self.record.evidence.pod = Some(ending.evidence());
         true
+    }
+
+    fn end_in<'a>(&self, status: &'a ContainerStatus) -> Option<&'a Terminated> {
+        let ran_once = self.record.identity.session_kind == Some(SessionKind::Ephemeral);
+        status.end_of(&self.container).or_else(|| status.end_of_the_lost().filter(|_| ran_once))
     }
 
     /// Whether the API now names the container by its id.

@@ -135,7 +135,7 @@ fn kubelet_config(layout: &Layout, network: Network) -> Result<Vec<u8>> {
         "containerRuntimeEndpoint": socket, "imageServiceEndpoint": socket,
         "cgroupDriver": "cgroupfs", "cgroupRoot": format!("/{}", cgroup()),
         "failSwapOn": false, "failCgroupV1": false, "enforceNodeAllocatable": [],
-        "localStorageCapacityIsolation": false, "makeIPTablesUtilChains": false,
+        "localStorageCapacityIsolation": true, "makeIPTablesUtilChains": false,
         "oomScoreAdj": 0,
         "podLogsDir": "/var/log/pods", "resolvConf": layout.config("resolv.conf"),
         "clusterDomain": "cluster.local", "clusterDNS": ["10.96.0.10"],

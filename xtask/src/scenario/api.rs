@@ -51,14 +51,17 @@ impl ApiView {
             .collect();
         let now = statuses.iter().rfind(|status| is_current(status, id));
         let later = statuses.iter().find(|status| names(&status["lastState"]["terminated"], id));
-        let Some(status) = now.or(later) else { return Self { deleted, ..Self::default() } };
+        let lost =
+            statuses.iter().find(|status| is_lost(status)).filter(|_| record["session_kind"] == "ephemeral");
+        let Some(status) = lost.or(now).or(later) else { return Self { deleted, ..Self::default() } };
         let state = status["state"].as_object().and_then(|state| state.keys().next());
         let state = state.cloned().unwrap_or_default();
         let reason = status["state"][&state]["reason"].as_str().map(str::to_owned);
         let shown = end(&status["state"]["terminated"], id);
-        let hidden = later.and_then(|status| end(&status["lastState"]["terminated"], id));
-        let restarts = status["restartCount"].as_u64();
-        let attempt = if now.is_some() { restarts } else { restarts.and_then(|count| count.checked_sub(1)) };
+        let hidden = later.or(lost).and_then(|status| end(&status["lastState"]["terminated"], id));
+        let restarts = |status: &&Value| status["restartCount"].as_u64();
+        let before = || later.and_then(restarts).and_then(|count| count.checked_sub(1));
+        let attempt = now.map_or_else(before, restarts);
         Self {
             state,
             reason,
@@ -133,6 +136,15 @@ fn status_of<'a>(pod: &'a Value, container: &Value) -> Option<&'a Value> {
 
 fn is_current(status: &Value, id: &str) -> bool {
     names(status, id) || names(&status["state"]["terminated"], id)
+}
+
+/// Whether the kubelet has lost the container, as in a pod that it has evicted: it names none any more, and makes up
+/// an end. Of an ephemeral container, which runs but once, that is the session's.
+fn is_lost(status: &Value) -> bool {
+    let end = &status["lastState"]["terminated"];
+    status["containerID"].is_null()
+        && end["containerID"].is_null()
+        && end["reason"] == "ContainerStatusUnknown"
 }
 
 /// Whether `containerID` in it is this container's.
@@ -261,6 +273,26 @@ mod tests {
         let view = ApiView::of(&[event("MODIFIED", &waiting, &terminated(128, "StartError"))], &about("a1"));
         assert!(view.hidden && view.is_final());
         assert_eq!(view.differs_from(&record).len(), 3);
+    }
+
+    #[test]
+    fn a_container_that_the_kubelet_lost_has_an_end_that_names_none() {
+        let made_up = json!({"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}});
+        let mut lost = event("MODIFIED", &json!({"waiting": {"reason": "ContainerCreating"}}), &made_up);
+        let status = &mut lost["object"]["status"]["ephemeralContainerStatuses"][0];
+        (status["containerID"], status["restartCount"]) = (Value::Null, 1.into());
+        let events = [event("ADDED", &json!({"running": {}}), &json!({})), lost];
+        let of_kind = |kind: &str| {
+            ApiView::of(
+                &events,
+                &json!({"session_id": "a1", "pod_uid": "u1", "container_name": "dbg", "session_kind": kind}),
+            )
+        };
+        let view = of_kind("ephemeral");
+        assert_eq!((view.state.as_str(), view.hidden, view.attempt), ("waiting", true, Some(0)));
+        let record = json!({"exit_code": 44, "signal": null, "exit_class": "ERROR", "duration_seconds": 3.0});
+        assert_eq!(view.differs_from(&record)[1], "says 137, but the code was 44");
+        assert!(!of_kind("copy").is_final(), "it may be of another run");
     }
 
     #[test]

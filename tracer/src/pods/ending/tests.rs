@@ -56,6 +56,7 @@ fn the_kubelets_reason_says_more_than_its_condition() {
         let ending = ending(json!({"status": status})).unwrap();
         assert_eq!((ending.cause(), ending.message.as_deref()), (cause, Some("why")));
         assert_eq!((ending.reason.as_deref(), ending.since), (Some(reason), at("2026-11-24T10:00:05Z")));
+        assert_eq!(ending.not_before, None, "the condition tells when");
     }
 }
 
@@ -81,6 +82,7 @@ fn an_eviction_without_a_time_was_before_the_last_containers_end() {
         limit \"1Mi\". ", "containerStatuses": statuses});
     let ending = ending(json!({"status": status})).unwrap();
     assert_eq!((ending.since, ending.cause()), (at("2026-11-24T10:00:09Z"), "evicted"));
+    assert_eq!(ending.not_before, at("2026-11-24T09:59:39Z"), "its grace is the default's 30 s");
 }
 
 #[test]

@@ -88,6 +88,27 @@ fn an_invented_code_does_not_agree_and_is_named() {
     );
 }
 
+/// As Kubernetes 1.35 leaves the status of a pod that its kubelet has evicted.
+#[test]
+fn the_end_of_a_container_that_the_kubelet_lost_is_the_sessions_where_it_ran_but_once() {
+    let mut lost = told(Some((137, "ContainerStatusUnknown")));
+    let status = &mut lost.statuses[0];
+    (status.container_id, status.restart_count) = (None, 1);
+    status.last_state = status
+        .state
+        .replace(ContainerState::Waiting { reason: Some("ContainerCreating".into()), message: None });
+    let Some(ContainerState::Terminated(end)) = &mut status.last_state else { panic!("{status:?}") };
+    end.container_id = None;
+    let index = synced([lost]);
+    let given = reconciler(ended()).reconcile(&index, seconds(21));
+    let api = given[0].evidence.api.clone().unwrap();
+    let made_up = Some(Synthetic::ContainerStatusUnknown);
+    assert_eq!((api.exit_code, api.agrees, api.synthetic), (Some(137), Some(false), made_up));
+    let mut of_a_copy = ended();
+    of_a_copy.identity.session_kind = Some(SessionKind::Copy);
+    assert_eq!(reconciler(of_a_copy).reconcile(&index, seconds(21)), []);
+}
+
 #[test]
 fn a_name_that_comes_late_waits_for_the_end_and_then_comes_alone() {
     let mut reconciler = reconciler(unresolved());
