@@ -1,8 +1,9 @@
 //! debugtrail's DaemonSet on the embedded cluster, by the files of deploy/ as they are.
 
+mod logs;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::BufRead;
 use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
@@ -12,11 +13,13 @@ use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::scenario::access::Access;
-use crate::scenario::feed::Feed;
 use crate::scenario::pod::is_ready;
 use crate::scenario::runtime;
 use crate::scenario::witness::Witness;
 use crate::{image, poll, repo};
+
+pub use logs::Logs;
+use logs::record;
 
 const NAMESPACE: &str = "debugtrail";
 /// Below deploy/. What holds with the least holds with more, and not the other way round.
@@ -126,10 +129,7 @@ impl DaemonSet {
     pub fn follow(&self, pod: &DaemonPod) -> Result<Logs> {
         let mut kubectl = self.access.kubectl();
         kubectl.args(["logs", "--follow", "-n", NAMESPACE, &pod.name]);
-        let feed = Feed::start(kubectl, |stdout| {
-            stdout.lines().map_while(Result::ok).filter_map(|line| record(&line))
-        })?;
-        Ok(Logs(feed))
+        Logs::follow(kubectl)
     }
 
     /// The records of `kubectl logs` now: of the pod's container, or of the one before it that was restarted.
@@ -253,42 +253,6 @@ impl DaemonSet {
     }
 }
 
-/// A running `kubectl logs --follow` and its records. Dropping it ends it.
-#[derive(Debug)]
-pub struct Logs(Feed<Value>);
-
-impl Logs {
-    /// The records so far.
-    #[must_use]
-    pub fn records(&self) -> Vec<Value> {
-        self.0.look(<[Value]>::to_vec)
-    }
-
-    /// Waits until the container has ended; all its records.
-    ///
-    /// # Errors
-    /// When it does not end in time.
-    pub fn to_the_end(mut self) -> Result<Vec<Value>> {
-        self.0.wait(PATIENCE)?;
-        Ok(self.records())
-    }
-}
-
-impl Witness for Logs {
-    fn wait_until(
-        &self,
-        what: &str,
-        timeout: Duration,
-        told: &mut dyn FnMut(&[Value]) -> bool,
-    ) -> Result<()> {
-        self.0.wait_for(what, timeout, |records| told(records).then_some(()))
-    }
-
-    fn finish(self) -> Result<Vec<Value>> {
-        Ok(self.records())
-    }
-}
-
 /// By its ledger, which is there also while the kubelet, and `kubectl logs` with it, is not.
 impl Witness for DaemonSet {
     fn wait_until(
@@ -318,11 +282,6 @@ fn daemon_pod(pod: &Value) -> Option<DaemonPod> {
     })
 }
 
-/// A line of the container's log, which holds stdout and stderr alike: records are the lines of JSON.
-fn record(line: &str) -> Option<Value> {
-    line.starts_with('{').then(|| serde_json::from_str(line).unwrap_or_else(|_| line.into()))
-}
-
 fn path(folder: &str) -> String {
     repo::root().join("deploy").join(folder).display().to_string()
 }
@@ -332,13 +291,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn records_are_told_from_logs_for_people() {
-        assert_eq!(record("2026-11-24 INFO watching"), None);
-        assert_eq!(record(r#"{"type":"gap"}"#), Some(json!({"type": "gap"})));
-        assert_eq!(record(r#"{"type":"#), Some(json!(r#"{"type":"#)), "a broken record is not hidden");
-    }
 
     #[test]
     fn a_pod_that_is_going_away_is_none() {

@@ -22,19 +22,18 @@ const WATCH: Duration = Duration::from_secs(55);
 const TRIES: usize = 3;
 
 /// The API server is replaced behind a load balancer, a pod comes with a session in it, and only then does the watch's
-/// connection break. The watch resumes, is told 410, and lists: what it missed has its name, what it knew is
-/// told once.
+/// connection break. The watch resumes, is told 410, and lists: what it missed has its name, what it knew is told once.
 pub fn a_watch_that_cannot_resume_lists_anew(tier: &Tier) -> Result<()> {
     for _ in 0..TRIES {
-        if is_cut_in_time(tier)? {
+        if resumes_and_lists(tier)? {
             return Ok(());
         }
     }
     bail!("{TRIES} times the API server and the kubelet took longer to come back than a watch lasts")
 }
 
-/// False where the watch had ended by itself before its connection broke: that is another case.
-fn is_cut_in_time(tier: &Tier) -> Result<bool> {
+/// One try; false where the watch had ended by itself before its connection broke, which is another case.
+fn resumes_and_lists(tier: &Tier) -> Result<bool> {
     let cluster = tier.cluster()?;
     let patient = Patient::admit(tier.access()?)?;
     let balancer = Balancer::before(cluster.kubeconfig())?;

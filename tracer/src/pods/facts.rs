@@ -171,7 +171,9 @@ impl ContainerStatus {
     /// `convertToAPIContainerStatuses` of pkg/kubelet/kubelet_pods.go, which writes it beside a state of "waiting".
     #[must_use]
     pub fn end_of_the_lost(&self) -> Option<&Terminated> {
-        let lost = |ended: &&Terminated| ended.container_id.is_none() && ended.synthetic().is_some();
+        let lost = |ended: &&Terminated| {
+            ended.container_id.is_none() && ended.synthetic() == Some(Synthetic::ContainerStatusUnknown)
+        };
         terminated(&self.last_state).filter(lost).filter(|_| self.container_id.is_none())
     }
 

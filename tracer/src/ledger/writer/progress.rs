@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::super::Position;
+use crate::ledger::Position;
 
 /// Between two tries on a full disk.
 const RETRY: Duration = Duration::from_millis(500);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
-use super::super::{Follower, Heartbeat, Segments, snapshot};
 use super::progress::Shared;
+use crate::ledger::{Follower, Heartbeat, Segments, snapshot};
 
 /// Lines that are made durable together.
 const BATCH: usize = 256;

@@ -1,11 +1,11 @@
 //! Sessions that ran before this agent did.
 
-use super::super::super::samples::{ended, id, place, pod, running, runtime, seconds, synced};
 use super::*;
 use crate::clock::{ClockState, SessionTimes};
 use crate::ids::BootId;
 use crate::kernel::MainSeen;
 use crate::record::{Evidence, KernelEvidence, SessionId};
+use crate::session::samples::{ended, id, place, pod, running, runtime, seconds, synced};
 
 /// The session as an agent that is gone now saw it begin, at second 11.
 fn remembered(told: bool) -> Remembered {

@@ -1,11 +1,11 @@
 //! What was done in a session.
 
-use super::super::super::samples::{
+use super::*;
+use crate::kernel::event::{Executed, Process};
+use crate::session::samples::{
     ended, made, member_ended, place, pod, pod_before, program_executed, removed, running, runtime, seconds,
     synced,
 };
-use super::*;
-use crate::kernel::event::{Executed, Process};
 
 #[test]
 fn processes_are_told_with_the_next_review_or_when_there_are_many() {
