@@ -37,6 +37,8 @@ mod several;
 mod static_pod;
 #[path = "cluster/unresolved.rs"]
 mod unresolved;
+#[path = "cluster/upgrade.rs"]
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -55,8 +57,8 @@ const TESTS: &[(&str, Test)] = &[
     ("pins::all_is_witnessed_while_it_is_dead", pins::all_is_witnessed_while_it_is_dead),
     ("pins::killed_again_and_again_in_a_storm", pins::killed_again_and_again_in_a_storm),
     ("pins::killed_at_any_moment_of_its_start", pins::killed_at_any_moment_of_its_start),
-    ("pins::an_upgrade_to_other_structures", pins::an_upgrade_to_other_structures),
-    ("pins::what_can_not_be_read_is_a_gap", pins::what_can_not_be_read_is_a_gap),
+    ("upgrade::an_upgrade_to_other_structures", upgrade::an_upgrade_to_other_structures),
+    ("upgrade::what_can_not_be_read_is_a_gap", upgrade::what_can_not_be_read_is_a_gap),
     ("pins::the_clock_steps_while_it_is_dead", pins::the_clock_steps_while_it_is_dead),
     ("pins::unpin_removes_every_trace", pins::unpin_removes_every_trace),
     ("prometheus::scrapes_an_agent", prometheus::scrapes_an_agent),

@@ -6,8 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use aya::maps::MapData;
+use anyhow::{Context, Result, ensure};
 use debugtrail::session::UNRESOLVED_AFTER;
 use debugtrail_tests::agent::{Agent, ledger};
 use debugtrail_tests::bpf_fs::BpfFs;
@@ -26,18 +25,18 @@ use crate::api_server::one_end;
 use crate::clock::Stepped;
 
 /// A ledger and a place for pins.
-struct Node {
+pub struct Node {
     access: Access,
     ledger: TempDir,
-    fs: BpfFs,
+    pub fs: BpfFs,
 }
 
 impl Node {
-    fn new(tier: &Tier) -> Result<Self> {
+    pub fn new(tier: &Tier) -> Result<Self> {
         Ok(Self { access: tier.access()?, ledger: tempfile::tempdir()?, fs: BpfFs::mount()? })
     }
 
-    fn agent(&self) -> Result<Agent> {
+    pub fn agent(&self) -> Result<Agent> {
         Agent::pinned(&self.access, self.ledger.path(), &self.fs.pins(), &[])
     }
 
@@ -46,35 +45,35 @@ impl Node {
     }
 
     /// Of another version, with other structures.
-    fn other_agent(&self) -> Result<Agent> {
+    pub fn other_agent(&self) -> Result<Agent> {
         let object = repo::other_bpf_object();
         ensure!(object.exists(), "{} is missing: cargo xtask test builds it", object.display());
         let object = object.to_str().context("a path in UTF-8")?;
         Agent::pinned(&self.access, self.ledger.path(), &self.fs.pins(), &["--object", object])
     }
 
-    fn records(&self) -> Result<Vec<Value>> {
+    pub fn records(&self) -> Result<Vec<Value>> {
         ledger(self.ledger.path())
     }
 
-    fn generations(&self) -> Vec<String> {
+    pub fn generations(&self) -> Vec<String> {
         let entries = fs::read_dir(self.fs.pins()).into_iter().flatten().flatten();
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     }
 }
 
-fn full(code: u8) -> Value {
+pub fn full(code: u8) -> Value {
     json!({"exit_code": code, "signal": null, "duration_ns": {"$min": 1}, "finished_at": {"$any_non_null": true},
         "evidence": {"kernel": "full", "lost_events": 0}})
 }
 
-fn named_by_api(code: u8) -> Value {
+pub fn named_by_api(code: u8) -> Value {
     let mut end = full(code);
     end["evidence"]["named_by"] = "api".into();
     end
 }
 
-fn none_of(reason: &str, records: &[Value]) -> Result<()> {
+pub fn none_of(reason: &str, records: &[Value]) -> Result<()> {
     let gaps: Vec<_> = records.iter().filter(|record| record["reason"] == reason).collect();
     ensure!(gaps.is_empty(), "{gaps:?}, though the kernel witnessed all the time");
     Ok(())
@@ -243,80 +242,6 @@ fn storm(patient: &Patient, count: u8) -> Result<Vec<(Session, u8)>> {
         patient.debug(&name(n), &format!("sleep 0.{}; exit {n}", n % 4))?;
     }
     (1..=count).map(|n| Ok((patient.ended(&name(n))?, n))).collect()
-}
-
-/// An agent with other structures is killed; one session ends meanwhile, one goes on, and one began and ended. The new
-/// one reads what the old programs kept, and takes over.
-pub fn an_upgrade_to_other_structures(tier: &Tier) -> Result<()> {
-    let (patient, node) = (Patient::admit(tier.access()?)?, Node::new(tier)?);
-    let old = node.other_agent()?;
-    let (over, ends) = (patient.session("over", 51)?, patient.session("ends", 52)?);
-    for container in ["over", "ends"] {
-        old.wait_for_session("session_started", container)?;
-    }
-    patient.debug("before", "exit 53")?;
-    let before = patient.ended("before")?;
-    old.wait_for_session("session_ended", "before")?;
-    old.kill()?;
-    let generations = node.generations();
-    ends.end()?;
-    patient.debug("meantime", "exit 54")?;
-    let meantime = patient.ended("meantime")?;
-    api_tells_the_end(&patient, "ends")?;
-
-    let new = node.agent()?;
-    for container in ["ends", "meantime"] {
-        new.wait_for_session("session_ended", container)?;
-    }
-    let replaced =
-        poll::until(PATIENCE, || node.generations().len() == 1 && node.generations() != generations);
-    ensure!(replaced, "the old programs are still pinned: {:?}", node.generations());
-    over.end()?;
-    new.wait_for_session("session_ended", "over")?;
-    // And back: an older version reads the newer one's.
-    new.kill()?;
-    patient.debug("back", "exit 55")?;
-    let back = patient.ended("back")?;
-    let old = node.other_agent()?;
-    old.wait_for_session("session_ended", "back")?;
-    old.stop()?;
-    let all = node.records()?;
-    each_id_once(&all)?;
-    for (session, end) in [
-        (&over, full(51)),
-        (&ends, full(52)),
-        (&before, full(53)),
-        (&meantime, named_by_api(54)),
-        (&back, named_by_api(55)),
-    ] {
-        one_end(session, &end, &all)?;
-    }
-    none_of("agent_away", &all)
-}
-
-/// What another version kept can't be made out: said with its reason, its interval and the sessions it touches.
-pub fn what_can_not_be_read_is_a_gap(tier: &Tier) -> Result<()> {
-    let (patient, node) = (Patient::admit(tier.access()?)?, Node::new(tier)?);
-    let old = node.other_agent()?;
-    let session = patient.session("dbg", 56)?;
-    old.wait_for_session("session_started", "dbg")?;
-    old.kill()?;
-    let generation = node.fs.pins().join(&node.generations()[0]);
-    fs::remove_file(generation.join("layout"))?;
-    MapData::from_pin(generation.join("map_KEPT"))?.pin(generation.join("layout"))?;
-    let new = node.agent()?;
-    session.end()?;
-    new.wait_for_session("session_ended", "dbg")?;
-    let removed = poll::until(PATIENCE, || !generation.exists());
-    ensure!(removed, "what can't be read stays pinned");
-    new.stop()?;
-    let all = node.records()?;
-    let gaps: Vec<_> = all.iter().filter(|record| record["type"] == "gap").collect();
-    let [gap] = gaps[..] else { bail!("gaps: {gaps:?}") };
-    let expected =
-        json!({"reason": "witness_unreadable", "from_boot_ns": {"$min": 1}, "sessions": [session.id]});
-    ensure!(mismatches(&expected, gap).is_empty(), "{gap}");
-    one_end(&session, &full(56), &all)
 }
 
 /// The end comes before the step: it has its time by the clock of that moment, and the step is said.
