@@ -1,6 +1,7 @@
 //! Shared by the tiers.
 
 pub mod agent;
+pub mod attack;
 pub mod balancer;
 pub mod bpf_fs;
 pub mod clone;

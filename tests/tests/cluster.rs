@@ -19,6 +19,8 @@ mod daemonset;
 mod forgotten;
 #[path = "cluster/gone.rs"]
 mod gone;
+#[path = "cluster/hostile.rs"]
+mod hostile;
 #[path = "cluster/leaving.rs"]
 mod leaving;
 #[path = "cluster/pins.rs"]
@@ -142,6 +144,8 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments, tier: &Tier) -> Result<Conclusion> {
     xtask::interrupt::install()?;
     let mut trials = scenarios::trials(tier)?;
+    // Before the DaemonSet, which TESTS ends with.
+    trials.extend(hostile::TESTS.iter().map(|&(name, test)| trial(name, tier, test)));
     trials.extend(TESTS.iter().map(|&(name, test)| trial(name, tier, test)));
     Ok(libtest_mimic::run(arguments, trials))
 }

@@ -23,11 +23,13 @@ pub enum Tier {
     Containers,
     /// Real debug sessions on the embedded Kubernetes.
     Cluster,
+    /// The attacks among the cluster tier's tests, alone.
+    Hostile,
     /// The kernel and the containers tier on other kernels, from 5.10 on, in virtual machines.
     Matrix,
 }
 
-/// Those that run where none is named: all.
+/// Those that run where none is named: all tests. The attacks are among the cluster tier's.
 const ALL: [Tier; 5] = [Tier::Unit, Tier::Kernel, Tier::Containers, Tier::Cluster, Tier::Matrix];
 
 /// Runs the tiers, all where none is named; the later ones also after one has failed. `guests` is
@@ -64,13 +66,13 @@ pub fn run(tiers: &[Tier], guests: &Choice) -> Result<()> {
 
 fn run_one(tier: Tier, guests: &Choice, table: Table) -> Result<()> {
     machine::check(tier)?;
-    if matches!(tier, Tier::Kernel | Tier::Cluster | Tier::Matrix) {
+    if matches!(tier, Tier::Kernel | Tier::Cluster | Tier::Hostile | Tier::Matrix) {
         build::build_other_bpf()?;
     }
     if tier == Tier::Matrix {
         return matrix::run(guests, table);
     }
-    if tier == Tier::Cluster {
+    if matches!(tier, Tier::Cluster | Tier::Hostile) {
         setup::prometheus::install()?;
     }
     let result = command::run(&mut cargo_test(tier));
@@ -85,8 +87,12 @@ fn cargo_test(tier: Tier) -> Command {
     if tier == Tier::Unit {
         cargo.args(["test", "--workspace", "--exclude", "debugtrail-tests", "--no-fail-fast"]);
     } else {
-        cargo.args(["test", "--package", "debugtrail-tests", "--test", &tier.to_string()]);
+        let binary = if tier == Tier::Hostile { Tier::Cluster } else { tier };
+        cargo.args(["test", "--package", "debugtrail-tests", "--test", &binary.to_string()]);
         cargo.args(["--", "--test-threads=1"]);
+        if tier == Tier::Hostile {
+            cargo.arg("hostile::");
+        }
     }
     cargo
 }
@@ -98,6 +104,7 @@ impl fmt::Display for Tier {
             Self::Kernel => "kernel",
             Self::Containers => "containers",
             Self::Cluster => "cluster",
+            Self::Hostile => "hostile",
             Self::Matrix => "matrix",
         })
     }
