@@ -145,7 +145,9 @@ mod tests {
     #[tokio::test]
     async fn a_clock_that_is_set_all_the_time_is_heard_with_pauses() {
         let flags = EventfdFlags::SEMAPHORE | EventfdFlags::NONBLOCK;
-        let always = AsyncFd::new(rustix::event::eventfd(1000, flags).unwrap()).unwrap();
+        let counter = rustix::event::eventfd(1000, flags).unwrap();
+        // SAFETY: an OwnedFd is one open descriptor and stays it until it is dropped, here with the AsyncFd.
+        let always = unsafe { AsyncFd::register_with_interest(counter, Interest::READABLE) }.unwrap();
         let mut watch = ClockWatch { set: always, ..ClockWatch::new().unwrap() };
         // Those of the tick and of the first step come at once.
         watch.next().await.unwrap();

@@ -1,7 +1,7 @@
 use super::*;
 use crate::ids::BootNanos;
 use crate::kernel::event::Args;
-use crate::session::processes::Process;
+use crate::kernel::event::Process;
 use crate::session::samples::{member_ended, program_executed};
 
 fn container(n: usize) -> ContainerId {
