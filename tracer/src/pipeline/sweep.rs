@@ -1,4 +1,5 @@
-//! The look at every entry, once a second and a part at a time: thousands of cgroups keep nothing else waiting.
+//! The look at every entry, once a second and a part at a time: thousands of cgroups keep nothing
+//! else waiting.
 
 use std::time::Duration;
 
@@ -46,7 +47,8 @@ impl Sweep {
 }
 
 impl Pipeline {
-    /// Begins to look for what the ring could not say. Where the last sweep is not over, that one goes on.
+    /// Begins to look for what the ring could not say. Where the last sweep is not over, that one
+    /// goes on.
     pub(super) fn begin_sweep(&mut self) -> Result<(), KernelError> {
         if self.legacy.is_pinned() {
             self.kernel.read_until(BootNanos(boot_now().0 + READING.as_nanos() as u64))?;

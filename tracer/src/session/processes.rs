@@ -1,5 +1,5 @@
-//! The processes of one session, the main one left out: which programs they run, and their ends until these are told.
-//! Pure.
+//! The processes of one session, the main one left out: which programs they run, and their ends
+//! until these are told. Pure.
 
 mod all;
 
@@ -12,7 +12,8 @@ pub(super) use all::AllProcesses;
 
 /// Ends that one record tells at most.
 pub const CHUNK: usize = 32;
-/// Processes of a session that are recorded, where nothing else was asked for; what comes after is counted.
+/// Processes of a session that are recorded, where nothing else was asked for; what comes after is
+/// counted.
 pub const RECORDED: u64 = 10_000;
 /// Ends of one container that wait at most while nobody has said what it is.
 const KEPT_ENDS: usize = 1024;
@@ -194,7 +195,8 @@ impl Processes {
         }
     }
 
-    /// Drops programs, the oldest first, and then ends, the newest first, until no more than so many bytes are kept.
+    /// Drops programs, the oldest first, and then ends, the newest first, until no more than so
+    /// many bytes are kept.
     fn shrink_to(&mut self, bytes: usize) {
         while self.held > bytes {
             if !self.drop_oldest_program() && !self.drop_newest_end() {

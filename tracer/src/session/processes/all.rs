@@ -1,4 +1,5 @@
-//! What is kept of all sessions' processes, within one bound: whoever keeps most makes room for the others. Pure.
+//! What is kept of all sessions' processes, within one bound: whoever keeps most makes room for the
+//! others. Pure.
 
 use std::collections::HashMap;
 
@@ -6,7 +7,8 @@ use super::{Chunk, EndedProcess, Processes, Program, RECORDED, Told, Totals};
 use crate::ids::ContainerId;
 use crate::kernel::event::{Executed, MemberEnded};
 
-/// Bytes that are kept at most. A container that keeps less than its even share of them loses nothing to others.
+/// Bytes that are kept at most. A container that keeps less than its even share of them loses
+/// nothing to others.
 pub const HELD: usize = 16 << 20;
 
 /// The processes of each container of interest.
@@ -91,8 +93,9 @@ impl AllProcesses {
         self.held
     }
 
-    /// How many bytes a container may keep that is about to keep some more. Where all are in use, one that has its share
-    /// may not grow, and one that has less gets them of the one that has most.
+    /// How many bytes a container may keep that is about to keep some more. Where all are in use,
+    /// one that has its share may not grow, and one that has less gets them of the one that has
+    /// most.
     fn room_of(&mut self, id: &ContainerId, more: usize) -> usize {
         let own = self.get(id).map_or(0, Processes::held_bytes);
         let free = HELD - self.held;
