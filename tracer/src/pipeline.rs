@@ -4,6 +4,7 @@
 //! watch, the clock, the output) stands around it.
 
 mod act;
+mod drain;
 mod executable;
 mod inherit;
 mod loss;
@@ -12,6 +13,7 @@ mod past;
 mod recorder;
 mod running;
 mod sender;
+mod sweep;
 
 use std::{io, time::Duration};
 
@@ -27,7 +29,7 @@ pub use recorder::{Format, NodeFacts, Recorder, Style};
 use crate::cgroup::{Hierarchy, Place};
 use crate::clock::{ClockWatch, boot_now};
 use crate::ids::{BootNanos, CgroupId};
-use crate::kernel::{Event, Kernel, KernelError, Logger, Ring, Running, Witnessed};
+use crate::kernel::{Kernel, KernelError, Logger, Ring, Running, Witnessed};
 use crate::malloc;
 use crate::oom::OomLimits;
 use crate::pods::{PodEvent, PodIndex};
@@ -35,18 +37,20 @@ use crate::record::{GapReason, LossCount, StopReason};
 use crate::runtime::Bundles;
 use crate::session::{Away, Policy, Reconciler, Tracker};
 use crate::sinks::OutputError;
+use drain::Drained;
 use inherit::Legacy;
 use loss::LossWatch;
 pub use past::Agent;
 use sender::SenderPaths;
+use sweep::Sweep;
 
 /// Members' ends wake nobody; they are read this often.
 const DRAIN: Duration = Duration::from_millis(100);
 /// Every entry is looked at this often, for what a full ring did not say, and loss is counted.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// How long after its last round an agent is taken to be gone by programs that outlive it.
-const READING: Duration = Duration::from_secs(10);
+/// News of the API that are taken in between two looks at the other inputs.
+const NEWS: usize = 64;
 
 /// The rooms of the house and what passes between them.
 pub struct Pipeline {
@@ -59,6 +63,7 @@ pub struct Pipeline {
     away: Away,
     agent: Option<Agent>,
     loss: LossWatch,
+    sweep: Sweep,
     legacy: Legacy,
     senders: SenderPaths,
     oom_limits: OomLimits,
@@ -97,6 +102,7 @@ impl Pipeline {
         let since = memory.alive_in(recorder.boot_id()).filter(|_| all_the_time).unwrap_or_else(boot_now);
         let mut pipeline = Self {
             loss: LossWatch::new(&kernel, recorded, since)?,
+            sweep: Sweep::default(),
             legacy: Legacy::of(witnessed),
             senders: SenderPaths::new(hierarchy.clone()),
             oom_limits: OomLimits::new(hierarchy.clone()),
@@ -122,6 +128,8 @@ impl Pipeline {
             pipeline.act(actions)?;
         }
         pipeline.tell_past(past, all_the_time);
+        // Whatever the kernel has of those was looked at.
+        pipeline.tracker.forget_told();
         Ok(pipeline)
     }
 
@@ -182,40 +190,32 @@ impl Pipeline {
         let (mut drain, mut sweep) = (ticks(DRAIN), ticks(SWEEP));
         let closed = self.recorder.output_closed();
         let mut stop = std::pin::pin!(stop);
+        let (mut drained, mut news) = (Drained::All, Vec::new());
         loop {
+            let has_more_to_do = drained == Drained::InPart || self.sweep.is_under_way();
             tokio::select! {
                 ready = ring.readable_mut() => {
-                    let mut ready = ready?;
-                    self.drain(ready.get_inner_mut())?;
-                    ready.clear_ready();
+                    ready?.clear_ready();
+                    drained = Drained::InPart;
                 }
-                _ = drain.tick() => self.drain(ring.get_mut())?,
-                _ = sweep.tick() => self.sweep()?,
-                Some(event) = pods.recv() => self.learn(event)?,
+                _ = drain.tick() => drained = Drained::InPart,
+                _ = sweep.tick() => self.begin_sweep()?,
+                1.. = pods.recv_many(&mut news, NEWS) => self.learn(&mut news)?,
                 sample = clock.next() => self.recorder.clock_sampled(sample?),
                 () = log_lines(&mut logger) => {}
                 reason = &mut stop => return Ok(reason),
                 () = closed.notified() => return Ok(StopReason::OutputClosed),
-            }
-        }
-    }
-
-    fn drain(&mut self, ring: &mut Ring) -> Result<(), KernelError> {
-        while let Some(bytes) = ring.next() {
-            let event = self.kernel.event(&bytes);
-            drop(bytes);
-            match event {
-                Some(Event::CgroupChanged(cgroup)) => self.look_at(cgroup)?,
-                Some(Event::MemberEnded(member)) if self.legacy.knows_member(member.process) => {}
-                Some(Event::MemberEnded(member)) => {
-                    let actions = self.tracker.member_ended(member);
-                    self.act(actions)?;
+                // Ready all the time, and so taken in turn with whatever else is.
+                () = std::future::ready(()), if has_more_to_do => {
+                    if drained == Drained::InPart {
+                        drained = self.drain(ring.get_mut())?;
+                    }
+                    self.sweep_on()?;
+                    // Lets timers and descriptors get ready.
+                    tokio::task::yield_now().await;
                 }
-                Some(Event::Executed(executed)) => self.tracker.executed(executed),
-                None => tracing::error!("the ring holds an event of another version"),
             }
         }
-        Ok(())
     }
 
     /// Takes in a cgroup's entry as it is now.
@@ -238,10 +238,13 @@ impl Pipeline {
         self.act(actions)
     }
 
-    /// Takes in news of the API.
-    fn learn(&mut self, event: PodEvent) -> Result<(), KernelError> {
-        let listed = event == PodEvent::RelistDone;
-        self.index.observe(event, boot_now());
+    /// Takes in news of the API: all of them before anything is decided again.
+    fn learn(&mut self, news: &mut Vec<PodEvent>) -> Result<(), KernelError> {
+        let mut listed = false;
+        for event in news.drain(..) {
+            listed |= event == PodEvent::RelistDone;
+            self.index.observe(event, boot_now());
+        }
         if listed {
             malloc::give_back();
         }
@@ -263,37 +266,9 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Finds what the ring could not say, counts what was lost, and lets time decide.
-    fn sweep(&mut self) -> Result<(), KernelError> {
-        if self.legacy.is_pinned() {
-            self.kernel.read_until(BootNanos(boot_now().0 + READING.as_nanos() as u64))?;
-        }
-        let mut cgroups = self.kernel.cgroups()?;
-        cgroups.extend(self.tracker.cgroups());
-        cgroups.sort_unstable();
-        cgroups.dedup();
-        for cgroup in cgroups {
-            self.look_at(cgroup)?;
-        }
-        self.count_loss()?;
-        self.recorder.tell_unwritten();
-        self.review()?;
-        self.let_go()?;
-        self.keep();
-        Ok(())
-    }
-
-    fn count_loss(&mut self) -> Result<(), KernelError> {
-        for lost in self.loss.read(&self.kernel, boot_now())? {
-            self.loss.telling(&mut self.kernel, &lost, self.recorder.upcoming())?;
-            self.tell_lost(&lost);
-        }
-        Ok(())
-    }
-
     /// What is still to be said before the end.
     fn last_look(&mut self) -> Result<(), KernelError> {
-        self.sweep()?;
+        self.last_sweep()?;
         if self.legacy.is_pinned() {
             return Ok(()); // The next one decides them.
         }

@@ -11,13 +11,17 @@ use rustix::time::{
 };
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::OffsetSample;
 use crate::ids::BootNanos;
 
 /// Between two samples while nothing happens: a slewed clock moves some milliseconds meanwhile.
 const PERIOD: Duration = Duration::from_secs(10);
+
+/// Between two samples while somebody sets the clock again and again, as root in a privileged session may: a step is a
+/// record, and records of steps alone would fill a ledger.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Readings of which the tightest is taken.
 const READINGS: usize = 5;
@@ -56,6 +60,8 @@ fn nanos(time: Timespec) -> i64 {
 pub struct ClockWatch {
     set: AsyncFd<OwnedFd>,
     tick: Interval,
+    /// From when on the next step is heard.
+    heard_from: Instant,
 }
 
 impl ClockWatch {
@@ -73,7 +79,7 @@ impl ClockWatch {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // SAFETY: an OwnedFd is one open descriptor and stays it until it is dropped, here with the AsyncFd.
         let set = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }?;
-        Ok(Self { set, tick })
+        Ok(Self { set, tick, heard_from: Instant::now() })
     }
 
     /// The next sample; the first one at once. Dropping the future loses nothing.
@@ -82,15 +88,19 @@ impl ClockWatch {
     /// Where the timer cannot be read, which no kernel is known to do.
     pub async fn next(&mut self) -> io::Result<OffsetSample> {
         tokio::select! {
-            set = was_set(&self.set) => set?,
+            set = was_set(&self.set, self.heard_from) => {
+                set?;
+                self.heard_from = Instant::now() + PAUSE;
+            }
             _ = self.tick.tick() => {}
         }
         Ok(sample())
     }
 }
 
-/// Waits until the clock was stepped.
-async fn was_set(timer: &AsyncFd<OwnedFd>) -> io::Result<()> {
+/// Waits until the clock was stepped, and at least until then.
+async fn was_set(timer: &AsyncFd<OwnedFd>, heard_from: Instant) -> io::Result<()> {
+    tokio::time::sleep_until(heard_from).await;
     loop {
         let mut ready = timer.readable().await?;
         let mut expirations = [0; 8];
@@ -106,6 +116,8 @@ async fn was_set(timer: &AsyncFd<OwnedFd>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::event::EventfdFlags;
+
     use super::*;
 
     #[test]
@@ -128,5 +140,19 @@ mod tests {
         let mut expirations = [0; 8];
         let read = rustix::io::read(watch.set.get_ref(), &mut expirations);
         assert_eq!(read, Err(Errno::AGAIN));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_all_the_time_is_heard_with_pauses() {
+        let flags = EventfdFlags::SEMAPHORE | EventfdFlags::NONBLOCK;
+        let counter = rustix::event::eventfd(1000, flags).unwrap();
+        // SAFETY: an OwnedFd is one open descriptor and stays it until it is dropped, here with the AsyncFd.
+        let always = unsafe { AsyncFd::register_with_interest(counter, Interest::READABLE) }.unwrap();
+        let mut watch = ClockWatch { set: always, ..ClockWatch::new().unwrap() };
+        // Those of the tick and of the first step come at once.
+        watch.next().await.unwrap();
+        watch.next().await.unwrap();
+        let third = tokio::time::timeout(PAUSE / 4, watch.next()).await;
+        assert!(third.is_err(), "{third:?}");
     }
 }

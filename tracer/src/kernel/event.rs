@@ -99,13 +99,35 @@ pub struct Executed {
     pub args: Option<Args>,
 }
 
-/// Arguments of a program.
+/// Arguments of a program, as the kernel keeps them. They are split where a record shows them: a thousand empty ones are
+/// a thousand bytes here and 24 times as many as strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Args {
-    /// The first ones.
-    pub args: Vec<String>,
+    /// The first ones, with a NUL between two.
+    bytes: Box<[u8]>,
     /// There were more, or the last one was longer.
     pub truncated: bool,
+}
+
+impl Args {
+    /// Of bytes in which each argument has a NUL behind it, the first of `full_len`; `None` where there are none.
+    #[must_use]
+    pub fn new(bytes: &[u8], full_len: usize) -> Option<Self> {
+        let kept = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+        (!bytes.is_empty()).then(|| Self { bytes: kept.into(), truncated: full_len > kept.len() + 1 })
+    }
+
+    /// Each as text.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        self.bytes.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect()
+    }
+
+    /// Bytes that they take.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 /// Reads one event; `None` where the bytes are none (a ring of another version).
@@ -189,18 +211,8 @@ fn executed(mut bytes: &[u8]) -> Option<Executed> {
         process: Process { pid, forked },
         at,
         exe: exe::path(names, ending),
-        args: args(rest.get(..args_len)?, args_full_len),
+        args: Args::new(rest.get(..args_len)?, args_full_len),
     })
-}
-
-/// Arguments stand one after the other, each with a NUL.
-fn args(bytes: &[u8], full_len: usize) -> Option<Args> {
-    if bytes.is_empty() {
-        return None;
-    }
-    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
-    let args = bytes.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
-    Some(Args { args, truncated: full_len > bytes.len() + 1 })
 }
 
 #[cfg(test)]

@@ -14,6 +14,10 @@ use crate::kernel::{Event, Inherited, KernelError, Observation, Pins, Witnessed}
 /// for new ones.
 const HELD: usize = 1024;
 
+/// Cgroups of which all is said that the kernel keeps until that is durable. On a disk that stays full the others are
+/// for new ones, too: a restart before there is space misses what these would have told again.
+const LEAVING: usize = 1024;
+
 /// What was there before this process.
 #[derive(Default)]
 pub(super) struct Legacy {
@@ -73,7 +77,7 @@ impl Legacy {
     pub(super) fn forget(&mut self, cgroup: CgroupId, durable: u64) -> bool {
         self.held.remove(&cgroup);
         match self.told.remove(&cgroup) {
-            Some(line) if line > durable => {
+            Some(line) if line > durable && self.leaving.len() < LEAVING => {
                 self.leaving.insert(cgroup, line);
                 false
             }
@@ -262,5 +266,20 @@ mod tests {
         assert!(!legacy.is_done_with(cgroup));
         legacy.told.insert(cgroup, 3);
         assert!(legacy.forget(cgroup, 3));
+    }
+
+    #[test]
+    fn a_full_disk_does_not_keep_the_kernels_room() {
+        let mut legacy = Legacy::default();
+        let kept = |legacy: &mut Legacy, n: u64| {
+            legacy.told.insert(CgroupId(n), 5);
+            !legacy.forget(CgroupId(n), 0)
+        };
+        assert_eq!((0..2 * LEAVING as u64).filter(|n| kept(&mut legacy, *n)).count(), LEAVING);
+        assert_eq!(
+            (legacy.leaving.len(), legacy.told.len(), legacy.take_leaving(5).len()),
+            (LEAVING, 0, LEAVING)
+        );
+        assert!(kept(&mut legacy, 0));
     }
 }

@@ -53,7 +53,7 @@ pub struct ProcessEnd {
     /// The kernel's 15-byte name at its end.
     pub comm: String,
     /// Path of the program that it executed last, without links, as it saw it; null for one that executed none in the
-    /// session and so ran its parent's.
+    /// session and so ran its parent's, and where it was lost (a `gap`) or dropped (`programs_dropped`).
     pub exe: Option<String>,
     /// That program's arguments; null where they were not asked for.
     pub argv: Option<Vec<String>>,
@@ -136,10 +136,13 @@ pub struct ClosedRecord {
     pub processes: u64,
     /// How many of them stand in `session_processes`.
     pub recorded: u64,
-    /// Whether any do not: they were lost, or more than are recorded of one session.
+    /// Whether any do not: they were lost, or there were more than are recorded or kept of one session.
     pub truncated: bool,
     /// How many were lost: the kernel counted them, and their ends were never heard.
     pub lost: u64,
+    /// Programs whose path and arguments were dropped, as there was no room to keep them until their process ended.
+    #[serde(default)]
+    pub programs_dropped: u64,
     /// Processes that the runtime had in its cgroup before the main process began; not among `processes`.
     pub runtime_processes: u64,
     /// How many of `processes` came in from outside.

@@ -18,6 +18,10 @@ pub const SILENT: Duration = Duration::from_secs(30);
 /// How long after the index is synced ends of that time are looked for. A kubelet that was away, too, tells late.
 pub const LOOKED_FOR: Duration = Duration::from_secs(3600);
 
+/// Ends told since the start that are remembered at most while ends of that time are looked for. Past it they are looked
+/// for no more: one might be told twice. The `gap` of reason `agent_away` has the interval.
+pub const KEPT_TOLD: usize = 65_536;
+
 /// The time without a witness, and what has to be said of it.
 #[derive(Debug, Default)]
 pub struct Away {
@@ -26,10 +30,12 @@ pub struct Away {
     policy: Policy,
     /// Sessions that were live then and are gone: their `session_started`.
     gone: BTreeMap<ContainerId, SessionRecord>,
-    /// Ends that were told.
+    /// Ends that were told, as long as others are looked for.
     told: HashSet<SessionId>,
-    /// Whether there is an interval, or one to come.
-    expecting: bool,
+    /// How many of them since the start.
+    told_since: usize,
+    /// Whether ends of an interval are looked for, or will be once it is known.
+    looking: bool,
     synced: Option<BootNanos>,
 }
 
@@ -77,7 +83,7 @@ impl Away {
     /// Of a time of which the end is still to come; `told` has its end in the ledger.
     #[must_use]
     pub fn expecting(told: HashSet<SessionId>, policy: Policy) -> Self {
-        Self { told, policy, expecting: true, ..Self::default() }
+        Self { told, policy, looking: true, ..Self::default() }
     }
 
     /// It was the time `interval`; `gone` was live at its beginning and is no more.
@@ -94,9 +100,23 @@ impl Away {
 
     /// Takes in that an end was told.
     pub fn told(&mut self, session: &SessionId) {
-        if self.expecting {
-            self.told.insert(session.clone());
+        if self.looking && self.told.insert(session.clone()) {
+            self.told_since += 1;
+            if self.told_since > KEPT_TOLD {
+                self.look_no_more();
+            }
         }
+    }
+
+    /// How many sessions are remembered.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.told.len() + self.gone.len()
+    }
+
+    fn look_no_more(&mut self) {
+        self.looking = false;
+        self.told = HashSet::new();
     }
 
     /// Sessions that were live and whose end is still to be told.
@@ -117,8 +137,11 @@ impl Away {
         }
         let synced = *self.synced.get_or_insert(now);
         let mut ends = self.gone_ends(index, now.since(synced) >= SILENT);
-        self.told.extend(ends.iter().map(|end| end.session.clone()));
-        if now.since(synced) < LOOKED_FOR {
+        if now.since(synced) >= LOOKED_FOR {
+            self.look_no_more();
+        }
+        if self.looking {
+            self.told.extend(ends.iter().map(|end| end.session.clone()));
             let found = self.found_ends(interval, index, is_followed);
             self.told.extend(found.iter().map(|end| end.session.clone()));
             ends.extend(found);

@@ -195,6 +195,14 @@ impl Container {
         gone
     }
 
+    /// A copy that says who it is: a session may have thousands of cgroups, and a record of some processes needs none.
+    pub(super) fn without_cgroups(&mut self) -> Self {
+        let cgroups = std::mem::take(&mut self.cgroups);
+        let copy = self.clone();
+        self.cgroups = cgroups;
+        copy
+    }
+
     /// How many processes it had, the main one left out.
     #[must_use]
     pub fn members(&self) -> Members {
@@ -213,19 +221,21 @@ impl Container {
         self.of_main().and_then(|(_, seen)| seen.main_used)
     }
 
-    /// Whether nothing more is to come of its processes, and has not been for long enough that all was heard; to be
-    /// asked again and again.
-    pub(super) fn is_closed(&mut self, now: BootNanos) -> bool {
+    /// Whether nothing more is to come of its processes, and has not been for long enough that all was heard, of which
+    /// the ring was read until `heard`; to be asked again and again.
+    pub(super) fn is_closed(&mut self, heard: BootNanos, now: BootNanos) -> bool {
         let members = self.members();
         let live = members.ended < members.all && !self.released;
         if !self.reported_end || !self.removed() || live {
             self.empty_since = None;
             return false;
         }
-        let waited = now.since(*self.empty_since.get_or_insert(now));
+        let empty_since = *self.empty_since.get_or_insert(now);
+        let waited = now.since(empty_since);
         let all_freed = self.members_used().processes >= members.all
             && (self.main_used().is_some() || self.main().is_none());
-        waited >= ALL_HEARD && (all_freed || waited >= ALL_REAPED)
+        let all_heard = waited >= ALL_HEARD && heard.since(empty_since) >= ALL_HEARD / 2;
+        all_heard && (all_freed || waited >= ALL_REAPED)
     }
 
     /// The main process: the first exec from outside in any of its cgroups (a runtime may use one below).

@@ -20,10 +20,18 @@ pub const NAME_WAITS: Duration = Duration::from_secs(10);
 /// How many ends wait at most; the oldest is given up for a newer one.
 pub const KEPT: usize = 1024;
 
+/// Bytes that they take at most: a record has the arguments of the main process, which may be a thousand empty ones.
+pub const KEPT_BYTES: usize = 8 << 20;
+
+/// What a record takes besides its arguments, roughly.
+const RECORD: usize = 2048;
+
 /// Ends that the API has yet to confirm.
 #[derive(Debug, Default)]
 pub struct Reconciler {
     pending: BTreeMap<SessionId, Pending>,
+    /// Bytes of them.
+    held: usize,
 }
 
 #[derive(Debug)]
@@ -33,6 +41,8 @@ struct Pending {
     since: BootNanos,
     /// When a name or a cause came that its record lacks.
     news: Option<BootNanos>,
+    /// What it takes.
+    bytes: usize,
 }
 
 impl Reconciler {
@@ -43,10 +53,16 @@ impl Reconciler {
         let Some(session) = session.filter(|_| !complete) else { return };
         // A session without a container has no status that could tell.
         let Some(container) = ContainerId::parse(session.as_str()) else { return };
-        if self.pending.len() >= KEPT {
-            self.give_up_oldest();
+        let bytes = held_bytes(&record);
+        let pending = Pending { record, container, since: now, news: None, bytes };
+        self.forget(&session);
+        while self.pending.len() >= KEPT || self.held + bytes > KEPT_BYTES {
+            if !self.give_up_oldest() {
+                break;
+            }
         }
-        self.pending.insert(session, Pending { record, container, since: now, news: None });
+        self.held += bytes;
+        self.pending.insert(session, pending);
     }
 
     /// The `session_ended` records to which something can be added now, with what can. Each is given once.
@@ -59,6 +75,7 @@ impl Reconciler {
             }
             now.since(pending.since) < WAITS
         });
+        self.held = self.pending.values().map(|pending| pending.bytes).sum();
         done
     }
 
@@ -68,10 +85,22 @@ impl Reconciler {
         self.pending.len()
     }
 
-    fn give_up_oldest(&mut self) {
+    /// Bytes that they take.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held
+    }
+
+    fn give_up_oldest(&mut self) -> bool {
         let oldest = self.pending.iter().min_by_key(|(_, pending)| pending.since);
-        if let Some(session) = oldest.map(|(session, _)| session.clone()) {
-            self.pending.remove(&session);
+        let Some(session) = oldest.map(|(session, _)| session.clone()) else { return false };
+        self.forget(&session);
+        true
+    }
+
+    fn forget(&mut self, session: &SessionId) {
+        if let Some(pending) = self.pending.remove(session) {
+            self.held -= pending.bytes;
         }
     }
 }
@@ -132,6 +161,12 @@ impl Pending {
         let identity = &self.record.identity;
         index.status(&PodRef::from(identity.pod_uid.as_ref()?), identity.container_name.as_deref()?)
     }
+}
+
+/// Roughly; the arguments are what may be large.
+fn held_bytes(record: &SessionRecord) -> usize {
+    let argv = record.main.as_ref().and_then(|main| main.argv.as_ref());
+    RECORD + argv.map_or(0, |argv| argv.iter().map(|arg| size_of::<String>() + arg.capacity()).sum())
 }
 
 /// What an unresolved container turns out to be; also an ordinary one, since its end is recorded already.

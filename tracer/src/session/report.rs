@@ -140,7 +140,7 @@ fn api_evidence(container: &Container, index: &PodIndex, exit: &Exit) -> Option<
 fn main_process(container: &Container, main: &MainSeen, argv: Argv) -> MainProcess {
     let remembered = || container.remembered.as_ref()?.main.as_ref();
     let args = container.main_args.as_ref();
-    let shown = args.and_then(|args| argv.show(&args.args));
+    let shown = args.and_then(|args| argv.show(&args.words()));
     MainProcess {
         pid: main.pid,
         pid_in_container: main.pid_in_container,

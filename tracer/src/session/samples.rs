@@ -156,6 +156,6 @@ pub(crate) fn program_executed(pid: u32, exe: &str) -> Executed {
         process: Process { pid: Pid(pid), forked: seconds(12) },
         at: BootNanos(seconds(12).0 + 1),
         exe: Some(exe.into()),
-        args: Some(Args { args: vec!["ls".into(), "--token=x".into()], truncated: false }),
+        args: Args::new(b"ls\0--token=x\0", 13),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::attempts::Attempts;
 use super::container::{Container, Remembered};
 use super::naming::{Policy, Verdict, decide};
-use super::processes::{Chunk, Processes, Told, Totals};
+use super::processes::{AllProcesses, Chunk, Told, Totals};
 use crate::cgroup::Place;
 use crate::ids::{BootNanos, CgroupId, ContainerId};
 use crate::kernel::Observation;
@@ -51,9 +51,9 @@ pub struct Tracker {
     policy: Policy,
     containers: BTreeMap<ContainerId, Container>,
     by_cgroup: HashMap<CgroupId, ContainerId>,
-    processes: HashMap<ContainerId, Processes>,
-    /// Ends of processes that wait to be told, of all containers.
-    waiting: usize,
+    processes: AllProcesses,
+    /// Until when the ring was read; `None` where nobody says.
+    heard: Option<BootNanos>,
     remembered: HashMap<ContainerId, Remembered>,
     /// Sessions whose end an earlier debugtrail told, of which the kernel may still have something.
     told: HashMap<ContainerId, EndTold>,
@@ -73,7 +73,7 @@ impl Tracker {
     /// A tracker of nothing yet.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        Self { policy, ..Self::default() }
+        Self { policy, processes: AllProcesses::new(policy.processes), ..Self::default() }
     }
 
     /// Takes in what is remembered of sessions, before any cgroup of theirs.
@@ -89,6 +89,11 @@ impl Tracker {
     /// Takes in which ends were told before, by a debugtrail whose programs the kernel still has.
     pub fn remember_told(&mut self, sessions: impl IntoIterator<Item = (ContainerId, EndTold)>) {
         self.told.extend(sessions);
+    }
+
+    /// Forgets which ends were told before: a ledger may have a million, and nothing is left of any in the kernel.
+    pub fn forget_told(&mut self) {
+        self.told = HashMap::new();
     }
 
     /// Whether a cgroup is of a container that waits to be decided.
@@ -163,7 +168,7 @@ impl Tracker {
         }
         let id = container_id.clone();
         if let Some(told) = told {
-            self.processes_of(&id).go_on_after(told);
+            self.processes.go_on_after(&id, told);
         }
         self.step(&id, index, now)
     }

@@ -64,18 +64,27 @@ fn an_exec_carries_path_and_arguments() {
         process: Process { pid: Pid(4242), forked: BootNanos(1000) },
         at: BootNanos(2000),
         exe: Some("/bin/busybox".into()),
-        args: Some(Args { args: vec!["ls".into(), String::new(), "-l".into()], truncated: false }),
+        args: Args::new(b"ls\0\0-l\0", 7),
     };
+    let words = expected.args.as_ref().map(Args::words);
+    assert_eq!(words, Some(vec!["ls".into(), String::new(), "-l".into()]));
     assert_eq!(parse(&bytes), Some(Event::Executed(expected)));
 }
 
 #[test]
 fn arguments_that_were_cut_off_say_so() {
     let cut = args_of(&executed_with(b"", b"sh\0-c\0ech", 40)).unwrap();
-    assert_eq!((cut.args, cut.truncated), (vec!["sh".into(), "-c".into(), "ech".into()], true));
+    assert_eq!((cut.words(), cut.truncated), (vec!["sh".into(), "-c".into(), "ech".into()], true));
     let whole = args_of(&executed_with(b"", b"sh\0-c\0", 6)).unwrap();
-    assert_eq!((whole.args.len(), whole.truncated), (2, false));
+    assert_eq!((whole.words().len(), whole.truncated), (2, false));
     assert_eq!(args_of(&executed_with(b"", b"", 40)), None);
+}
+
+#[test]
+fn a_thousand_empty_arguments_take_a_byte_each() {
+    let args = args_of(&executed_with(b"", &[0; 1000], 1000)).unwrap();
+    assert_eq!((args.held_bytes(), args.words().len(), args.truncated), (999, 1000, false));
+    assert!(args.words().iter().all(String::is_empty));
 }
 
 #[test]

@@ -140,3 +140,33 @@ fn after_a_reboot_the_old_boots_clock_is_not_quoted() {
     assert_eq!((record.times.started_at, record.times.started_boot_ns), (Some(wall(DOWN - 10)), None));
     assert_eq!((record.evidence.kernel, &record.exit), (KernelEvidence::StartOnly, &Exit::unknown()));
 }
+
+fn session(n: usize) -> SessionId {
+    SessionId::of_container(&ContainerId::parse(&format!("{n:064x}")).unwrap())
+}
+
+#[test]
+fn what_was_told_is_remembered_only_while_ends_are_looked_for() {
+    let mut away = away(Vec::new());
+    (0..100).for_each(|n| away.told(&session(n)));
+    assert_eq!(away.kept(), 100);
+    let index = synced([pod()]);
+    away.ends(&index, nobody, seconds(200));
+    away.ends(&index, nobody, BootNanos(seconds(200).0 + LOOKED_FOR.as_nanos() as u64 - 1));
+    assert_eq!(away.kept(), 100);
+    away.ends(&index, nobody, BootNanos(seconds(200).0 + LOOKED_FOR.as_nanos() as u64));
+    (0..100).for_each(|n| away.told(&session(n)));
+    assert_eq!(away.kept(), 0);
+}
+
+#[test]
+fn too_many_ends_to_remember_end_the_looking() {
+    let mut away = away(Vec::new());
+    (0..KEPT_TOLD).for_each(|n| away.told(&session(n)));
+    (0..KEPT_TOLD).for_each(|n| away.told(&session(n)));
+    assert_eq!(away.kept(), KEPT_TOLD);
+    away.told(&session(KEPT_TOLD));
+    assert_eq!(away.kept(), 0);
+    // It might be one of those.
+    assert_eq!(away.ends(&synced([ended_at(DOWN + 30)]), nobody, seconds(200)), []);
+}

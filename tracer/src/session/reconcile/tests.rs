@@ -1,9 +1,9 @@
 use super::super::samples::{id, pod, pod_ref, seconds, synced};
 use super::*;
 use crate::clock::ClockState;
-use crate::ids::{BootId, PodUid};
+use crate::ids::{BootId, Pid, PodUid};
 use crate::pods::{ContainerState, PodEvent, Terminated};
-use crate::record::{Evidence, Exit, Identity, KernelEvidence, Synthetic, WaitStatus};
+use crate::record::{Evidence, Exit, Identity, KernelEvidence, MainProcess, Synthetic, WaitStatus};
 
 fn clock() -> ClockState {
     ClockState { boot_id: BootId::new("b0"), synchronized: Some(true), max_error_us: None }
@@ -157,18 +157,48 @@ fn what_lacks_nothing_is_not_kept_and_what_waits_too_long_is_given_up() {
     assert_eq!(reconciler.waiting(), 0);
 }
 
-#[test]
-fn only_so_many_wait() {
-    let mut reconciler = Reconciler::default();
-    for n in 0..=KEPT as u64 {
-        let session = ContainerId::parse(&format!("{n:064x}")).unwrap();
-        let record = SessionRecord::ended(
+fn ended_in(n: u64, argv: Option<Vec<String>>) -> Box<SessionRecord> {
+    let session = ContainerId::parse(&format!("{n:064x}")).unwrap();
+    let main = MainProcess {
+        pid: Pid(1),
+        pid_in_container: None,
+        comm: None,
+        exe: None,
+        argv_truncated: argv.as_ref().map(|_| false),
+        argv,
+    };
+    Box::new(SessionRecord {
+        main: Some(main),
+        ..SessionRecord::ended(
             SessionId::of_container(&session),
             Exit::unknown(),
             Evidence::of_kernel(KernelEvidence::None),
             clock(),
-        );
-        reconciler.ended(Box::new(record), seconds(n));
+        )
+    })
+}
+
+#[test]
+fn only_so_many_wait() {
+    let mut reconciler = Reconciler::default();
+    for n in 0..=KEPT as u64 {
+        reconciler.ended(ended_in(n, None), seconds(n));
     }
     assert_eq!(reconciler.waiting(), KEPT);
+}
+
+#[test]
+fn only_so_many_bytes_wait() {
+    let mut reconciler = Reconciler::default();
+    for n in 0..1000 {
+        reconciler.ended(ended_in(n, Some(vec![String::new(); 1000])), seconds(n));
+        assert!(reconciler.held_bytes() <= KEPT_BYTES);
+    }
+    assert!((300..400).contains(&reconciler.waiting()), "{}", reconciler.waiting());
+    // The same one again takes no more.
+    let held = reconciler.held_bytes();
+    reconciler.ended(ended_in(999, Some(vec![String::new(); 1000])), seconds(1000));
+    assert_eq!(reconciler.held_bytes(), held);
+    reconciler.reconcile(&synced([pod()]), seconds(1001 + 3600));
+    assert_eq!((reconciler.waiting(), reconciler.held_bytes()), (0, 0));
 }

@@ -22,7 +22,7 @@ fn process(ended: EndedProcess, context: Context<'_>) -> ProcessEnd {
     let EndedProcess { end, program } = ended;
     let exit = Exit::witnessed(end.status, false);
     let args = program.as_ref().and_then(|program| program.args.as_ref());
-    let argv = args.and_then(|args| context.argv.show(&args.args));
+    let argv = args.and_then(|args| context.argv.show(&args.words()));
     ProcessEnd {
         pid: end.process.pid,
         pid_in_container: end.pid_in_container,
@@ -75,6 +75,7 @@ pub fn closed(container: &Container, totals: Totals, context: Context<'_>) -> Cl
         processes: members.all.max(totals.heard),
         recorded: totals.told.processes,
         lost: members.all.saturating_sub(totals.heard),
+        programs_dropped: totals.programs_dropped,
         truncated: members.all.max(totals.heard) > totals.told.processes,
         runtime_processes: members.runtime,
         entered: members.entered,

@@ -11,54 +11,55 @@ impl Tracker {
     /// Takes in the end of a member.
     pub fn member_ended(&mut self, member: MemberEnded) -> Vec<Action> {
         let Some(id) = self.by_cgroup.get(&member.cgroup).cloned() else { return Vec::new() };
-        let others = self.waiting;
-        let processes = self.processes_of(&id);
-        let before = processes.waiting();
-        processes.ended(member, others);
-        let (kept, is_full) = (processes.waiting() - before, processes.is_full());
-        self.waiting += kept;
+        let is_full = self.processes.ended(&id, member);
         if is_full { self.tell_processes(&id) } else { Vec::new() }
     }
 
     /// Takes in that a process executed a program.
     pub fn executed(&mut self, executed: Executed) {
-        let Some(id) = self.by_cgroup.get(&executed.cgroup).cloned() else { return };
-        self.processes_of(&id).executed(executed);
+        let Some(id) = self.by_cgroup.get(&executed.cgroup) else { return };
+        self.processes.executed(id, executed);
     }
 
-    pub(super) fn processes_of(&mut self, id: &ContainerId) -> &mut Processes {
-        let limit = self.policy.processes;
-        self.processes.entry(id.clone()).or_insert_with(|| Processes::new(limit))
+    /// Takes in that all was heard that the kernel told before `at`. In a storm the ring may be behind.
+    pub fn heard_until(&mut self, at: BootNanos) {
+        self.heard = self.heard.max(Some(at));
+    }
+
+    /// Bytes that are kept of all sessions' processes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.processes.held_bytes()
     }
 
     /// What is to be told of a session's processes now.
     fn tell_processes(&mut self, id: &ContainerId) -> Vec<Action> {
-        let Some(container) = self.containers.get(id).filter(|container| container.naming().is_some()) else {
-            return Vec::new();
-        };
-        let chunks = self.processes.get_mut(id).map(Processes::take).unwrap_or_default();
+        let container = self.containers.get_mut(id).filter(|container| container.naming().is_some());
+        let Some(container) = container else { return Vec::new() };
+        let chunks = self.processes.take(id);
         if !has_processes(container) {
             return Vec::new();
         }
-        chunks.into_iter().map(|chunk| Action::Processes(Box::new(container.clone()), chunk)).collect()
+        let told = |chunk| Action::Processes(Box::new(container.without_cgroups()), chunk);
+        chunks.into_iter().map(told).collect()
     }
 
     /// What is to be told of all sessions' processes, and which sessions are closed now.
     pub(super) fn review_processes(&mut self, now: BootNanos) -> Vec<Action> {
-        let sessions: Vec<_> = self.processes.keys().cloned().collect();
+        let sessions = self.processes.waiting();
         let mut actions: Vec<_> = sessions.iter().flat_map(|id| self.tell_processes(id)).collect();
+        let heard = self.heard.unwrap_or(now);
         let mut closed = self.containers.values_mut().filter_map(|container| {
-            (container.naming().is_some() && container.is_closed(now)).then(|| container.id.clone())
+            (container.naming().is_some() && container.is_closed(heard, now)).then(|| container.id.clone())
         });
         let closed: Vec<_> = closed.by_ref().collect();
         for id in closed {
-            let totals = self.processes.get(&id).map(Processes::totals).unwrap_or_default();
+            let totals = self.processes.totals(&id);
             let is_untold = |container: &&Container| !container.reported_closed && has_processes(container);
             let untold = self.containers.get(&id).filter(is_untold);
             actions.extend(untold.map(|container| Action::Closed(Box::new(container.clone()), totals)));
             actions.extend(self.drop_container(&id));
         }
-        self.waiting = self.processes.values().map(Processes::waiting).sum();
         actions
     }
 }

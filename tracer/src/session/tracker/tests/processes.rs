@@ -1,6 +1,7 @@
 //! What was done in a session.
 
 use super::*;
+use crate::kernel::Members;
 use crate::kernel::event::{Executed, Process};
 use crate::session::samples::{
     ended, made, member_ended, place, pod, pod_before, program_executed, removed, running, runtime, seconds,
@@ -53,5 +54,41 @@ fn the_main_processs_arguments_are_those_of_its_first_program() {
     tracker.executed(Executed { process, at: seconds(11), ..program_executed(0, "/bin/sh") });
     let started = tracker.observe(running(), &place(), None, None, &index, seconds(12));
     let Some(Action::Started(container)) = started.first() else { panic!("{started:?}") };
-    assert_eq!(container.main_args.as_ref().map(|args| args.args.len()), Some(2));
+    assert_eq!(container.main_args.as_ref().map(|args| args.words().len()), Some(2));
+}
+
+#[test]
+fn what_found_no_room_is_counted_in_the_end() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    tell(&mut tracker, running(), runtime("dbg"), &index);
+    for pid in 0..8200 {
+        tracker.executed(Executed { at: seconds(u64::from(pid)), ..program_executed(pid, "/bin/sleep") });
+    }
+    assert!(tracker.held_bytes() > 0);
+    tracker.observe(removed(ended()), &place(), None, None, &index, seconds(22));
+    tracker.review(&index, seconds(30));
+    let closed = tracker.review(&index, seconds(40));
+    let totals = closed.iter().find_map(|action| match action {
+        Action::Closed(_, totals) => Some(totals.programs_dropped),
+        _ => None,
+    });
+    assert_eq!((totals, tracker.held_bytes()), (Some(8), 0));
+}
+
+/// In a storm of another session the ring may be behind for as long as it lasts.
+#[test]
+fn a_session_is_not_closed_before_the_ring_was_read_so_far() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    let seen = Observation { members: Members { all: 1, ended: 1, ..Members::default() }, ..ended() };
+    tracker.heard_until(seconds(29));
+    tell(&mut tracker, removed(seen), runtime("dbg"), &index);
+    for now in [30, 40, 50] {
+        assert_eq!(said(&tracker.review(&index, seconds(now))), []);
+    }
+    assert_eq!(said(&tracker.member_ended(member_ended(7))), []);
+    tracker.heard_until(seconds(31));
+    assert_eq!(
+        said(&tracker.review(&index, seconds(51))),
+        [Said::Processes(0, 1), Said::Closed(1), Said::Forget(77)]
+    );
 }
