@@ -28,6 +28,9 @@ macro_rules! kernel_fields {
             // One structure inside another: the offsets are added.
             CGROUP_SERIAL_NR = "cgroup.self+cgroup_subsys_state.serial_nr";
             CGROUP_ROOT = "cgroup.root";
+            CGROUP_LEVEL = "cgroup.level";
+            // An array by level, of pointers since 6.1 and of ids before.
+            CGROUP_ANCESTORS = "cgroup.ancestors" | "cgroup.ancestor_ids";
             CGROUP_ROOT_HIERARCHY_ID = "cgroup_root.hierarchy_id";
             // `__parent` since 6.15.
             KERNFS_PARENT = "kernfs_node.__parent" | "kernfs_node.parent";
@@ -97,6 +100,18 @@ pub const PT_REGS_SYSCALL: &str = "PT_REGS_SYSCALL";
 
 /// The names that it goes by: on x86, on Arm.
 pub const SYSCALL_NUMBER: [&str; 2] = ["pt_regs.orig_ax", "pt_regs.syscallno"];
+
+/// Global with the distance of a task's registers from the beginning of its stack, for kernels without
+/// [`TASK_PT_REGS`]; 0 where that is not known.
+pub const PT_REGS_IN_STACK: &str = "PT_REGS_IN_STACK";
+
+/// Global with the offset of a task's stack.
+pub const TASK_STACK: &str = "TASK_STACK";
+
+/// Global that tells that [`CGROUP_ANCESTORS`] holds ids (before 6.1) and not pointers.
+///
+/// [`CGROUP_ANCESTORS`]: kernel_fields
+pub const ANCESTORS_ARE_IDS: &str = "ANCESTORS_ARE_IDS";
 
 /// The helper that finds a task's registers, a function of the kernel (since 5.15).
 pub const TASK_PT_REGS: &str = "bpf_task_pt_regs";

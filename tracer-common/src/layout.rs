@@ -74,8 +74,8 @@ pub const SHAPES: &[Shape] = &[
         path,
     }),
     shape!("signal_sent": SignalSent {
-        boot_ns, sender_start_boot_ns, sender_cgroup_id, sender_tgid, sender_state, signal, origin, code, syscall,
-        sender_comm,
+        boot_ns, sender_start_boot_ns, sender_cgroup_id, sender_parent_start_boot_ns, sender_tgid, sender_parent_tgid,
+        sender_state, signal, origin, code, syscall, sender_comm,
     }),
     shape!("cgroup_changed": CgroupChanged { kind, cgroup_id }),
     shape!("member_ended": MemberEnded {
@@ -197,7 +197,7 @@ mod tests {
     /// What the structures have besides: named padding.
     const RESERVED: [(&str, usize); 5] = [
         ("cgroup_entry", 11),
-        ("signal_sent", 0),
+        ("signal_sent", 4),
         ("cgroup_changed", 4),
         ("member_ended", 1),
         ("executed", 0),

@@ -16,12 +16,23 @@ pub mod origin {
     pub const GIVEN: u32 = 2;
 }
 
-/// What the current task was when the signal was sent.
+/// What the current task was when the signal was sent, and how the signal was sent; bits of one word.
 pub mod sender {
     /// It was about to end (`PF_EXITING`).
     pub const EXITING: u32 = 1;
     /// It was the first process of its pid namespace.
     pub const INIT: u32 = 2;
+    /// It belonged to a cgroup of ours.
+    pub const MEMBER: u32 = 4;
+    /// It was the main process's parent then, or a descendant of that. Never set where that parent is the first
+    /// process of its pid namespace, which adopts any process.
+    pub const OF_PARENT: u32 = 8;
+    /// It was in the pid namespace and in the mount namespace of the main process's parent.
+    pub const BESIDE_PARENT: u32 = 16;
+    /// The signal was for the whole process. The kernel sends a fault's to the thread that made it.
+    pub const TO_PROCESS: u32 = 32;
+    /// `syscall` is known, also where it says that there was none.
+    pub const SYSCALL_KNOWN: u32 = 64;
 }
 
 /// Not in a system call, as the kernel itself notes it: `pt_regs.orig_ax` or `pt_regs.syscallno`.
@@ -38,8 +49,12 @@ pub struct SignalSent {
     pub sender_start_boot_ns: u64,
     /// The cgroup that the sender belongs to by membership, else the one it was in.
     pub sender_cgroup_id: u64,
+    /// Start of the process that had started the sender's, nanoseconds of `CLOCK_BOOTTIME`.
+    pub sender_parent_start_boot_ns: u64,
     /// The sender's `tgid` in the initial pid namespace.
     pub sender_tgid: u32,
+    /// `tgid` of its parent.
+    pub sender_parent_tgid: u32,
     /// Bits of [`sender`].
     pub sender_state: u32,
     /// Number of the signal; 0 for an empty place.
@@ -51,6 +66,8 @@ pub struct SignalSent {
     /// Number of the system call that the current task was in; [`NO_SYSCALL`] for none, and where the kernel does not
     /// tell. Meaningless in an empty place, where all is 0.
     pub syscall: i32,
+    /// Always 0.
+    pub reserved: u32,
     /// `task_struct.comm` of the sending thread.
     pub sender_comm: [u8; COMM_LEN],
 }
@@ -61,12 +78,15 @@ impl SignalSent {
         boot_ns: 0,
         sender_start_boot_ns: 0,
         sender_cgroup_id: 0,
+        sender_parent_start_boot_ns: 0,
         sender_tgid: 0,
+        sender_parent_tgid: 0,
         sender_state: 0,
         signal: 0,
         origin: 0,
         code: 0,
         syscall: 0,
+        reserved: 0,
         sender_comm: [0; COMM_LEN],
     };
 }

@@ -30,6 +30,8 @@ pub type Ptr = *const c_void;
 const SIGNAL_GROUP_EXIT: u32 = 0x4;
 /// `sizeof(struct upid)`: an int, padding, a pointer; part of no config.
 const UPID_SIZE: u64 = 16;
+/// Offset of that pointer, to the pid namespace.
+const UPID_NAMESPACE: u64 = 8;
 
 /// Reads the field at the offset of a structure.
 #[inline(always)]
@@ -242,6 +244,26 @@ pub fn tgid_in_namespace(task: Ptr) -> u32 {
 pub fn probed_tgid_in_namespace(leader: Ptr) -> u32 {
     let pid: Ptr = probe(leader, &TASK_THREAD_PID);
     number_in_namespace(pid, probe(pid, &PID_LEVEL))
+}
+
+/// The process that a process was started by, or that has adopted it since: its first thread. Of a task that the verifier
+/// does not know.
+#[inline(always)]
+pub fn probed_parent(leader: Ptr) -> Ptr {
+    // Any thread of it may have forked.
+    let thread: Ptr = probe(leader, &TASK_REAL_PARENT);
+    probe(thread, &TASK_GROUP_LEADER)
+}
+
+/// Addresses of the mount namespace and of the innermost pid namespace of a task that the verifier does not know.
+#[inline(always)]
+pub fn probed_namespaces(leader: Ptr) -> (u64, u64) {
+    let nsproxy: Ptr = probe(leader, &TASK_NSPROXY);
+    let pid: Ptr = probe(leader, &TASK_THREAD_PID);
+    let level: u32 = probe(pid, &PID_LEVEL);
+    // SAFETY: only read through a helper.
+    let upid = unsafe { pid.byte_add((u64::from(level) * UPID_SIZE + UPID_NAMESPACE) as usize) };
+    (probe(nsproxy, &NSPROXY_MNT_NS), probe(upid, &PID_NUMBERS))
 }
 
 #[inline(always)]

@@ -35,7 +35,7 @@ use debugtrail_common::kept::Kept;
 pub use counters::LossCounts;
 pub use event::Event;
 pub use generation::Inherited;
-pub use killer::{Killer, Sender};
+pub use killer::{Killer, Kin, Sender};
 pub use load::{KernelError, LoadOptions, Object};
 pub use maps::{Running, RunningMain};
 pub use needs::Lack;

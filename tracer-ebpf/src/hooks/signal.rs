@@ -23,7 +23,7 @@ use crate::{
     interest,
     maps::{MAINS, entry},
     membership,
-    task::{self, Ptr, TASK_FLAGS, TASK_GROUP_LEADER, TASK_START_BOOTTIME},
+    task::{self, Ptr, TASK_FLAGS, TASK_GROUP_LEADER, TASK_START_BOOTTIME, TASK_TGID},
 };
 
 /// Signals whose default is not to end a process: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH,
@@ -41,6 +41,13 @@ const EXITING: u32 = 0x4;
 static HAS_SYSCALL: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static PT_REGS_SYSCALL: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static PT_REGS_IN_STACK: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static TASK_STACK: Global<u32> = Global::new(0);
+
+/// How far up from the sender the main process's parent is looked for: a shim may start its runtime through a wrapper.
+const GENERATIONS: usize = 3;
 
 /// `signal_generate(int sig, struct kernel_siginfo *, struct task_struct *, int group, int result)`.
 #[btf_tracepoint(function = "signal_generate")]
@@ -74,7 +81,10 @@ fn sent(ctx: BtfTracePointContext) -> i32 {
     let place = place(entry, number);
     place.boot_ns = now();
     origin_of(place, ctx.arg(1));
-    sender_of(place);
+    sender_of(place, ctx.arg(2));
+    if ctx.arg::<u64>(3) as i32 != 0 {
+        place.sender_state |= sender::TO_PROCESS;
+    }
     place.signal = number;
     0
 }
@@ -111,24 +121,27 @@ fn origin_of(place: &mut SignalSent, info: u64) {
         unsafe { bpf_probe_read_kernel(head.as_mut_ptr().cast(), 12, info as Ptr) };
     }
     place.code = head[2];
-    place.syscall = syscall();
 }
 
-/// The system call that the current task is in.
+/// The registers of the current task as it came into the kernel.
 #[inline(always)]
-fn syscall() -> i32 {
-    // The verifier knows the answer, and does not look at helpers that the kernel lacks.
-    if HAS_SYSCALL.load() == 0 {
-        return NO_SYSCALL;
+fn registers(current: Ptr) -> Option<Ptr> {
+    // The verifier knows the answers, and does not look at helpers that the kernel lacks.
+    if HAS_SYSCALL.load() != 0 {
+        // SAFETY: the helper takes a task as the other gives it, and its answer is only read through a helper.
+        return Some(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as Ptr);
     }
-    // SAFETY: the helper takes a task as the other gives it, and its answer is only read through a helper.
-    let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) };
-    task::probe::<u32>(registers as Ptr, &PT_REGS_SYSCALL) as i32
+    if PT_REGS_IN_STACK.load() != 0 {
+        let stack: Ptr = task::probe(current, &TASK_STACK);
+        // SAFETY: only read through a helper.
+        return Some(unsafe { stack.byte_add(PT_REGS_IN_STACK.load() as usize) });
+    }
+    None
 }
 
 /// The current task. Whether it is the sender depends on the origin.
 #[inline(always)]
-fn sender_of(place: &mut SignalSent) {
+fn sender_of(place: &mut SignalSent, target: Ptr) {
     // bpf_get_current_task_btf, which would allow checked loads, is not in 5.10.
     // SAFETY: the helpers take no argument.
     let (current, cgroup_id) = unsafe { (bpf_get_current_task() as Ptr, bpf_get_current_cgroup_id()) };
@@ -137,10 +150,21 @@ fn sender_of(place: &mut SignalSent) {
     let start_boot_ns = task::probe(leader, &TASK_START_BOOTTIME);
     place.sender_tgid = tgid;
     place.sender_start_boot_ns = start_boot_ns;
-    place.sender_cgroup_id =
-        membership::cgroup_of(&ProcessKey::new(tgid, start_boot_ns)).unwrap_or(cgroup_id);
+    let member_of = membership::cgroup_of(&ProcessKey::new(tgid, start_boot_ns));
+    place.sender_cgroup_id = member_of.unwrap_or(cgroup_id);
     place.sender_comm = bpf_get_current_comm().unwrap_or_default();
-    let mut state = 0;
+    let parent = task::probed_parent(leader);
+    place.sender_parent_tgid = task::probe(parent, &TASK_TGID);
+    place.sender_parent_start_boot_ns = task::probe(parent, &TASK_START_BOOTTIME);
+    let mut state = relation(leader, target);
+    if member_of.is_some() {
+        state |= sender::MEMBER;
+    }
+    place.syscall = NO_SYSCALL;
+    if let Some(registers) = registers(current) {
+        place.syscall = task::probe::<u32>(registers, &PT_REGS_SYSCALL) as i32;
+        state |= sender::SYSCALL_KNOWN;
+    }
     if task::probe::<u32>(current, &TASK_FLAGS) & EXITING != 0 {
         state |= sender::EXITING;
     }
@@ -148,4 +172,28 @@ fn sender_of(place: &mut SignalSent) {
         state |= sender::INIT;
     }
     place.sender_state = state;
+}
+
+/// What the sender has to do with the main process's parent: a container's is its shim or monitor, which adopts it
+/// when the runtime that made it ends. Nobody inside can choose that.
+#[inline(always)]
+fn relation(sender: Ptr, target: Ptr) -> u32 {
+    let parent = task::probed_parent(task::read(target, &TASK_GROUP_LEADER));
+    let (own, of_parent) = (task::probed_namespaces(sender), task::probed_namespaces(parent));
+    // Of a process that is about to end there is no mount namespace any more.
+    let mut state = if own == of_parent && own.0 != 0 { sender::BESIDE_PARENT } else { 0 };
+    if parent.is_null() {
+        return 0;
+    }
+    if task::probed_tgid_in_namespace(parent) == 1 {
+        return state;
+    }
+    let mut ancestor = sender;
+    for _ in 0..=GENERATIONS {
+        if ancestor == parent {
+            return state | sender::OF_PARENT;
+        }
+        ancestor = task::probed_parent(ancestor);
+    }
+    state
 }

@@ -113,6 +113,13 @@ impl Btf {
             .ok_or_else(|| BtfError::NoField(format!("{structure}.{member}")))
     }
 
+    /// Bytes of a structure.
+    #[must_use]
+    pub fn size(&self, structure: &str) -> Option<u32> {
+        let id = self.by_name.get(&(KIND_STRUCT, structure.to_owned()))?;
+        Some(self.types.get(*id)?.size_or_type)
+    }
+
     /// How many arguments a tracepoint passes.
     ///
     /// # Errors

@@ -2,7 +2,10 @@
 //! global that takes them. Pure.
 
 use debugtrail_common::{
-    fields::{EXIT_HAS_GROUP_DEAD, HAS_SYSCALL, OOM_HAS_TASK, PT_REGS_SYSCALL, SYSCALL_NUMBER, TASK_PT_REGS},
+    fields::{
+        ANCESTORS_ARE_IDS, EXIT_HAS_GROUP_DEAD, HAS_SYSCALL, OOM_HAS_TASK, PT_REGS_IN_STACK, PT_REGS_SYSCALL,
+        SYSCALL_NUMBER, TASK_PT_REGS, TASK_STACK,
+    },
     kernel_fields, optional_kernel_fields,
 };
 
@@ -65,11 +68,26 @@ pub fn globals(btf: &Btf) -> Result<Vec<(&'static str, u32)>, BtfError> {
     // `(pid)` became `(task, uid)`.
     let oom_has_task = btf.tracepoint_args("mark_victim")? >= 2;
     globals.push((OOM_HAS_TASK, oom_has_task.into()));
-    // Kernels without tell a kill(2) by its siginfo.
-    if let (true, Ok(syscall)) = (btf.has_function(TASK_PT_REGS), offset(btf, &SYSCALL_NUMBER)) {
-        globals.extend([(HAS_SYSCALL, 1), (PT_REGS_SYSCALL, syscall)]);
+    globals.push((ANCESTORS_ARE_IDS, offset(btf, &["cgroup.ancestor_ids"]).is_ok().into()));
+    if let Ok(syscall) = offset(btf, &SYSCALL_NUMBER) {
+        globals.push((PT_REGS_SYSCALL, syscall));
+        if btf.has_function(TASK_PT_REGS) {
+            globals.push((HAS_SYSCALL, 1));
+        } else if let Some((stack, registers)) = registers_in_stack(btf) {
+            globals.extend([(TASK_STACK, stack), (PT_REGS_IN_STACK, registers)]);
+        }
     }
     Ok(globals)
+}
+
+/// Where a task's stack is noted, and where in it the registers are: at its end. BTF does not tell the size of a stack:
+/// it is `THREAD_SIZE` of arch/x86/include/asm/page_64_types.h, of kernels that lack the helper.
+fn registers_in_stack(btf: &Btf) -> Option<(u32, u32)> {
+    const THREAD_SIZE: u32 = 16 << 10;
+    if !cfg!(target_arch = "x86_64") {
+        return None;
+    }
+    Some((offset(btf, &["task_struct.stack"]).ok()?, THREAD_SIZE.checked_sub(btf.size("pt_regs")?)?))
 }
 
 pub(super) fn offset(btf: &Btf, names: &[&str]) -> Result<u32, BtfError> {

@@ -6,9 +6,9 @@ use crate::cgroup::Place;
 use crate::kernel::{Killer, Sender};
 use crate::record::{KernelKill, KilledBy, KillerPlace, OomLimit};
 
-/// What a container runtime's processes are called, as the kernel cuts names: containerd's shim and its kin, the OCI
-/// runtimes, CRI-O and its monitor.
-const RUNTIMES: [&str; 6] = ["containerd-shim", "containerd", "runc", "crun", "crio", "conmon"];
+/// Daemons that run an OCI runtime themselves, and not by the containers' parents: CRI-O, whose containers are conmon's
+/// children.
+pub const DAEMONS: [&str; 1] = ["crio"];
 
 /// Who sent the signal that ended it.
 pub(super) fn killed_by(container: &Container) -> Option<KilledBy> {
@@ -53,14 +53,17 @@ fn place(sender: &Sender, container: &Container) -> Option<KillerPlace> {
         Place::Container { pod, .. } if pod == container.pod => KillerPlace::Pod,
         Place::Container { .. } => KillerPlace::Host,
         // A shim may be in the pod's own cgroup.
-        Place::Pod { .. } | Place::Other if is_runtime(&sender.comm) => KillerPlace::Runtime,
+        Place::Pod { .. } | Place::Other if is_runtime(sender) => KillerPlace::Runtime,
         Place::Pod { .. } | Place::Other => KillerPlace::Host,
     })
 }
 
-/// runc calls its steps `runc:[2:INIT]` and so on.
-fn is_runtime(comm: &str) -> bool {
-    RUNTIMES.contains(&comm.split(':').next().unwrap_or_default())
+/// Whether it is the container's runtime: its parent (a shim or a monitor) and what that runs, or such a daemon. A name says
+/// nothing: anybody may choose it, and crun calls itself `3` before Linux 6.14. Another container's first process may
+/// have the same parent, but lives in namespaces of its own.
+fn is_runtime(sender: &Sender) -> bool {
+    let daemon = sender.daemon.as_deref().is_some_and(|name| DAEMONS.contains(&name));
+    !sender.kin.member && sender.kin.beside_parent && (sender.kin.of_parent || daemon)
 }
 
 #[cfg(test)]
@@ -68,7 +71,7 @@ mod tests {
     use super::super::samples::{CGROUP, UID, ended, id, pod_ref, seconds};
     use super::*;
     use crate::ids::{CgroupId, Pid};
-    use crate::kernel::Observation;
+    use crate::kernel::{Kin, Observation};
     use crate::record::KernelKill;
 
     fn killed(killer: Option<Killer>) -> Option<KilledBy> {
@@ -77,6 +80,9 @@ mod tests {
         killed_by(&container)
     }
 
+    /// `runc kill`, which the shim runs.
+    const OF_SHIM: Kin = Kin { member: false, of_parent: true, beside_parent: true };
+
     fn sender(cgroup: u64, path: Option<&str>, comm: &str) -> Sender {
         Sender {
             pid: Pid(50),
@@ -84,12 +90,20 @@ mod tests {
             comm: comm.into(),
             cgroup: CgroupId(cgroup),
             cgroup_path: path.map(Into::into),
+            kin: Kin::default(),
+            parent: None,
+            daemon: None,
             at: seconds(21),
         }
     }
 
     fn place_of(cgroup: u64, path: Option<&str>, comm: &str) -> Option<KillerPlace> {
-        let killed = killed(Some(Killer::Process(sender(cgroup, path, comm)))).expect("a sender");
+        place_of_kin(cgroup, path, comm, OF_SHIM)
+    }
+
+    fn place_of_kin(cgroup: u64, path: Option<&str>, comm: &str, kin: Kin) -> Option<KillerPlace> {
+        let sender = Sender { kin, ..sender(cgroup, path, comm) };
+        let killed = killed(Some(Killer::Process(sender))).expect("a sender");
         assert_eq!((killed.pid, killed.comm.as_deref(), killed.kernel), (Some(Pid(50)), Some(comm), None));
         killed.place
     }
@@ -111,17 +125,40 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_is_one_outside_of_any_container() {
-        for comm in ["containerd-shim", "runc", "runc:[2:INIT]", "crun", "conmon", "crio"] {
-            assert_eq!(
-                place_of(1000, Some("/system.slice/containerd.service"), comm),
-                Some(KillerPlace::Runtime)
-            );
-        }
+    fn a_runtime_is_what_the_main_processs_parent_runs_whatever_its_name() {
         let pod = format!("/kubepods/besteffort/pod{UID}");
-        assert_eq!(place_of(1000, Some(&pod), "containerd-shim"), Some(KillerPlace::Runtime));
-        assert_eq!(place_of(1000, Some("/user.slice"), "kill"), Some(KillerPlace::Host));
-        assert_eq!(place_of(1, Some("/"), "bash"), Some(KillerPlace::Host));
+        for path in ["/system.slice/containerd.service", "/", &pod] {
+            for comm in ["containerd-shim", "runc", "3"] {
+                assert_eq!(place_of(1000, Some(path), comm), Some(KillerPlace::Runtime), "{comm} in {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_makes_no_runtime() {
+        let beside = Kin { of_parent: false, ..OF_SHIM };
+        // The first process of another container of the pod, which has the same shim, and came out of its cgroup.
+        let sibling = Kin { beside_parent: false, ..OF_SHIM };
+        let member = Kin { member: true, ..OF_SHIM };
+        for kin in [beside, sibling, member, Kin::default()] {
+            for comm in ["runc", "containerd-shim", "crio"] {
+                assert_eq!(place_of_kin(1, Some("/"), comm, kin), Some(KillerPlace::Host), "{kin:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_runs_the_runtime_itself_is_known_by_its_executable() {
+        let stop_of = |daemon: Option<&str>, kin| {
+            let runc = sender(1000, Some("/system.slice/crio.service"), "runc");
+            let killer = Killer::Process(Sender { daemon: daemon.map(Into::into), kin, ..runc });
+            killed(Some(killer)).and_then(|killed| killed.place)
+        };
+        let beside = Kin { of_parent: false, ..OF_SHIM };
+        assert_eq!(stop_of(Some("crio"), beside), Some(KillerPlace::Runtime));
+        assert_eq!(stop_of(None, beside), Some(KillerPlace::Host));
+        assert_eq!(stop_of(Some("crio"), Kin::default()), Some(KillerPlace::Host));
+        assert_eq!(stop_of(Some("crio"), Kin { member: true, ..beside }), Some(KillerPlace::Host));
     }
 
     #[test]
@@ -145,6 +182,7 @@ mod tests {
             (stop(&container), killed_by(&container).is_some())
         };
         let shim = sender(1000, Some("/system.slice/containerd.service"), "containerd-shim");
+        let shim = Sender { kin: OF_SHIM, ..shim };
         assert_eq!(stop_of(Some(Killer::Process(shim.clone()))), (Stop::ByRuntime, true));
         assert_eq!(stop_of(Some(Killer::Asked(shim))), (Stop::ByRuntime, false));
         let host = sender(1000, Some("/user.slice"), "kill");

@@ -1,3 +1,5 @@
+use debugtrail_common::signal::NO_SYSCALL;
+
 use super::*;
 
 const KILLED: WaitStatus = WaitStatus(9);
@@ -12,14 +14,29 @@ fn by_process(signal: i32) -> SignalSent {
         signal: signal as u32,
         origin: origin::GIVEN,
         code: libc::SI_USER,
+        sender_state: sender::SYSCALL_KNOWN | sender::TO_PROCESS,
+        syscall: libc::SYS_kill as i32,
         ..SignalSent::NONE
     };
     sent.sender_comm[..5].copy_from_slice(b"kill\0");
     sent
 }
 
+/// In no system call.
 fn of_origin(signal: i32, origin: u32, state: u32) -> SignalSent {
-    SignalSent { origin, sender_state: state, ..by_process(signal) }
+    let sender_state = state | sender::SYSCALL_KNOWN;
+    SignalSent { origin, sender_state, syscall: NO_SYSCALL, ..by_process(signal) }
+}
+
+/// With a siginfo of that code, to the whole process or to a thread, in that system call.
+fn given(signal: i32, code: i32, to: u32, syscall: i64) -> SignalSent {
+    let sender_state = sender::SYSCALL_KNOWN | to;
+    SignalSent { code, sender_state, syscall: syscall as i32, ..by_process(signal) }
+}
+
+/// The same where the kernel does not tell the system call.
+fn unknown(sent: SignalSent) -> SignalSent {
+    SignalSent { sender_state: sent.sender_state & !sender::SYSCALL_KNOWN, syscall: NO_SYSCALL, ..sent }
 }
 
 fn sender() -> Option<Killer> {
@@ -29,6 +46,9 @@ fn sender() -> Option<Killer> {
         comm: "kill".into(),
         cgroup: CgroupId(7),
         cgroup_path: None,
+        kin: Kin::default(),
+        parent: None,
+        daemon: None,
         at: BootNanos(500),
     }))
 }
@@ -86,8 +106,11 @@ fn the_current_task_of_a_timer_is_never_named() {
     const SI_TIMER: i32 = -2;
     const SI_SIGIO: i32 = -5;
     for code in [SI_TIMER, SI_SIGIO] {
-        let sent = SignalSent { code, ..by_process(libc::SIGALRM) };
-        assert_eq!(killer(WaitStatus(libc::SIGALRM), false, &[sent]), None, "{code}");
+        for syscall in [i64::from(NO_SYSCALL), libc::SYS_write, libc::SYS_kill] {
+            let sent = given(libc::SIGALRM, code, sender::TO_PROCESS, syscall);
+            assert_eq!(killer(WaitStatus(libc::SIGALRM), false, &[sent]), None, "{code}");
+            assert_eq!(killer(WaitStatus(libc::SIGALRM), false, &[unknown(sent)]), None, "{code}");
+        }
     }
     // setitimer(2), Ctrl-C on a terminal, its hangup.
     for signal in [libc::SIGALRM, libc::SIGINT, libc::SIGHUP] {
@@ -96,13 +119,69 @@ fn the_current_task_of_a_timer_is_never_named() {
 }
 
 #[test]
+fn a_code_of_the_senders_choice_hides_nobody() {
+    for syscall in [libc::SYS_rt_sigqueueinfo, libc::SYS_pidfd_send_signal, 178, X32 + 524] {
+        // SI_TIMER, SI_MESGQ and one that the kernel has no use for.
+        for code in [-2, -3, -1000] {
+            let sent = given(libc::SIGKILL, code, sender::TO_PROCESS, syscall);
+            assert_eq!(killer(KILLED, false, &[sent]), self::sender(), "{code} in {syscall}");
+        }
+    }
+    let to_a_thread = given(libc::SIGKILL, -3, 0, libc::SYS_rt_tgsigqueueinfo);
+    assert_eq!(killer(KILLED, false, &[to_a_thread]), self::sender());
+    let asked = killer(WaitStatus(0), false, &[given(libc::SIGTERM, -3, 0, libc::SYS_rt_sigqueueinfo)]);
+    assert!(matches!(asked, Some(Killer::Asked(sender)) if sender.pid == Pid(50)));
+}
+
+#[test]
+fn a_code_of_ones_own_choice_makes_no_fault() {
+    for signal in FAULTS {
+        for (to, syscall) in [
+            (sender::TO_PROCESS, libc::SYS_rt_sigqueueinfo),
+            (sender::TO_PROCESS, libc::SYS_pidfd_send_signal),
+            (0, libc::SYS_pidfd_send_signal),
+            (0, libc::SYS_rt_tgsigqueueinfo),
+        ] {
+            for code in [1, libc::SI_KERNEL] {
+                let sent = given(signal, code, to, syscall);
+                assert_eq!(killer(WaitStatus(signal), false, &[sent]), self::sender(), "{signal}");
+                // Its own or the kernel's: not to be told apart.
+                assert_eq!(killer(WaitStatus(signal), false, &[unknown(sent)]), None);
+            }
+        }
+    }
+}
+
+#[test]
+fn without_its_system_call_a_code_that_the_kernel_never_gives_tells_a_process() {
+    let sent = |code| unknown(given(libc::SIGKILL, code, sender::TO_PROCESS, libc::SYS_rt_sigqueueinfo));
+    assert_eq!(killer(KILLED, false, &[sent(-1000)]), sender());
+    for code in OF_THE_KERNEL {
+        assert_eq!(killer(KILLED, false, &[sent(code)]), None, "{code}");
+    }
+}
+
+#[test]
 fn a_fault_is_the_processs_own() {
     for signal in FAULTS {
         for code in [1, libc::SI_KERNEL] {
-            let sent = SignalSent { code, ..by_process(signal) };
-            assert_eq!(killer(WaitStatus(signal | 0x80), false, &[sent]), by(KernelKill::Fault));
+            // On x86 the place of the system call holds the fault's own code, here of a write to an absent page.
+            for syscall in [i64::from(NO_SYSCALL), 6] {
+                let sent = given(signal, code, 0, syscall);
+                assert_eq!(killer(WaitStatus(signal | 0x80), false, &[sent]), by(KernelKill::Fault));
+            }
         }
         assert_eq!(killer(WaitStatus(signal), false, &[by_process(signal)]), sender());
+    }
+}
+
+#[test]
+fn a_childs_end_that_looks_like_a_fault_is_none() {
+    // clone(2) with SIGSEGV as the child's signal; its code is CLD_EXITED.
+    let exiting = sender::EXITING | sender::TO_PROCESS;
+    for syscall in [libc::SYS_exit_group, libc::SYS_rt_sigqueueinfo] {
+        let sent = given(libc::SIGSEGV, 1, exiting, syscall);
+        assert_eq!(killer(WaitStatus(libc::SIGSEGV), false, &[sent]), None);
     }
 }
 
@@ -131,11 +210,18 @@ fn the_end_of_a_pid_namespace_takes_its_processes() {
 #[test]
 fn a_kill_without_siginfo_is_known_by_its_system_call() {
     let within = |syscall, signal| SignalSent { syscall, ..of_origin(signal, origin::NO_INFO, 0) };
-    for syscall in [libc::SYS_kill as i32, libc::SYS_pidfd_send_signal as i32, 37] {
+    let ptrace = libc::SYS_ptrace as i32;
+    for syscall in [libc::SYS_kill as i32, libc::SYS_pidfd_send_signal as i32, 37, ptrace, 26] {
         assert_eq!(killer(KILLED, false, &[within(syscall, libc::SIGKILL)]), sender());
     }
     let asked = killer(WaitStatus(0), false, &[within(libc::SYS_kill as i32, libc::SIGTERM)]);
     assert!(matches!(asked, Some(Killer::Asked(sender)) if sender.pid == Pid(50)));
+    // A parent's death signal, of one that was killed in its own kill(2).
+    let death = SignalSent {
+        sender_state: sender::EXITING | sender::SYSCALL_KNOWN,
+        ..within(libc::SYS_kill as i32, libc::SIGKILL)
+    };
+    assert_eq!(killer(KILLED, false, &[death]), None);
     // To cgroup.kill, and to a closed pipe.
     let write = libc::SYS_write as i32;
     assert_eq!(killer(KILLED, false, &[within(write, libc::SIGKILL)]), by(KernelKill::CgroupKill));
