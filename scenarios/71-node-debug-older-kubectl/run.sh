@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 source "$(dirname "$0")/../lib.sh"
 
-# What kubectl before 1.35 makes of `kubectl debug node/NODE`.
+# What kubectl before 1.34 makes of `kubectl debug node/NODE`.
 kubectl create -n "$NAMESPACE" -f - <<POD
 apiVersion: v1
 kind: Pod

@@ -86,6 +86,12 @@ impl Agent {
         self.listen
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.feed.pid()
+    }
+
     /// What it has written to stdout so far.
     #[must_use]
     pub fn records(&self) -> Vec<Value> {

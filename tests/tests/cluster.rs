@@ -23,6 +23,8 @@ mod gone;
 mod hostile;
 #[path = "cluster/leaving.rs"]
 mod leaving;
+#[path = "cluster/node_debug.rs"]
+mod node_debug;
 #[path = "cluster/pins.rs"]
 mod pins;
 #[path = "cluster/processes.rs"]
@@ -77,6 +79,7 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("api_server::the_trace_starts_while_it_is_away", api_server::the_trace_starts_while_it_is_away),
     ("gone::a_watch_that_cannot_resume_lists_anew", gone::a_watch_that_cannot_resume_lists_anew),
+    ("node_debug::profiles_of_older_kubectls", node_debug::profiles_of_older_kubectls),
     ("static_pod::named_as_the_api_names_its_mirror", static_pod::named_as_the_api_names_its_mirror),
     ("unresolved::what_nobody_knows_is_told_once", unresolved::what_nobody_knows_is_told_once),
     (
@@ -91,6 +94,7 @@ const TESTS: &[(&str, Test)] = &[
     ("leaving::a_closed_pipe_is_a_quiet_end", leaving::a_closed_pipe_is_a_quiet_end),
     ("bad_input::credentials_that_nobody_knows", bad_input::credentials_that_nobody_knows),
     ("bad_input::a_right_that_is_missing_is_named", bad_input::a_right_that_is_missing_is_named),
+    ("bad_input::an_agent_that_is_refused_tries_again", bad_input::an_agent_that_is_refused_tries_again),
     ("bad_input::rights_that_are_not_needed", bad_input::rights_that_are_not_needed),
     ("bad_input::a_namespace_that_is_unknown_may_come", bad_input::a_namespace_that_is_unknown_may_come),
     ("bad_input::a_node_that_is_not_this_machine", bad_input::a_node_that_is_not_this_machine),

@@ -9,6 +9,9 @@ use debugtrail::cgroup::Place;
 use debugtrail::ids::ContainerId;
 use debugtrail::kernel::btf::Btf;
 use debugtrail::kernel::{event, needs};
+use debugtrail::pods::connect::{Node, kubeconfig};
+use debugtrail::pods::read::{PodRead, Said};
+use debugtrail::pods::split::{LineSplitter, ListSplitter, Piece};
 use debugtrail::record::Convention;
 use debugtrail::runtime::bundle;
 use proptest::prelude::*;
@@ -109,6 +112,80 @@ fn fuzz_bundles() {
     let nested = [vec![b'['; 4000], vec![b'{'; 4000]].concat();
     fuzz(nearly(vec![containerd.to_vec(), crio.to_vec(), nested]), |bytes| {
         let _ = bundle::parse(&bytes);
+    });
+}
+
+const POD: &str = r#"{"metadata":{"uid":"78089609-1111-4222-8333-444455556666","namespace":"default","name":"web",
+    "resourceVersion":"7","deletionTimestamp":"2026-11-24T10:00:30Z","deletionGracePeriodSeconds":30,
+    "labels":{"debugtrail.dev/session":""},"annotations":{"debug.openshift.io/source-resource":"nodes/n"},
+    "managedFields":[{"manager":"kubectl","time":"9999-12-31T23:59:59Z"}],"ownerReferences":[{}]},
+    "spec":{"nodeName":"n","restartPolicy":"Never","tolerations":[{"operator":"Exists"}],"activeDeadlineSeconds":8,
+    "containers":[{"name":"app","image":"a","env":[{"name":"P","value":"x"}]}],
+    "ephemeralContainers":[{"name":"dbg","targetContainerName":"app"}]},
+    "status":{"startTime":"2026-11-24T10:00:00Z","conditions":[{"type":"DisruptionTarget","status":"True"}],
+    "containerStatuses":[{"name":"app","restartCount":-3,"state":{"terminated":{"exitCode":99999999999}},
+    "lastState":{"terminated":{"exitCode":1,"finishedAt":"2026-11-24T10:00:00Z"}}}]}}"#;
+
+/// What the API server sends. However odd a pod is, what it says beside its facts is that something was wrong, or nothing.
+#[test]
+fn fuzz_pods() {
+    let nested = format!("{{\"metadata\":{}", "[".repeat(4000));
+    fuzz(nearly(vec![POD.into(), nested.into(), b"{}".to_vec()]), |bytes| {
+        let PodRead { facts, unread } = PodRead::of(&bytes);
+        assert!(facts.is_some() || unread.is_some_and(|unread| !unread.faults.is_empty()));
+        let _ = Node::of(&bytes);
+    });
+}
+
+#[test]
+fn fuzz_lists_of_pods() {
+    let list = format!(
+        "{{\"kind\":\"PodList\",\"metadata\":{{\"resourceVersion\":\"7\"}},\"items\":[{POD},{POD}]}}"
+    );
+    fuzz((nearly(vec![list.into()]), 1..5000usize), |(bytes, step)| {
+        let mut splitter = ListSplitter::default();
+        let mut objects = 0;
+        for bytes in bytes.chunks(step) {
+            splitter.feed(bytes, &mut |piece| {
+                objects += 1;
+                if let Piece::Whole(json) = piece {
+                    let _ = PodRead::of(json);
+                }
+            });
+        }
+        let _ = splitter.end();
+        assert!(objects <= bytes.len());
+    });
+}
+
+#[test]
+fn fuzz_watches() {
+    let seeds = [
+        format!("{{\"type\":\"MODIFIED\",\"object\":{}}}\n", POD.replace('\n', " ")),
+        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"status\":\"Failure\",\"code\":410}}\n"
+            .to_owned(),
+        "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"9\"}}}\n".to_owned(),
+    ];
+    let seeds = seeds.into_iter().map(String::into_bytes).collect();
+    fuzz((nearly(seeds), 1..500usize), |(bytes, step)| {
+        let mut splitter = LineSplitter::default();
+        for bytes in bytes.chunks(step) {
+            splitter.feed(bytes, &mut |piece| {
+                if let Piece::Whole(line) = piece {
+                    let _ = Said::of(line);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn fuzz_kubeconfigs() {
+    let yaml = b"apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: k\n  cluster:\n    server: https://a\n\
+        contexts:\n- name: c\n  context: {cluster: k, user: u}\nusers:\n- name: u\n  user: {token: t}\n";
+    let bomb = b"a: &a [x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nclusters: [*c,*c,*c,*c]\n";
+    fuzz(nearly(vec![yaml.to_vec(), bomb.to_vec(), b"\xef\xbb\xbf{}".to_vec()]), |bytes| {
+        let _ = kubeconfig::parse(&bytes, std::path::Path::new("/root/.kube/config"));
     });
 }
 

@@ -6,11 +6,13 @@ mod identity;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use debugtrail_tests::agent::Agent;
 use debugtrail_tests::debug::{PATIENCE, Patient};
 use debugtrail_tests::tier::Tier;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use xtask::scenario::access::Access;
+use xtask::scenario::matcher::mismatches;
 use xtask::scenario::pod::{Namespace, create};
 use xtask::scenario::trace::Trace;
 
@@ -37,6 +39,38 @@ pub fn a_right_that_is_missing_is_named(tier: &Tier) -> Result<()> {
     drop(nobody);
     let lister = Identity::with_rights(&access, &namespace, &["list pods"])?;
     refused(&lister.access, &["forbids watch on pods (403", "--verb=watch --resource=pods"])
+}
+
+/// 401 and 403 are no end of an agent: it says so, records, and names once it may.
+pub fn an_agent_that_is_refused_tries_again(tier: &Tier) -> Result<()> {
+    let access = tier.access()?;
+    let folder = tempfile::tempdir()?;
+    let unknown = Identity::with_token(&access, "nobody-gave-this-out")?;
+    let agent = Agent::start(&unknown.access, folder.path())?;
+    let said = agent.stderr();
+    ensure!(said.contains("does not know these credentials (401") && said.contains("trying again"), "{said}");
+    agent.stop()?;
+
+    let patient = Patient::admit(access.clone())?;
+    let namespace = Namespace::create(&access, "test")?;
+    let mut nobody = Identity::with_rights(&access, &namespace, &[])?;
+    let folder = tempfile::tempdir()?;
+    let agent = Agent::start(&nobody.access, folder.path())?;
+    let said = agent.stderr();
+    ensure!(said.contains("forbids list on pods (403") && said.contains("trying again"), "{said}");
+    // It ends while nobody says whose it is.
+    let session = patient.session("meanwhile", 6)?;
+    session.end()?;
+    patient.tasks.wait_for_exit(&session.id, PATIENCE)?;
+    nobody.allow(&namespace, &[PODS])?;
+    let ended = agent.wait_for_session("session_ended", "meanwhile")?;
+    let expected = json!({
+        "exit_code": 6, "namespace": patient.pod.namespace, "session_kind": "ephemeral",
+        "evidence": {"kernel": "full"},
+    });
+    let wrong = mismatches(&expected, &ended);
+    ensure!(wrong.is_empty(), "{}", wrong.join(", "));
+    agent.stop().map(drop)
 }
 
 /// 403 on what is not needed: `trace` warns where that matters, and goes on.

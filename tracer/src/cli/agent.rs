@@ -12,6 +12,7 @@ use crate::clock;
 use crate::kernel::{self, Kernel, LoadOptions, Object, Pins, PinsError, Started, pins};
 use crate::ledger::{Ledger, Limits, Opened};
 use crate::pipeline::{Agent as Keeps, Format, Memory, Recorder, Style};
+use crate::pods::access::Refused;
 use crate::serve::{self, Pulse, Status};
 use crate::sinks::metrics::Metrics;
 
@@ -63,7 +64,7 @@ pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
         Some(pins) => Kernel::start(options, &object.unwrap_or_else(Object::own), pins),
         None => Kernel::load(options).map(Started::of_loaded),
     };
-    agent.witness.run(None, start, |node, convention, argv| {
+    agent.witness.run(None, Refused::TriesAgain, start, |node, convention, argv| {
         let Opened { history, heartbeat, snapshot, writing } = opened;
         let memory = Memory::of(history, heartbeat, snapshot, &boot_id);
         let ledger = writing.start(std::io::stdout())?;

@@ -6,6 +6,7 @@ use clap::Args;
 use super::witness::{Keeping, Witness};
 use crate::kernel::{Kernel, LoadOptions, Started};
 use crate::pipeline::{Format, Memory, Recorder, Style};
+use crate::pods::access::Refused;
 use crate::sinks::stdout::Stdout;
 
 /// Options of `trace`.
@@ -25,7 +26,7 @@ pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
     let Trace { output, namespace, witness } = trace;
     let wanted = namespace.clone();
     let start = |options: LoadOptions| Kernel::load(options).map(Started::of_loaded);
-    witness.run(wanted.as_deref(), start, |node, convention, argv| {
+    witness.run(wanted.as_deref(), Refused::Ends, start, |node, convention, argv| {
         let out = Stdout::start().context("can't start the thread that writes to stdout")?;
         let style = Style { format: output, namespace, convention, argv };
         let recorder = Recorder::new(node, style, Box::new(out));

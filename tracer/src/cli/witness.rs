@@ -14,7 +14,8 @@ use crate::clock::{self, ClockWatch};
 use crate::kernel::{self, KernelError, LoadOptions, Started};
 use crate::malloc;
 use crate::pipeline::{Agent, Inputs, Memory, NodeFacts, Pipeline, Recorder};
-use crate::pods::{access, watch};
+use crate::pods::access::{self, Refused};
+use crate::pods::watch;
 use crate::record::{Convention, StopReason, redact::Argv};
 use crate::runtime::Bundles;
 use crate::session::{Policy, RECORDED};
@@ -64,14 +65,15 @@ pub(super) struct Keeping {
 
 impl Witness {
     /// Witnesses until a signal or the output's end; `start` gives the programs, `keeping` is asked where records go once the node's name is known.
-    /// `namespace`: the one that is told of, which the cluster should have.
+    /// `namespace`: the one that is told of, which the cluster should have. `refused`: what where the API server refuses.
     pub(super) fn run(
         self,
         namespace: Option<&str>,
+        refused: Refused,
         start: impl FnOnce(LoadOptions) -> Result<Started, KernelError>,
         keeping: impl FnOnce(NodeFacts, Convention, Argv) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
-        runtime()?.block_on(self.witness(namespace, start, keeping))
+        runtime()?.block_on(self.witness(namespace, refused, start, keeping))
     }
 
     fn load_options(&self) -> LoadOptions {
@@ -81,6 +83,7 @@ impl Witness {
     async fn witness(
         self,
         namespace: Option<&str>,
+        refused: Refused,
         start: impl FnOnce(LoadOptions) -> Result<Started, KernelError>,
         keeping: impl FnOnce(NodeFacts, Convention, Argv) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
@@ -92,7 +95,7 @@ impl Witness {
         let boot_id = clock::boot_id()?;
         // An API server that does not answer must not hold up the end.
         let (client, node_name) = tokio::select! {
-            found = access::reach(self.kubeconfig.as_deref(), self.node.as_deref(), namespace, &boot_id) => found?,
+            found = access::reach(self.kubeconfig.as_deref(), self.node.as_deref(), namespace, &boot_id, refused) => found?,
             _ = &mut stop => return Ok(()),
         };
         let Started { mut kernel, ring, witnessed } = start(self.load_options())?;

@@ -1,19 +1,21 @@
 //! The way to the API server, and this node's name there.
 
 mod error;
+pub mod kubeconfig;
+mod node;
+mod proxy;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Node;
-use kube::api::ListParams;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube::{Api, Client, Config};
+use kube::{Client, Config};
 
 use crate::ids::BootId;
 
 pub(crate) use error::root_cause;
 pub use error::{ConnectError, Right};
+pub use node::Node;
+use proxy::Proxies;
 
 /// A server that does not take a connection within this is out of reach.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,18 +34,7 @@ const LIST_NODES: Right = Right { verb: "list", resource: "nodes" };
 /// # Errors
 /// Where none of them is there or usable; no request is made yet.
 pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
-    let from_env = std::env::var_os("KUBECONFIG").filter(|paths| !paths.is_empty()).map(PathBuf::from);
-    let mut config = match (kubeconfig, from_env) {
-        (Some(path), _) => {
-            check_text(path)?;
-            from_file(path, Kubeconfig::read_from(path)).await?
-        }
-        (None, Some(paths)) => {
-            std::env::split_paths(&paths).try_for_each(|path| check_text(&path))?;
-            from_file(&paths, Kubeconfig::read()).await?
-        }
-        (None, None) => from_surroundings().await?,
-    };
+    let mut config = config(kubeconfig).await?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
@@ -51,40 +42,40 @@ pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
     Client::try_from(config).map_err(|error| error::no_client(&error, plugin))
 }
 
-async fn from_file(
-    path: &Path,
-    kubeconfig: Result<Kubeconfig, KubeconfigError>,
-) -> Result<Config, ConnectError> {
-    let wrong = |error: KubeconfigError| ConnectError::Kubeconfig {
-        path: path.to_owned(),
-        why: error::wrong(&error),
-    };
-    Config::from_custom_kubeconfig(kubeconfig.map_err(wrong)?, &KubeConfigOptions::default())
-        .await
-        .map_err(wrong)
-}
-
-/// The client library takes UTF-16 as well, and panics (kube 5.0) where that is cut short. What can't be read is its to
-/// say.
-fn check_text(path: &Path) -> Result<(), ConnectError> {
-    match std::fs::read(path) {
-        Ok(bytes) if std::str::from_utf8(&bytes).is_err() => {
-            let why = "it is no kubeconfig: not UTF-8 text".to_owned();
-            Err(ConnectError::Kubeconfig { path: path.to_owned(), why })
+async fn config(kubeconfig: Option<&Path>) -> Result<Config, ConnectError> {
+    let proxies = Proxies::of_env();
+    let from_env = std::env::var_os("KUBECONFIG").filter(|paths| !paths.is_empty());
+    let (path, found) = match (kubeconfig, from_env) {
+        (Some(path), _) => (path.to_owned(), kubeconfig::of_file(path).await?),
+        (None, Some(paths)) => {
+            let found = kubeconfig::of_list(&paths).await?;
+            (paths.into(), found)
         }
-        _ => Ok(()),
-    }
+        (None, None) => match in_cluster(&proxies)? {
+            Some(config) => return Ok(config),
+            None => return of_home(&proxies).await,
+        },
+    };
+    kubeconfig::config(found, &proxies).map_err(|why| ConnectError::Kubeconfig { path, why })
 }
 
-async fn from_surroundings() -> Result<Config, ConnectError> {
-    if let Ok(config) = Config::incluster() {
-        return Ok(config);
-    }
-    if let Some(home) = std::env::home_dir() {
-        check_text(&home.join(".kube/config"))?;
-    }
-    let from_home = Config::from_kubeconfig(&KubeConfigOptions::default()).await;
-    from_home.map_err(|error| ConnectError::NoConfig(error::wrong(&error)))
+/// By the pod's service account, where there is one.
+fn in_cluster(proxies: &Proxies) -> Result<Option<Config>, ConnectError> {
+    let Ok(mut config) = Config::incluster() else { return Ok(None) };
+    config.proxy_url = proxies.to(&config.cluster_url, None).map_err(ConnectError::Proxy)?;
+    Ok(Some(config))
+}
+
+async fn of_home(proxies: &Proxies) -> Result<Config, ConnectError> {
+    let Some(home) = std::env::home_dir() else {
+        return Err(ConnectError::NoConfig("there is no home folder".into()));
+    };
+    let found = match kubeconfig::of_file(&home.join(".kube/config")).await {
+        Ok(found) => kubeconfig::config(found, proxies),
+        Err(ConnectError::Kubeconfig { path, why }) => Err(format!("{}: {why}", path.display())),
+        Err(other) => return Err(other),
+    };
+    found.map_err(ConnectError::NoConfig)
 }
 
 /// This node's name in the cluster: `told` (by `--node`), else the environment's `NODE_NAME`, else that of the node
@@ -118,9 +109,10 @@ pub fn told_name(told: Option<&str>) -> Option<String> {
 /// # Errors
 /// Where there is none, it is another machine, or the API server does not say.
 pub async fn verify(client: &Client, name: &str, ours: &BootId) -> Result<Node, ConnectError> {
-    let node = answer(GET_NODES, Api::<Node>::all(client.clone()).get_opt(name)).await?;
-    let node = node.ok_or_else(|| ConnectError::NoSuchNode(name.to_owned()))?;
-    match boot_id(&node) {
+    let Some(node) = answer(GET_NODES, node::get(client, name)).await? else {
+        return Err(ConnectError::NoSuchNode(name.to_owned()));
+    };
+    match &node.boot_id {
         Some(theirs) if theirs != ours.as_str() => {
             let (node, theirs) = (name.to_owned(), theirs.to_owned());
             Err(ConnectError::OtherMachine { node, theirs, ours: ours.clone() })
@@ -145,16 +137,9 @@ fn unless_refuted(error: ConnectError, name: String) -> Result<String, ConnectEr
 }
 
 async fn find(client: &Client, ours: &BootId) -> Result<String, ConnectError> {
-    let cached = ListParams::default().match_any();
-    let nodes = answer(LIST_NODES, Api::<Node>::all(client.clone()).list(&cached)).await;
-    let nodes = nodes.map_err(with_a_name_instead)?;
-    let here: Vec<String> = nodes
-        .items
-        .into_iter()
-        .filter(|node| boot_id(node) == Some(ours.as_str()))
-        .filter_map(|node| node.metadata.name)
-        .collect();
-    only(here, ours)
+    let nodes = answer(LIST_NODES, node::list(client)).await.map_err(with_a_name_instead)?;
+    let here = nodes.into_iter().filter(|node| node.boot_id.as_deref() == Some(ours.as_str()));
+    only(here.filter_map(|node| node.name).collect(), ours)
 }
 
 /// Nobody needs to list nodes who says which one it is.
@@ -176,12 +161,6 @@ fn only(mut here: Vec<String>, ours: &BootId) -> Result<String, ConnectError> {
     }
 }
 
-/// What the kubelet reported; `None` before its first report.
-fn boot_id(node: &Node) -> Option<&str> {
-    let info = node.status.as_ref()?.node_info.as_ref()?;
-    Some(info.boot_id.as_str()).filter(|id| !id.is_empty())
-}
-
 /// The answer to a question that needs this right, if it comes in time.
 pub(crate) async fn answer<T>(
     right: Right,
@@ -195,8 +174,6 @@ pub(crate) async fn answer<T>(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn ours() -> BootId {
@@ -210,13 +187,6 @@ mod tests {
         assert!(none.contains("2ea0954e") && none.contains("--node NAME"), "{none}");
         let several = only(vec!["a".into(), "b".into()], &ours()).unwrap_err().to_string();
         assert_eq!(several, "nodes a, b all run on this machine; say which one with --node NAME");
-    }
-
-    #[test]
-    fn a_node_without_a_report_has_no_boot_id() {
-        let node =
-            |status| serde_json::from_value::<Node>(json!({ "metadata": {}, "status": status })).unwrap();
-        assert_eq!(boot_id(&node(json!({}))), None);
     }
 
     #[tokio::test]

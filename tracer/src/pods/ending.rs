@@ -1,9 +1,9 @@
 //! Why a pod is being ended, as the API tells it. Pure.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1 as api;
 use serde::{Deserialize, Serialize};
 
+use super::object::Fields;
 use crate::clock::WallTime;
 use crate::record::PodEvidence;
 
@@ -33,29 +33,31 @@ pub struct PodEnding {
 impl PodEnding {
     /// Of a pod; `None` for one that goes on.
     #[must_use]
-    pub fn of(pod: &api::Pod) -> Option<Self> {
-        let status = pod.status.as_ref();
-        let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-        let disruption = conditions.iter().find(|found| found.type_ == DISRUPTION && found.status == "True");
+    pub(super) fn of(pod: &Fields<'_>) -> Option<Self> {
+        let status = pod.object("status");
+        let disrupts = |found: &Fields<'_>| {
+            found.text("type") == Some(DISRUPTION) && found.text("status") == Some("True")
+        };
+        let disruption = status.each("conditions").find(disrupts);
         // A pod that has ended by itself (phase Failed) has no reason.
-        let reason = status.and_then(|status| status.reason.clone());
-        let deleted = deletion_requested(pod);
+        let reason = status.text("reason");
+        let deleted = deletion_requested(&pod.object("metadata"));
         if disruption.is_none() && reason.is_none() && deleted.is_none() {
             return None;
         }
-        let condition = |of: fn(&api::PodCondition) -> Option<String>| disruption.and_then(of);
-        let message = status.and_then(|status| status.message.clone()).filter(|_| reason.is_some());
+        let condition = |key| disruption.as_ref().and_then(|found| found.text(key));
+        let message = status.text("message").filter(|_| reason.is_some());
         let told = disruption
-            .and_then(|found| found.last_transition_time.as_ref())
-            .map(|at| at.0)
+            .as_ref()
+            .and_then(|found| found.time("lastTransitionTime"))
             .or(deleted)
-            .or_else(|| deadline(pod).filter(|_| reason.as_deref() == Some(DEADLINE)));
-        let last_end = last_end(pod).filter(|_| told.is_none() && reason.is_some());
+            .or_else(|| deadline(pod).filter(|_| reason == Some(DEADLINE)));
+        let last_end = last_end(&status).filter(|_| told.is_none() && reason.is_some());
         Some(Self {
             since: told.or(last_end),
-            not_before: last_end.and_then(|end| end.checked_sub(grace(pod)).ok()),
-            reason: reason.or_else(|| condition(|found| found.reason.clone())),
-            message: message.or_else(|| condition(|found| found.message.clone())),
+            not_before: last_end.and_then(|end| end.checked_sub(grace(&pod.object("spec"))).ok()),
+            reason: reason.or_else(|| condition("reason")).map(str::to_owned),
+            message: message.or_else(|| condition("message")).map(str::to_owned),
         })
     }
 
@@ -86,29 +88,26 @@ impl PodEnding {
 }
 
 /// The kubelet gives its reason once all has ended, and not always a time: it was before the last of them.
-fn last_end(pod: &api::Pod) -> Option<Timestamp> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_deref().unwrap_or_default();
-    let ends =
-        statuses.iter().filter_map(|status| status.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref());
-    ends.map(|at| at.0).max()
+fn last_end(status: &Fields<'_>) -> Option<Timestamp> {
+    let end = |status: Fields<'_>| status.object("state").object("terminated").time("finishedAt");
+    status.each("containerStatuses").filter_map(end).max()
 }
 
 /// A container that does not heed the kubelet's SIGTERM ends this long after one that does, and no longer.
-fn grace(pod: &api::Pod) -> SignedDuration {
-    let told = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
-    SignedDuration::from_secs(told.unwrap_or(DEFAULT_GRACE))
+fn grace(spec: &Fields<'_>) -> SignedDuration {
+    SignedDuration::from_secs(spec.integer("terminationGracePeriodSeconds").unwrap_or(DEFAULT_GRACE))
 }
 
 /// When its time is over.
-fn deadline(pod: &api::Pod) -> Option<Timestamp> {
-    let seconds = pod.spec.as_ref()?.active_deadline_seconds?;
-    pod.status.as_ref()?.start_time.as_ref()?.0.checked_add(SignedDuration::from_secs(seconds)).ok()
+fn deadline(pod: &Fields<'_>) -> Option<Timestamp> {
+    let seconds = pod.object("spec").integer("activeDeadlineSeconds")?;
+    pod.object("status").time("startTime")?.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
 /// The API server writes when the grace period will be over, and how long that is.
-fn deletion_requested(pod: &api::Pod) -> Option<Timestamp> {
-    let until = pod.metadata.deletion_timestamp.as_ref()?.0;
-    let grace = SignedDuration::from_secs(pod.metadata.deletion_grace_period_seconds.unwrap_or_default());
+fn deletion_requested(meta: &Fields<'_>) -> Option<Timestamp> {
+    let until = meta.time("deletionTimestamp")?;
+    let grace = SignedDuration::from_secs(meta.integer("deletionGracePeriodSeconds").unwrap_or_default());
     until.checked_sub(grace).ok()
 }
 

@@ -1,17 +1,17 @@
 //! What is kept of a pod: names, roles, statuses. Pure. Environment, volumes and everything else stay behind.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1 as api;
 use serde::{Deserialize, Serialize};
 
 use super::debug::{self, DebugPod};
 use super::ending::PodEnding;
+use super::object::Fields;
 use crate::clock::WallTime;
 use crate::ids::{ContainerId, PodUid};
 use crate::record::{ApiEvidence, Synthetic};
 
 /// The annotation that carries a static pod's config hash, which is what its cgroup is called.
-const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+pub(super) const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 
 /// A pod, as far as naming sessions needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,27 +116,20 @@ pub struct Terminated {
 impl PodFacts {
     /// Takes what is needed of `pod`; `None` for one without UID, namespace or name, which no API server sends.
     #[must_use]
-    pub fn of(pod: &api::Pod) -> Option<Self> {
-        let meta = &pod.metadata;
-        let spec = pod.spec.as_ref();
-        let annotations = meta.annotations.as_ref();
+    pub(super) fn of(pod: &Fields<'_>) -> Option<Self> {
+        let (meta, spec) = (pod.object("metadata"), pod.object("spec"));
+        let [uid, namespace, name] = ["uid", "namespace", "name"].map(|key| meta.needed(key));
         Some(Self {
-            uid: PodUid::new(meta.uid.as_deref()?),
-            config_hash: annotations.and_then(|annotations| annotations.get(CONFIG_HASH)).cloned(),
-            namespace: meta.namespace.clone()?,
-            name: meta.name.clone()?,
-            containers: spec.map(|spec| containers(&spec.containers)).unwrap_or_default(),
-            init_containers: spec
-                .and_then(|spec| spec.init_containers.as_deref())
-                .map(containers)
-                .unwrap_or_default(),
-            ephemeral_containers: spec
-                .and_then(|spec| spec.ephemeral_containers.as_deref())
-                .map(ephemerals)
-                .unwrap_or_default(),
+            uid: PodUid::new(uid?),
+            config_hash: meta.object("annotations").text(CONFIG_HASH).map(str::to_owned),
+            namespace: namespace?.to_owned(),
+            name: name?.to_owned(),
+            containers: containers(&spec, "containers"),
+            init_containers: containers(&spec, "initContainers"),
+            ephemeral_containers: ephemerals(&spec),
             debug: debug::debug_pod(pod),
             ending: PodEnding::of(pod),
-            statuses: pod.status.as_ref().map(statuses).unwrap_or_default(),
+            statuses: statuses(&pod.object("status")),
         })
     }
 
@@ -248,56 +241,67 @@ fn terminated(state: &Option<ContainerState>) -> Option<&Terminated> {
     }
 }
 
-fn containers(containers: &[api::Container]) -> Vec<ContainerFacts> {
-    let facts = |c: &api::Container| ContainerFacts { name: c.name.clone(), image: c.image.clone() };
-    containers.iter().map(facts).collect()
-}
-
-fn ephemerals(containers: &[api::EphemeralContainer]) -> Vec<EphemeralFacts> {
-    let facts = |c: &api::EphemeralContainer| EphemeralFacts {
-        name: c.name.clone(),
-        image: c.image.clone(),
-        // The API server takes an empty name for none.
-        target: c.target_container_name.clone().filter(|target| !target.is_empty()),
+fn containers(spec: &Fields<'_>, kind: &str) -> Vec<ContainerFacts> {
+    let facts = |container: Fields<'_>| {
+        let name = container.needed("name")?.to_owned();
+        Some(ContainerFacts { name, image: container.text("image").map(str::to_owned) })
     };
-    containers.iter().map(facts).collect()
+    spec.each(kind).filter_map(facts).collect()
 }
 
-fn statuses(status: &api::PodStatus) -> Vec<ContainerStatus> {
-    let kinds =
-        [&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses];
-    kinds.into_iter().flatten().flatten().map(container_status).collect()
+fn ephemerals(spec: &Fields<'_>) -> Vec<EphemeralFacts> {
+    let facts = |container: Fields<'_>| {
+        Some(EphemeralFacts {
+            name: container.needed("name")?.to_owned(),
+            image: container.text("image").map(str::to_owned),
+            // The API server takes an empty name for none.
+            target: container.filled("targetContainerName"),
+        })
+    };
+    spec.each("ephemeralContainers").filter_map(facts).collect()
 }
 
-fn container_status(status: &api::ContainerStatus) -> ContainerStatus {
-    let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    ContainerStatus {
-        name: status.name.clone(),
-        container_id: status.container_id.as_deref().and_then(filled),
-        image_id: filled(&status.image_id),
-        restart_count: u32::try_from(status.restart_count).unwrap_or_default(),
-        state: status.state.as_ref().and_then(container_state),
-        last_state: status.last_state.as_ref().and_then(container_state),
-    }
+fn statuses(status: &Fields<'_>) -> Vec<ContainerStatus> {
+    let kinds = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
+    kinds.iter().flat_map(|kind| status.each(kind)).filter_map(|status| container_status(&status)).collect()
 }
 
-fn container_state(state: &api::ContainerState) -> Option<ContainerState> {
-    if let Some(ended) = &state.terminated {
+fn container_status(status: &Fields<'_>) -> Option<ContainerStatus> {
+    Some(ContainerStatus {
+        name: status.needed("name")?.to_owned(),
+        container_id: status.filled("containerID"),
+        image_id: status.filled("imageID"),
+        restart_count: status.integer("restartCount").and_then(|n| u32::try_from(n).ok()).unwrap_or_default(),
+        state: container_state(&status.object("state")),
+        last_state: container_state(&status.object("lastState")),
+    })
+}
+
+/// An end without an exit code is none that can be told.
+fn container_state(state: &Fields<'_>) -> Option<ContainerState> {
+    let text = |fields: &Fields<'_>, key| fields.text(key).map(str::to_owned);
+    let ended = state.object("terminated");
+    if ended.is_there() {
+        let code = |key| ended.integer(key).and_then(|n| i32::try_from(n).ok());
         return Some(ContainerState::Terminated(Terminated {
-            exit_code: ended.exit_code,
-            signal: ended.signal,
-            reason: ended.reason.clone(),
-            message: ended.message.clone(),
-            started_at: ended.started_at.as_ref().map(|at| at.0),
-            finished_at: ended.finished_at.as_ref().map(|at| at.0),
-            container_id: ended.container_id.clone(),
+            exit_code: code("exitCode")?,
+            signal: code("signal"),
+            reason: text(&ended, "reason"),
+            message: text(&ended, "message"),
+            started_at: ended.time("startedAt"),
+            finished_at: ended.time("finishedAt"),
+            container_id: text(&ended, "containerID"),
         }));
     }
-    if let Some(running) = &state.running {
-        return Some(ContainerState::Running { started_at: running.started_at.as_ref().map(|at| at.0) });
+    let running = state.object("running");
+    if running.is_there() {
+        return Some(ContainerState::Running { started_at: running.time("startedAt") });
     }
-    let waiting = state.waiting.as_ref()?;
-    Some(ContainerState::Waiting { reason: waiting.reason.clone(), message: waiting.message.clone() })
+    let waiting = state.object("waiting");
+    waiting.is_there().then(|| ContainerState::Waiting {
+        reason: text(&waiting, "reason"),
+        message: text(&waiting, "message"),
+    })
 }
 
 #[cfg(test)]

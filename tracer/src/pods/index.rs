@@ -53,6 +53,10 @@ pub struct PodIndex {
     deleted: VecDeque<(BootNanos, PodUid)>,
     /// UIDs listed so far; only during a relist.
     listed: Option<HashSet<PodUid>>,
+    /// Pods of which not all could be read.
+    unread: HashSet<PodUid>,
+    /// Since the last list began, so many came that did not even say which pods they are.
+    unread_nameless: usize,
     synced_since: Option<BootNanos>,
     generation: u64,
 }
@@ -77,6 +81,7 @@ impl PodIndex {
                 self.apply(*facts);
                 self.delete(&uid, now);
             }
+            PodEvent::Unread(uid) => self.unread(uid),
             PodEvent::Lost => self.lost(),
         }
         self.expire(now);
@@ -85,6 +90,7 @@ impl PodIndex {
     /// A pod as it is now.
     pub fn apply(&mut self, facts: PodFacts) {
         let uid = facts.uid.clone();
+        self.unread.remove(&uid);
         if let Some(entry) = self.pods.get(&uid) {
             // Ephemeral containers are only ever added: with fewer of them the news is older than what is known
             // (a list from another API server's cache).
@@ -103,6 +109,7 @@ impl PodIndex {
     pub fn delete(&mut self, uid: &PodUid, now: BootNanos) {
         let Some(entry) = self.pods.get_mut(uid).filter(|entry| entry.deleted_at.is_none()) else { return };
         entry.deleted_at = Some(now);
+        self.unread.remove(uid);
         self.deleted.push_back((now, uid.clone()));
         self.generation += 1;
     }
@@ -110,6 +117,7 @@ impl PodIndex {
     /// A list of all pods begins; until it is done, what is known stays.
     pub fn relist_start(&mut self) {
         self.listed = Some(HashSet::new());
+        self.unread_nameless = 0;
     }
 
     /// A pod of the list.
@@ -120,13 +128,17 @@ impl PodIndex {
         self.apply(facts);
     }
 
-    /// The list is complete: what it lacks was deleted meanwhile, and the index is synced.
+    /// The list is complete: what it lacks was deleted meanwhile, and the index is synced. Where it has pods that do not
+    /// say which they are, each that it seems to lack may be one of those.
     pub fn relist_done(&mut self, now: BootNanos) {
         let Some(listed) = self.listed.take() else { return };
-        let gone: Vec<PodUid> = self.pods.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
-        for uid in &gone {
-            self.delete(uid, now);
+        if self.unread_nameless == 0 {
+            let gone: Vec<PodUid> = self.pods.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
+            for uid in &gone {
+                self.delete(uid, now);
+            }
         }
+        self.unread.retain(|uid| listed.contains(uid));
         if self.synced_since.is_none() {
             self.synced_since = Some(now);
         }
@@ -138,6 +150,34 @@ impl PodIndex {
         self.listed = None;
         if self.synced_since.take().is_some() {
             self.generation += 1;
+        }
+    }
+
+    /// A pod is there of which not all could be read; `None` where it does not say which.
+    pub fn unread(&mut self, uid: Option<PodUid>) {
+        self.generation += 1;
+        let Some(uid) = uid else {
+            self.unread_nameless += 1;
+            return;
+        };
+        if let Some(listed) = &mut self.listed {
+            listed.insert(uid.clone());
+        }
+        self.unread.insert(uid);
+    }
+
+    /// How many pods could not be read, or not all of them.
+    #[must_use]
+    pub fn unread_count(&self) -> usize {
+        self.unread.len() + self.unread_nameless
+    }
+
+    /// Whether something of this pod may be there that the index lacks, since it could not be read.
+    #[must_use]
+    pub fn may_lack(&self, pod: &PodRef) -> bool {
+        match self.pod(pod) {
+            Some(facts) => self.unread.contains(&facts.uid),
+            None => self.unread_nameless > 0 || self.unread.contains(&PodUid::new(pod.as_str())),
         }
     }
 

@@ -1,19 +1,24 @@
 //! The watch on this node's pods: the API's changes into a channel, whatever the API server does meanwhile.
 
-use std::pin::pin;
-use std::time::Duration;
+mod reach;
+
+use std::time::{Duration, Instant};
 
 use backon::ExponentialBuilder;
-use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::Pod;
-use kube::core::Status;
+use kube::Client;
+use kube::api::{ListParams, VersionMatch, WatchParams};
+use kube::core::Request;
 use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{self, Config, Event, ExponentialBackoff};
-use kube::{Api, Client};
+use kube::runtime::watcher::ExponentialBackoff;
 use tokio::sync::mpsc::Sender;
 
 use super::PodFacts;
+use super::answer::Answer;
 use super::connect::root_cause;
+use super::read::{PodRead, Said, What};
+use super::split::{LineSplitter, ListEnd, ListSplitter, Piece};
+use crate::ids::PodUid;
+use reach::Reach;
 
 /// What the watch says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,15 +33,22 @@ pub enum PodEvent {
     Applied(Box<PodFacts>),
     /// A pod is gone; its last state.
     Deleted(Box<PodFacts>),
+    /// A pod, listed or changed, could not be read, or not all of it. Comes after its facts where it has any; its UID where
+    /// that can be read.
+    Unread(Option<PodUid>),
     /// The API is out of reach or refuses; a relist follows once it is back.
     Lost,
 }
 
-/// Of one watch call. A connection that died silently is noticed after this and 5 s.
+/// Of one watch call. A connection that died silently is noticed after this and [`MARGIN`].
 const TIMEOUT_SECONDS: u32 = 60;
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// HTTP's code for a resource version that the API server cannot resume from.
 const GONE: u16 = 410;
+
+/// A watch that ends sooner than this is not resumed at once.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// Between two tries to reach the API.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -45,30 +57,28 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Watches the pods of `node` in every namespace until the receiver is gone.
 ///
 /// After any error it lists anew: then the index knows that it is synced again, which a resumed watch does not tell.
-/// The list is one node's and comes from the API server's cache, so it is cheap.
+/// The list is one node's and comes from the API server's cache, so it is cheap; it is read object by object, so that it
+/// costs the memory of one.
 pub async fn run(client: Client, node: &str, events: Sender<PodEvent>) {
-    let api: Api<Pod> = Api::all(client);
-    let config =
-        Config::default().any_semantic().timeout(TIMEOUT_SECONDS).fields(&format!("spec.nodeName={node}"));
-    let mut pauses = ExponentialBackoff::from(pauses());
-    let mut reach = Reach::Unknown;
+    let mut watch = Watch {
+        client,
+        selector: format!("spec.nodeName={node}"),
+        events,
+        reach: Reach::default(),
+        pauses: ExponentialBackoff::from(pauses()),
+    };
     loop {
-        let stream = watcher::watcher(api.clone(), config.clone());
-        match pass_on(stream, &events, &mut reach, &mut pauses).await {
+        match watch.list_and_follow().await {
             Ended::ReceiverGone => return,
             Ended::Gone(why) => {
                 tracing::info!(
                     "the API server can't say what this watch has missed (410 Gone: {why}); listing the pods anew"
                 );
             }
-            Ended::Failed(error) => reach.lost(&error),
+            Ended::Failed(error) => watch.reach.lost(&error),
         }
-        if events.send(PodEvent::Lost).await.is_err() {
+        if watch.send(PodEvent::Lost).await.is_err() || watch.pause().await.is_err() {
             return;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)) => {}
-            () = events.closed() => return,
         }
     }
 }
@@ -79,7 +89,7 @@ fn pauses() -> ExponentialBuilder {
     builder.without_max_times().with_jitter()
 }
 
-/// Why passing on came to an end.
+/// Why a watch came to an end.
 #[derive(Debug, PartialEq, Eq)]
 enum Ended {
     ReceiverGone,
@@ -89,88 +99,154 @@ enum Ended {
     Failed(String),
 }
 
-async fn pass_on(
-    stream: impl Stream<Item = watcher::Result<Event<Pod>>>,
-    events: &Sender<PodEvent>,
-    reach: &mut Reach,
-    pauses: &mut ExponentialBackoff,
-) -> Ended {
-    let mut stream = pin!(stream);
-    loop {
-        let next = tokio::select! {
-            next = stream.next() => next,
-            () = events.closed() => return Ended::ReceiverGone,
-        };
-        let event = match next {
-            Some(Ok(event)) => event,
-            Some(Err(error)) => return ended_by(&error),
-            None => return Ended::Failed("the watch ended".into()),
-        };
-        let listed = matches!(event, Event::InitDone);
-        if let Some(event) = translate(event)
-            && events.send(event).await.is_err()
-        {
-            return Ended::ReceiverGone;
-        }
-        if listed {
-            reach.back();
-            pauses.reset();
+impl From<kube::Error> for Ended {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) if status.code == GONE => Self::Gone(status.message),
+            other => Self::Failed(root_cause(&other)),
         }
     }
 }
 
-fn ended_by(error: &watcher::Error) -> Ended {
-    match status(error) {
-        Some(status) if status.code == GONE => Ended::Gone(status.message.clone()),
-        _ => Ended::Failed(root_cause(error)),
-    }
+struct Watch {
+    client: Client,
+    selector: String,
+    events: Sender<PodEvent>,
+    reach: Reach,
+    pauses: ExponentialBackoff,
 }
 
-/// What the API server said, in the stream or instead of one.
-fn status(error: &watcher::Error) -> Option<&Status> {
-    match error {
-        watcher::Error::WatchError(status)
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status),
-        _ => None,
-    }
-}
-
-fn translate(event: Event<Pod>) -> Option<PodEvent> {
-    let facts = |pod: Pod| PodFacts::of(&pod).map(Box::new);
-    match event {
-        Event::Init => Some(PodEvent::RelistStarted),
-        Event::InitApply(pod) => facts(pod).map(PodEvent::Listed),
-        Event::InitDone => Some(PodEvent::RelistDone),
-        Event::Apply(pod) => facts(pod).map(PodEvent::Applied),
-        Event::Delete(pod) => facts(pod).map(PodEvent::Deleted),
-    }
-}
-
-/// Whether the API answers; each change is logged once.
-#[derive(Debug, PartialEq, Eq)]
-enum Reach {
-    Unknown,
-    Up,
-    Down,
-}
-
-impl Reach {
-    fn lost(&mut self, error: &str) {
-        if *self != Self::Down {
-            tracing::warn!("lost the API server ({error}); witnessing goes on, names come from the runtime");
+impl Watch {
+    async fn list_and_follow(&mut self) -> Ended {
+        match self.try_to().await {
+            Ok(never) => match never {},
+            Err(ended) => ended,
         }
-        *self = Self::Down;
     }
 
-    fn back(&mut self) {
-        match self {
-            Self::Down => tracing::info!("the API server is back; pods listed anew"),
-            Self::Unknown => tracing::info!("pods of this node listed"),
-            Self::Up => {}
+    async fn try_to(&mut self) -> Result<std::convert::Infallible, Ended> {
+        self.send(PodEvent::RelistStarted).await?;
+        let mut version = self.list().await?;
+        self.send(PodEvent::RelistDone).await?;
+        self.reach.back();
+        self.pauses.reset();
+        loop {
+            let begun = Instant::now();
+            self.follow(&mut version).await?;
+            if begun.elapsed() < SHORT {
+                self.pause().await?;
+            } else {
+                self.pauses.reset();
+            }
         }
-        *self = Self::Up;
     }
+
+    /// Lists all pods. From where on to watch.
+    async fn list(&mut self) -> Result<String, Ended> {
+        // Without a limit: with one, the API server would read all pods of the cluster from etcd.
+        let any = ListParams::default().matching(VersionMatch::NotOlderThan).at("0");
+        let mut params = any.fields(&self.selector);
+        loop {
+            let end = self.page(&params).await?;
+            match (end.rest, end.version) {
+                (Some(rest), _) => params = params.continue_token(&rest),
+                (None, Some(version)) => return Ok(version),
+                (None, None) => return Err(Ended::Failed("its list of pods has no resourceVersion".into())),
+            }
+        }
+    }
+
+    async fn page(&mut self, params: &ListParams) -> Result<ListEnd, Ended> {
+        let request = pods().list(params).map_err(kube::Error::BuildRequest)?;
+        let mut answer = Answer::to(&self.client, request).await?;
+        let mut splitter = ListSplitter::default();
+        while let Some(bytes) = self.unless_closed(answer.next()).await? {
+            let mut read = Vec::new();
+            splitter.feed(&bytes?, &mut |piece| {
+                read.push(match piece {
+                    Piece::Whole(json) => PodRead::of(json),
+                    Piece::TooLarge => PodRead::unreadable("it is larger than an object can be".into()),
+                });
+            });
+            for pod in read {
+                self.pass_on(pod, PodEvent::Listed).await?;
+            }
+        }
+        splitter.end().map_err(Ended::Failed)
+    }
+
+    /// Watches from `version` on, which goes with what is said, until the call's time is over or its connection breaks.
+    async fn follow(&mut self, version: &mut String) -> Result<(), Ended> {
+        let params = WatchParams::default().fields(&self.selector).timeout(TIMEOUT_SECONDS);
+        let request = pods().watch(&params, version).map_err(kube::Error::BuildRequest)?;
+        let mut answer = Answer::to(&self.client, request).await?;
+        let mut splitter = LineSplitter::default();
+        let silence = Duration::from_secs(TIMEOUT_SECONDS.into()) + MARGIN;
+        loop {
+            let bytes = tokio::time::timeout(silence, answer.next());
+            let Ok(Some(bytes)) = self.unless_closed(bytes).await? else { return Ok(()) };
+            let bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    tracing::debug!("the watch's connection broke ({}); resuming it", root_cause(&error));
+                    return Ok(());
+                }
+            };
+            let mut said = Vec::new();
+            splitter.feed(&bytes, &mut |piece| {
+                said.push(match piece {
+                    Piece::Whole(line) => Said::of(line),
+                    Piece::TooLarge => Said::unreadable("it is larger than an object can be".into()),
+                });
+            });
+            for said in said {
+                self.take_in(said.what).await?;
+                *version = said.version.unwrap_or_else(|| std::mem::take(version));
+            }
+        }
+    }
+
+    async fn take_in(&mut self, what: What) -> Result<(), Ended> {
+        match what {
+            What::Applied(pod) => self.pass_on(pod, PodEvent::Applied).await,
+            What::Deleted(pod) => self.pass_on(pod, PodEvent::Deleted).await,
+            What::Bookmark => Ok(()),
+            What::Error { code, message } if code == i64::from(GONE) => Err(Ended::Gone(message)),
+            What::Error { message, .. } => Err(Ended::Failed(message)),
+        }
+    }
+
+    async fn pass_on(&mut self, pod: PodRead, event: fn(Box<PodFacts>) -> PodEvent) -> Result<(), Ended> {
+        if let Some(facts) = pod.facts {
+            self.send(event(Box::new(facts))).await?;
+        }
+        if let Some(unread) = pod.unread {
+            self.reach.unread(&unread);
+            self.send(PodEvent::Unread(unread.uid)).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, event: PodEvent) -> Result<(), Ended> {
+        self.events.send(event).await.map_err(|_| Ended::ReceiverGone)
+    }
+
+    async fn pause(&mut self) -> Result<(), Ended> {
+        let pause = tokio::time::sleep(self.pauses.next().unwrap_or(LONGEST_PAUSE));
+        self.unless_closed(pause).await
+    }
+
+    async fn unless_closed<T>(&self, what: impl Future<Output = T>) -> Result<T, Ended> {
+        tokio::select! {
+            done = what => Ok(done),
+            () = self.events.closed() => Err(Ended::ReceiverGone),
+        }
+    }
+}
+
+/// All pods of all namespaces.
+fn pods() -> Request {
+    Request::new("/api/v1/pods")
 }
 
 #[cfg(test)]

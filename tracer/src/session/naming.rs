@@ -172,7 +172,7 @@ fn undecided(question: Question<'_>, index: &PodIndex, policy: Policy, now: Boot
 fn foreign(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Option<Verdict> {
     question.runtime?.container_name.as_ref()?;
     let watched_all_the_time = index.synced_since()? <= question.first_seen;
-    if !watched_all_the_time || index.pod(question.pod).is_some() {
+    if !watched_all_the_time || index.pod(question.pod).is_some() || index.may_lack(question.pod) {
         return None;
     }
     let over = now.since(question.first_seen) >= FOREIGN_AFTER;
@@ -187,6 +187,9 @@ fn is_none_of_its_pod(question: Question<'_>, index: &PodIndex, policy: Policy) 
     let Some(pod) = index.current(question.pod).filter(|_| listed_after && question.runtime.is_none()) else {
         return false;
     };
+    if index.may_lack(question.pod) {
+        return false;
+    }
     let mut ordinary =
         pod.containers.iter().chain(&pod.init_containers).map(|container| container.name.as_str());
     let mut ephemeral = pod.ephemeral_containers.iter().map(|container| container.name.as_str());

@@ -20,6 +20,7 @@ pub struct Metrics {
     live: Gauge,
     undecided: Gauge,
     api_synced: Gauge,
+    unread_pods: Gauge,
     ledger: Ledger,
     health: Arc<Health>,
 }
@@ -60,6 +61,7 @@ impl Metrics {
             live: Gauge::default(),
             undecided: Gauge::default(),
             api_synced: Gauge::default(),
+            unread_pods: Gauge::default(),
             ledger: Ledger::default(),
             health,
         };
@@ -84,6 +86,11 @@ impl Metrics {
             "api_synced",
             "1 while the pods of this node are known from the API",
             self.api_synced.clone(),
+        );
+        registry.register(
+            "unread_pods",
+            "Pods of this node whose object in the API can't be read, or not all of it",
+            self.unread_pods.clone(),
         );
         let ledger = &self.ledger;
         registry.register("ledger_records", "Records that are durable", ledger.records.clone());
@@ -118,6 +125,11 @@ impl Metrics {
         self.live.set(count(live));
         self.undecided.set(count(undecided));
         self.api_synced.set(api_synced.into());
+    }
+
+    /// So many pods could not be read as a whole.
+    pub fn unread_pods(&self, count: usize) {
+        self.unread_pods.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// The text that Prometheus reads (OpenMetrics 1.0).
@@ -185,6 +197,7 @@ mod tests {
             "debugtrail_lost_events_total{reason=\"ring_full\"} 7",
             "debugtrail_sessions_live 2",
             "debugtrail_api_synced 1",
+            "debugtrail_unread_pods 0",
             "debugtrail_ledger_failing 0",
         ] {
             assert!(text.lines().any(|given| given == line), "{line} is not in:\n{text}");

@@ -13,6 +13,7 @@ pub struct Identity {
     /// Access as this identity.
     pub access: Access,
     admin: Access,
+    account: Option<String>,
     role: Option<String>,
     _kubeconfig: NamedTempFile,
 }
@@ -25,23 +26,31 @@ impl Identity {
             "metadata": {"generateName": "witness-", "namespace": namespace.name},
         });
         let name = create(access, &["-o", "jsonpath={.metadata.name}"], &account)?;
-        let role = if rights.is_empty() { None } else { Some(grant(access, namespace, &name, rights)?) };
         let token = access.kubectl_output(&["create", "token", &name, "-n", &namespace.name])?;
-        Self::new(access, token.trim(), role)
+        let mut identity = Self::with_token(access, token.trim())?;
+        identity.account = Some(name);
+        if !rights.is_empty() {
+            identity.allow(namespace, rights)?;
+        }
+        Ok(identity)
+    }
+
+    /// Gives it these rights, where it had none.
+    pub fn allow(&mut self, namespace: &Namespace, rights: &[&str]) -> Result<()> {
+        let account = self.account.as_deref().context("a service account")?;
+        self.role = Some(grant(&self.admin, namespace, account, rights)?);
+        Ok(())
     }
 
     /// Whoever this token is.
     pub fn with_token(access: &Access, token: &str) -> Result<Self> {
-        Self::new(access, token, None)
-    }
-
-    fn new(access: &Access, token: &str, role: Option<String>) -> Result<Self> {
         let path = access.kubeconfig().context("these tests need the embedded cluster")?;
         let mut config: Value = serde_json::from_slice(&fs::read(path)?)?;
         config["users"][0]["user"] = json!({ "token": token });
         let file = NamedTempFile::new()?;
         fs::write(&file, config.to_string())?;
-        Ok(Self { access: access.by(file.path()), admin: access.clone(), role, _kubeconfig: file })
+        let (access, admin) = (access.by(file.path()), access.clone());
+        Ok(Self { access, admin, account: None, role: None, _kubeconfig: file })
     }
 }
 

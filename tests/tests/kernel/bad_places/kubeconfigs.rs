@@ -1,5 +1,7 @@
 //! Kubeconfigs that lead nowhere.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use super::run::{Ended, Place, kubeconfig, text};
@@ -68,4 +70,56 @@ fn a_plugin_that_gives_no_credentials() {
 fn a_server_that_is_away_without_a_node_told() {
     let place = Place::new();
     Ended::of(place.debugtrail(&["trace"])).complains(5, &["cannot reach the API server", "refused"]);
+}
+
+/// What is right in it ends at the server, which is away.
+#[track_caller]
+fn gets_to_the_server(debugtrail: Command) {
+    Ended::of(debugtrail).complains(5, &["cannot reach the API server", "refused"]);
+}
+
+#[test]
+fn one_from_a_pipe() {
+    let place = Place::new();
+    let path = place.file("kubeconfig", kubeconfig(&json!({})).to_string());
+    let script = "exec \"$0\" trace --kubeconfig <(cat \"$1\")";
+    gets_to_the_server(place.through(&["bash", "-c", script], &[text(&path)]));
+}
+
+#[test]
+fn a_list_with_missing_files_and_an_empty_context() {
+    let place = Place::new();
+    let (missing, empty) = (place.path("missing"), place.file("empty", r#"{"current-context": ""}"#));
+    let good = place.file("good", kubeconfig(&json!({})).to_string());
+    let mut debugtrail = place.debugtrail(&["trace"]);
+    debugtrail.env("KUBECONFIG", [text(&missing), text(&empty), text(&good)].join(":"));
+    gets_to_the_server(debugtrail);
+    let mut debugtrail = place.debugtrail(&["trace"]);
+    debugtrail.env("KUBECONFIG", [text(&missing), text(&missing)].join(":"));
+    Ended::of(debugtrail).complains(5, &["No such file", "check --kubeconfig"]);
+}
+
+#[test]
+fn a_proxy_is_gone_through_and_its_password_never_shown() {
+    let place = Place::new();
+    let by_proxy = |url: &str| {
+        let mut config = kubeconfig(&json!({}));
+        config["clusters"][0]["cluster"] = json!({"server": "https://10.255.255.1:6443", "proxy-url": url});
+        place.file("kubeconfig", config.to_string())
+    };
+    for (url, said) in [
+        ("http://user:secret@127.0.0.1:1", "cannot reach the API server"),
+        ("ftp://user:secret@127.0.0.1:1", "its proxy-url is no URL of a proxy"),
+    ] {
+        let path = by_proxy(url);
+        let ended = Ended::of(place.debugtrail(&["trace", "--kubeconfig", text(&path)]));
+        assert!(!format!("{ended:?}").contains("secret"), "{ended:?}");
+        ended.complains(5, &[said]);
+    }
+    let direct = by_proxy("");
+    let mut debugtrail = place.debugtrail(&["trace", "--kubeconfig", text(&direct)]);
+    debugtrail.env("HTTPS_PROXY", "http://user:secret@127.0.0.1:1").env("NO_PROXY", "example.com,");
+    let ended = Ended::of(debugtrail);
+    assert!(!format!("{ended:?}").contains("secret"), "{ended:?}");
+    ended.complains(5, &["cannot reach the API server", "refused"]);
 }

@@ -94,11 +94,7 @@ async fn node(client: &Client, asked: &Asked, boot_id: &BootId) -> Result<NodeFo
         None => connect::node_name(client, None, boot_id).await?,
     };
     match connect::verify(client, &name, boot_id).await {
-        Ok(node) => {
-            let info = node.status.and_then(|status| status.node_info);
-            let runtime = info.map(|info| info.container_runtime_version).unwrap_or_default();
-            Ok(NodeFound { name, runtime, unchecked: None })
-        }
+        Ok(node) => Ok(NodeFound { name, runtime: node.runtime.unwrap_or_default(), unchecked: None }),
         // As `trace` and `agent` do.
         Err(error @ (ConnectError::Forbidden { .. } | ConnectError::Unreachable(_))) => {
             Ok(NodeFound { name, runtime: String::new(), unchecked: Some(error.to_string()) })

@@ -8,6 +8,7 @@ use kube::client::AuthError;
 use kube::config::{Config, KubeconfigError, LoadDataError};
 use thiserror::Error;
 
+use super::proxy::without_passwords;
 use crate::ids::BootId;
 
 /// Why there is no client or no node name.
@@ -24,6 +25,9 @@ pub enum ConnectError {
     /// Nothing says where the API server is.
     #[error("no kubeconfig and no service account ({0}); give --kubeconfig FILE, or run in the cluster")]
     NoConfig(String),
+    /// The environment names a proxy that is none.
+    #[error("{0}; give it as http://HOST:PORT, or name the API server in $NO_PROXY")]
+    Proxy(String),
     /// The program that gives out credentials does not run.
     #[error(
         "the kubeconfig's exec plugin `{plugin}` gives no credentials: {why}; install it where root's PATH finds \
@@ -101,6 +105,11 @@ impl std::fmt::Display for Right {
 }
 
 impl ConnectError {
+    /// Whether the API server answered, and refused.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unauthorized(_) | Self::Forbidden { .. })
+    }
+
     /// Why a question that needs `right` was not answered.
     pub(crate) fn unanswered(right: Right, error: &kube::Error) -> Self {
         let kube::Error::Api(status) = error else { return Self::Unreachable(root_cause(error)) };
@@ -116,14 +125,9 @@ impl ConnectError {
 /// What is wrong with a kubeconfig, in words that name the part.
 pub(super) fn wrong(error: &KubeconfigError) -> String {
     match error {
-        KubeconfigError::CurrentContextNotSet => "it has no current context".into(),
-        KubeconfigError::LoadContext(name) => format!("it has no context `{name}`, which it says is current"),
-        KubeconfigError::LoadClusterOfContext(name) => format!("it has no cluster `{name}`, of its context"),
-        KubeconfigError::MissingClusterUrl => "its cluster has no server".into(),
         KubeconfigError::LoadCertificateAuthority(error) => data("certificate authority", error),
         KubeconfigError::LoadClientCertificate(error) => data("client certificate", error),
         KubeconfigError::LoadClientKey(error) => data("client key", error),
-        KubeconfigError::ParseCertificates(_) => "its certificate authority is no PEM certificate".into(),
         KubeconfigError::Parse(error) => format!("it is no kubeconfig: {}", first_line(&error.to_string())),
         other => root_cause(other),
     }
@@ -196,7 +200,7 @@ fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
 /// Others' words as a part of `WHAT; MEND`.
 fn first_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or("no reason given");
-    line.trim_start_matches("error: ").trim_end_matches('.').replace("; ", ", ")
+    without_passwords(&line.trim_start_matches("error: ").trim_end_matches('.').replace("; ", ", "))
 }
 
 #[cfg(test)]
@@ -213,6 +217,12 @@ mod tests {
         let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         let error = kube::Error::Service(Box::new(kube::Error::ReadEvents(refused)));
         assert_eq!(root_cause(&error), "Connection refused (os error 111)");
+    }
+
+    #[test]
+    fn others_words_hold_no_password() {
+        let error = io::Error::other("no way to https://user:secret@10.0.0.1:6443/api");
+        assert_eq!(root_cause(&error), "no way to https://***@10.0.0.1:6443/api");
     }
 
     #[test]

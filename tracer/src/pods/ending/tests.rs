@@ -1,9 +1,13 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::pods::PodRead;
 
-fn ending(pod: Value) -> Option<PodEnding> {
-    PodEnding::of(&serde_json::from_value(pod).unwrap())
+fn ending(mut pod: Value) -> Option<PodEnding> {
+    for (key, value) in [("uid", "u1"), ("namespace", "default"), ("name", "web")] {
+        pod["metadata"][key] = value.into();
+    }
+    PodRead::of(pod.to_string().as_bytes()).facts.unwrap().ending
 }
 
 fn at(time: &str) -> Option<Timestamp> {
@@ -33,6 +37,17 @@ fn a_deletion_began_when_its_grace_did() {
         (ending.since, &ending.reason, ending.cause()),
         (at("2026-11-24T10:00:00Z"), &None, "deleted")
     );
+}
+
+/// The API takes times of which jiff has no instant.
+#[test]
+fn a_time_that_can_not_be_told_costs_itself_alone() {
+    let mut transition = disruption("EvictionByEvictionAPI", "True");
+    transition["lastTransitionTime"] = "9999-12-31T23:59:59Z".into();
+    let pod = json!({"metadata": {"deletionTimestamp": "9999-12-31T23:59:59Z", "deletionGracePeriodSeconds": 30},
+                     "status": {"conditions": [transition]}});
+    let ending = ending(pod).unwrap();
+    assert_eq!((ending.since, ending.cause()), (None, "evicted"));
 }
 
 #[test]

@@ -1,13 +1,14 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::pods::PodRead;
 
 const ID: &str = "a24ec411d2fbb5a3c5dbd4c9e5fbbb3b4e2f1d0c9b8a79685746352413021fff";
 
 /// A pod with a session whose command was not found: the API hides its end in lastState.
-fn web() -> api::Pod {
+fn web() -> Value {
     let url = format!("containerd://{ID}");
-    serde_json::from_value(json!({
+    json!({
         "metadata": {
             "uid": "78089609-1111-4222-8333-444455556666", "namespace": "default", "name": "web",
             "annotations": { "kubernetes.io/config.hash": "cd8ab5ec9b8a79685746352413021fff" },
@@ -39,8 +40,11 @@ fn web() -> api::Pod {
                 }},
             }],
         },
-    }))
-    .unwrap()
+    })
+}
+
+fn read(pod: &Value) -> Option<PodFacts> {
+    PodRead::of(pod.to_string().as_bytes()).facts
 }
 
 fn id() -> ContainerId {
@@ -49,7 +53,7 @@ fn id() -> ContainerId {
 
 #[test]
 fn names_roles_and_nothing_else() {
-    let facts = PodFacts::of(&web()).unwrap();
+    let facts = read(&web()).unwrap();
     assert_eq!((facts.namespace.as_str(), facts.name.as_str()), ("default", "web"));
     assert_eq!(facts.config_hash.as_deref(), Some("cd8ab5ec9b8a79685746352413021fff"));
     assert_eq!(facts.containers[0].name, "app");
@@ -62,15 +66,15 @@ fn names_roles_and_nothing_else() {
 #[test]
 fn a_pod_without_identity_is_none() {
     for field in ["uid", "namespace", "name"] {
-        let mut pod = serde_json::to_value(web()).unwrap();
+        let mut pod = web();
         pod["metadata"].as_object_mut().unwrap().remove(field);
-        assert_eq!(PodFacts::of(&serde_json::from_value(pod).unwrap()), None, "{field}");
+        assert_eq!(read(&pod), None, "{field}");
     }
 }
 
 #[test]
 fn a_start_error_is_found_in_the_last_state() {
-    let facts = PodFacts::of(&web()).unwrap();
+    let facts = read(&web()).unwrap();
     let status = facts.status("dbg").unwrap();
     assert_eq!(status.container_ids().collect::<Vec<_>>(), [id()]);
     assert_eq!(status.image_id, None);
@@ -86,11 +90,11 @@ fn a_start_error_is_found_in_the_last_state() {
 #[test]
 fn the_restart_count_numbers_the_current_run_and_the_one_before() {
     let other = ContainerId::parse(&ID.replace('f', "e")).unwrap();
-    let mut pod = serde_json::to_value(web()).unwrap();
+    let mut pod = web();
     let status = &mut pod["status"]["containerStatuses"][0];
     status["restartCount"] = 3.into();
     status["lastState"] = json!({"terminated": {"exitCode": 1, "containerID": format!("containerd://{ID}")}});
-    let facts = PodFacts::of(&serde_json::from_value(pod).unwrap()).unwrap();
+    let facts = read(&pod).unwrap();
     let app = facts.status("app").unwrap();
     assert_eq!((app.attempt_of(&other), app.attempt_of(&id())), (Some(3), Some(2)));
     assert!(!app.never_ran());
@@ -101,12 +105,12 @@ fn the_restart_count_numbers_the_current_run_and_the_one_before() {
 
 #[test]
 fn a_container_that_waits_for_its_first_run_never_ran() {
-    let mut pod = serde_json::to_value(web()).unwrap();
+    let mut pod = web();
     let waiting = json!({"waiting": {"reason": "ContainerCreating"}});
     pod["status"]["containerStatuses"] = json!([{
         "name": "app", "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": waiting,
     }]);
-    let facts = PodFacts::of(&serde_json::from_value(pod).unwrap()).unwrap();
+    let facts = read(&pod).unwrap();
     assert!(facts.status("app").unwrap().never_ran());
 }
 

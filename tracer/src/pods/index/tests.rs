@@ -216,6 +216,49 @@ fn the_generation_differs_after_each_change_only() {
     assert!(before < changed && changed < deleted && deleted < lost && lost == index.generation());
 }
 
+#[test]
+fn a_pod_that_can_not_be_read_is_not_taken_for_none() {
+    let (u1, u2) = (PodRef::new("u1"), PodRef::new("u2"));
+    let mut index = synced(&[pod("u1")]);
+    index.observe(PodEvent::Unread(Some(PodUid::new("u2"))), at(1));
+    assert!(index.may_lack(&u2) && !index.may_lack(&u1));
+    assert!(index.pod(&u2).is_none());
+    assert_eq!(index.unread_count(), 1);
+    // A later version of it can be read.
+    index.observe(PodEvent::Applied(Box::new(pod("u2"))), at(2));
+    assert!(!index.may_lack(&u2));
+    // Read in part: its facts, then what is missing.
+    index.observe(PodEvent::Applied(Box::new(with_session(pod("u2")))), at(3));
+    index.observe(PodEvent::Unread(Some(PodUid::new("u2"))), at(3));
+    assert!(index.may_lack(&u2) && index.pod(&u2).is_some());
+    index.observe(PodEvent::Deleted(Box::new(with_session(pod("u2")))), at(4));
+    assert!(!index.may_lack(&u2));
+}
+
+#[test]
+fn a_list_does_not_lack_what_could_not_be_read() {
+    let mut index = synced(&[pod("u1"), pod("u2"), pod("u3")]);
+    index.observe(PodEvent::RelistStarted, at(1));
+    index.observe(PodEvent::Unread(Some(PodUid::new("u1"))), at(1));
+    index.observe(PodEvent::RelistDone, at(1));
+    assert_eq!(index.pods[&PodUid::new("u1")].deleted_at, None);
+    assert_eq!(index.pods[&PodUid::new("u2")].deleted_at, Some(at(1)));
+    // One that does not say which it is may be any of those that seem to be missing.
+    let mut index = synced(&[pod("u1"), pod("u2")]);
+    index.observe(PodEvent::RelistStarted, at(1));
+    index.observe(PodEvent::Listed(Box::new(pod("u2"))), at(1));
+    index.observe(PodEvent::Unread(None), at(1));
+    index.observe(PodEvent::RelistDone, at(1));
+    assert_eq!(index.pods[&PodUid::new("u1")].deleted_at, None);
+    assert!(index.may_lack(&PodRef::new("u9")) && !index.may_lack(&PodRef::new("u1")));
+    // With the next list all is known again.
+    index.observe(PodEvent::RelistStarted, at(2));
+    index.observe(PodEvent::RelistDone, at(2));
+    assert!(!index.may_lack(&PodRef::new("u9")));
+    assert_eq!(index.unread_count(), 0);
+    assert_eq!(index.pods[&PodUid::new("u1")].deleted_at, Some(at(2)));
+}
+
 /// A step of a history, on a handful of pods.
 fn step() -> impl Strategy<Value = PodEvent> {
     let facts = (0..4u8, any::<bool>(), 0..3u8).prop_map(|(n, session, digit)| {
@@ -226,6 +269,7 @@ fn step() -> impl Strategy<Value = PodEvent> {
         Just(PodEvent::RelistStarted),
         Just(PodEvent::RelistDone),
         Just(PodEvent::Lost),
+        prop::option::of(0..4u8).prop_map(|n| PodEvent::Unread(n.map(|n| PodUid::new(format!("u{n}"))))),
         facts.clone().prop_map(PodEvent::Listed),
         facts.clone().prop_map(PodEvent::Applied),
         facts.prop_map(PodEvent::Deleted),

@@ -168,6 +168,23 @@ fn a_pod_that_the_runtime_names_and_a_whole_watch_does_not_is_another_kubelets()
 }
 
 #[test]
+fn a_pod_that_can_not_be_read_is_not_another_kubelets() {
+    for uid in [None, pod_ref().uid()] {
+        let mut index = synced([]);
+        index.observe(crate::pods::PodEvent::Unread(uid), seconds(2));
+        assert_eq!(ask(Some(&named("dbg")), &index, 19), Verdict::Undecided);
+        let Verdict::Unresolved(naming) = ask(Some(&named("dbg")), &index, 100) else {
+            panic!("it is recorded with what the runtime knows");
+        };
+        assert_eq!(naming.container_name.as_deref(), Some("dbg"));
+    }
+    // Of a pod that was read in part, what it seems to lack says nothing.
+    let mut index = synced([pod_before()]);
+    index.observe(crate::pods::PodEvent::Unread(Some(pod().uid)), seconds(1));
+    assert!(matches!(ask_of_before(&index, Policy::default()), Verdict::Unresolved(_)));
+}
+
+#[test]
 fn an_index_that_lost_the_api_still_knows_what_it_knew() {
     let mut index = synced([pod()]);
     index.lost();
