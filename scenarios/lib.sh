@@ -49,19 +49,22 @@ needs_embedded_cluster() {
     exit 1
 }
 
-# node stop|kill|start containerd|kubelet: lets that part of the node go away or come back. What is still away when
+# node stop|kill|start runtime|kubelet: lets that part of the node go away or come back. What is still away when
 # the scenario ends, xtask starts again.
 node() { "$XTASK" internal node "$1" "$2"; }
 
-# shim_pid CONTAINER: the containerd-shim that its main process is a child of. As host_pid, on the pod's node.
+# shim_pid CONTAINER: the containerd-shim, or CRI-O's conmon, that its main process is a child of. As host_pid, on the
+# pod's node.
 shim_pid() {
     local parent
     parent=$(awk '/^PPid:/ { print $2 }' "/proc/$(host_pid "$1")/status")
-    if [ "$(cat "/proc/$parent/comm")" != containerd-shim ]; then
-        echo "the parent of container $1 is $(cat "/proc/$parent/comm"), no containerd-shim" >&2
+    case "$(cat "/proc/$parent/comm")" in
+    containerd-shim | conmon) echo "$parent" ;;
+    *)
+        echo "the parent of container $1 is $(cat "/proc/$parent/comm"), no shim" >&2
         return 1
-    fi
-    echo "$parent"
+        ;;
+    esac
 }
 
 # await_gone PID: returns once there is no such process any more.

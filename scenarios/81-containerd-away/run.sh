@@ -6,7 +6,7 @@ kubectl debug "$POD" -n "$NAMESPACE" --image="$IMAGE" --image-pull-policy=Never 
     --container=dbg --target=app --attach=false -- sh -c 'trap "exit 46" TERM; while :; do sleep 0.1; done' </dev/null
 await_running dbg
 pid=$(host_pid dbg)
-node stop containerd
+node stop runtime
 kill -TERM "$pid"
 await_gone "$pid"
-node start containerd
+node start runtime

@@ -7,8 +7,8 @@ kubectl debug "$POD" -n "$NAMESPACE" --image="$IMAGE" --image-pull-policy=Never 
 await_running dbg
 pid=$(host_pid dbg)
 shim=$(shim_pid dbg)
-node kill containerd
+node kill runtime
 kill -KILL "$shim"
 kill -TERM "$pid"
 await_gone "$pid"
-node start containerd
+node start runtime

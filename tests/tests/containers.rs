@@ -2,6 +2,8 @@
 
 #[path = "containers/containerd.rs"]
 mod containerd;
+#[path = "containers/pod.rs"]
+mod pod;
 #[path = "containers/watcher.rs"]
 mod watcher;
 

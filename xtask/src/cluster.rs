@@ -1,5 +1,5 @@
 //! A real single-node Kubernetes inside `target/cluster`: etcd, kube-apiserver, controller
-//! manager, scheduler, kubelet, kube-proxy and containerd of its own, in a mount and a network
+//! manager, scheduler, kubelet, kube-proxy and a container runtime of its own, in a mount and a network
 //! namespace of its own.
 //!
 //! The way of a cluster: `up` takes the lock, starts `guard` and `init`; init starts the
@@ -19,7 +19,6 @@ pub mod chores;
 mod components;
 mod control;
 mod guard;
-mod hooked_runc;
 mod images;
 mod init;
 pub mod internal;
@@ -28,9 +27,11 @@ mod leftovers;
 mod mount_space;
 mod network;
 mod oci;
+mod oci_runtime;
 mod ownership;
 mod part;
 mod process;
+mod runtime;
 mod state;
 mod teardown;
 mod up;
@@ -44,6 +45,7 @@ use state::State;
 pub use images::BUSYBOX_IMAGE;
 pub use part::make_whole;
 use part::{Part, Step};
+pub use runtime::Runtime;
 
 /// How long the guard may take to clean up after an owner that died.
 const GUARD_PATIENCE: Duration = Duration::from_secs(60);
@@ -53,6 +55,8 @@ const GUARD_PATIENCE: Duration = Duration::from_secs(60);
 pub struct Options {
     /// Leave it running when the owner drops it or ends.
     pub keep: bool,
+    /// What its kubelet runs containers with.
+    pub runtime: Runtime,
 }
 
 /// A running cluster. Dropping it takes it down, unless it is kept or only attached to; a guard
@@ -60,21 +64,22 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Cluster {
     layout: Layout,
+    runtime: Runtime,
     kubeconfig: PathBuf,
     owner: Option<up::Owner>,
 }
 
 impl Cluster {
-    /// Starts a cluster and returns when its node is Ready and pods can be made. Needs `setup`.
+    /// Starts a cluster and returns when its node is Ready and pods can be made. Needs `setup::for_cluster`.
     /// Waits for another process that has a cluster to end it.
     ///
     /// # Errors
     /// When a kept one is up already, a part is missing, or something does not start.
     pub fn up(options: &Options) -> Result<Self> {
         let layout = Layout::new();
-        let owner = up::run(&layout)?;
+        let owner = up::run(&layout, options.runtime)?;
         let owner = if options.keep { keep(&layout, owner)? } else { Some(owner) };
-        Ok(Self { kubeconfig: layout.kubeconfig(), layout, owner })
+        Ok(Self { kubeconfig: layout.kubeconfig(), layout, runtime: options.runtime, owner })
     }
 
     /// The cluster that `cargo xtask cluster up` left running, if there is one.
@@ -83,10 +88,9 @@ impl Cluster {
     /// When its state cannot be read.
     pub fn attach() -> Result<Option<Self>> {
         let layout = Layout::new();
-        let state = State::load(&layout)?;
-        let up =
-            state.is_some_and(|state| state.kept && state.ready && state.init.is_some_and(ProcessId::alive));
-        Ok(up.then(|| Self { kubeconfig: layout.kubeconfig(), layout, owner: None }))
+        let up = |state: &State| state.kept && state.ready && state.init.is_some_and(ProcessId::alive);
+        let Some(State { runtime, .. }) = State::load(&layout)?.filter(up) else { return Ok(None) };
+        Ok(Some(Self { kubeconfig: layout.kubeconfig(), layout, runtime, owner: None }))
     }
 
     /// Admin access to the API.
@@ -113,10 +117,22 @@ impl Cluster {
         format!("/{}", layout::cgroup())
     }
 
-    /// containerd's socket, as a path (no `unix://`).
+    /// What its kubelet runs containers with.
+    #[must_use]
+    pub const fn runtime(&self) -> Runtime {
+        self.runtime
+    }
+
+    /// The runtime's socket, as a path (no `unix://`).
     #[must_use]
     pub fn runtime_socket(&self) -> PathBuf {
-        self.layout.containerd_socket()
+        self.runtime.socket(&self.layout)
+    }
+
+    /// The folder of the runtime's bundles as seen from the machine, where debugtrail has to be told of it.
+    #[must_use]
+    pub fn bundles(&self) -> Option<PathBuf> {
+        self.runtime.bundles(&self.layout)
     }
 
     /// The copy of xtask that the cluster runs with; it knows this cluster.
@@ -145,20 +161,21 @@ impl Cluster {
         self.layout.ledger()
     }
 
-    /// Makes an image known to the node, as a registry would: an OCI archive with a full name in it.
+    /// Makes an image known to the node, as a registry would: an OCI archive with this full name in it.
     ///
     /// # Errors
-    /// When containerd does not take it.
-    pub fn import_image(&self, archive: &Path) -> Result<()> {
-        images::import(&self.layout, &[archive])
+    /// When the runtime does not take it.
+    pub fn import_image(&self, archive: &Path, name: &str) -> Result<()> {
+        self.runtime.import(&self.layout, archive, name)
     }
 
     /// Makes an image of a folder and hands it to the runtime; pods take it with imagePullPolicy Never.
     ///
     /// # Errors
-    /// When it cannot be packed, or containerd does not take it.
+    /// When it cannot be packed, or the runtime does not take it.
     pub fn add_image(&self, name: &str, rootfs: &Path, command: &[&str]) -> Result<()> {
-        images::add(&self.layout, name, rootfs, command)
+        let archive = images::pack(&self.layout, name, rootfs, command)?;
+        self.import_image(&archive, name)
     }
 
     /// The pid of a component (`kubelet`, `containerd`, `kube-apiserver`, ...) while it runs.
@@ -227,20 +244,20 @@ impl Cluster {
         Part::Kubelet.take(Step::Start, &self.layout)
     }
 
-    /// Stops containerd; shims and containers run on.
+    /// Stops the container runtime; shims and containers run on.
     ///
     /// # Errors
     /// When it does not end.
-    pub fn stop_containerd(&self) -> Result<()> {
-        Part::Containerd.take(Step::Stop, &self.layout)
+    pub fn stop_runtime(&self) -> Result<()> {
+        Part::Runtime.take(Step::Stop, &self.layout)
     }
 
-    /// Starts containerd again and waits until it answers.
+    /// Starts the container runtime again and waits until it answers.
     ///
     /// # Errors
     /// When it does not answer.
-    pub fn start_containerd(&self) -> Result<()> {
-        Part::Containerd.take(Step::Start, &self.layout)
+    pub fn start_runtime(&self) -> Result<()> {
+        Part::Runtime.take(Step::Start, &self.layout)
     }
 
     fn network(&self) -> Result<Network> {

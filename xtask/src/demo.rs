@@ -60,7 +60,7 @@ fn on_embedded_cluster(scenario: &Scenario, keep: bool) -> Result<()> {
             eprintln!("error: {error:#}");
         }
     });
-    let cluster = Cluster::up(&Options { keep })?;
+    let cluster = Cluster::up(&Options { keep, ..Options::default() })?;
     let outcome = session(scenario, &Access::embedded(&cluster));
     if keep {
         last_word.disarm();

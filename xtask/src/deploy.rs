@@ -69,7 +69,7 @@ impl DaemonSet {
     /// When the image cannot be made, the API refuses an object, or the pod does not get Ready.
     pub fn deploy(cluster: &Cluster) -> Result<Self> {
         let agent = Self { access: Access::embedded(cluster), ledger: cluster.ledger() };
-        cluster.import_image(&image::build(&repo::debugtrail_under_test())?)?;
+        cluster.import_image(&image::build(&repo::debugtrail_under_test())?, image::NAME)?;
         agent.apply(OVERLAY)?;
         agent.wait_until_ready(None)?;
         Ok(agent)

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, cluster, demo, fuzz, image, interrupt, lint, matrix, scenario, setup, tiers};
+use xtask::cluster::Runtime;
+use xtask::{bench, cluster, demo, fuzz, image, interrupt, lint, scenario, setup, tiers};
 
 /// Every chore of debugtrail.
 #[derive(Parser)]
@@ -17,7 +18,11 @@ struct Args {
 #[derive(Subcommand)]
 enum Chore {
     /// Install what is missing: system packages with apt, everything else inside target/.
-    Setup,
+    Setup {
+        /// And this container runtime; can be given several times.
+        #[arg(long = "runtime", value_name = "NAME", value_enum)]
+        runtimes: Vec<Runtime>,
+    },
     /// Build the eBPF object, then the release binary with the object inside.
     Build,
     /// Build the image that the DaemonSet of deploy/ runs, as an OCI archive in target/image.
@@ -42,6 +47,9 @@ enum Chore {
         /// List the scenarios.
         #[arg(long)]
         list: bool,
+        /// What the embedded cluster runs containers with.
+        #[arg(long, value_enum)]
+        runtime: Option<Runtime>,
     },
     /// Run the tests, all tiers or those named; a tier that can't run here fails and says why.
     Test {
@@ -49,7 +57,7 @@ enum Chore {
         #[arg(value_enum)]
         tiers: Vec<tiers::Tier>,
         #[command(flatten)]
-        guests: matrix::Choice,
+        choice: tiers::Choice,
     },
     /// Measure, on this machine and a real Kubernetes, beside other tracers: about six minutes.
     Bench {
@@ -80,6 +88,9 @@ enum ClusterChore {
         /// Run debugtrail's DaemonSet on it, by the files of deploy/.
         #[arg(long)]
         with_agent: bool,
+        /// What it runs containers with.
+        #[arg(long, value_enum, default_value_t)]
+        runtime: Runtime,
     },
     /// Take it down, whoever left it.
     Down,
@@ -106,16 +117,19 @@ fn dispatch(chore: Chore) -> anyhow::Result<()> {
     }
     interrupt::install()?;
     match chore {
-        Chore::Setup => setup::run(),
+        Chore::Setup { runtimes } => {
+            setup::run()?;
+            runtimes.into_iter().try_for_each(setup::for_cluster)
+        }
         Chore::Build => setup::run().and_then(|()| xtask::build::run()),
         Chore::Image => image::run(),
-        Chore::Cluster(ClusterChore::Up { with_agent }) => cluster::chores::up(with_agent),
+        Chore::Cluster(ClusterChore::Up { with_agent, runtime }) => cluster::chores::up(with_agent, runtime),
         Chore::Cluster(ClusterChore::Down) => cluster::chores::down(),
         Chore::Cluster(ClusterChore::Status) => cluster::chores::status(),
         Chore::Demo { use_cluster, keep } => demo::run(use_cluster, keep),
         Chore::Scenario { list: true, .. } => scenario::list(),
-        Chore::Scenario { name, .. } => scenario::run_one(&name.unwrap_or_default()),
-        Chore::Test { tiers, guests } => tiers::run(&tiers, &guests),
+        Chore::Scenario { name, runtime, .. } => scenario::run_one(&name.unwrap_or_default(), runtime),
+        Chore::Test { tiers, choice } => tiers::run(&tiers, &choice),
         Chore::Bench { json, sections } => bench::run(json.as_deref(), &sections),
         Chore::Fuzz { seconds } => fuzz::run(seconds),
         Chore::Lint => lint::run(),

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::repo;
 use crate::setup::apt;
+use crate::tiers::Extent;
 
 mod apt_root;
 mod disk;
@@ -31,19 +32,17 @@ use outcome::Outcome;
 /// The tiers that are run in guests.
 const KERNEL: &str = "kernel";
 const CONTAINERS: &str = "containers";
+/// The containers tier where systemd makes the cgroups.
+const SYSTEMD: &str = "systemd";
 /// Some five minutes where the CPUs are free.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
 /// What a main process of the storms takes at most.
 const PATIENCE_PER_MAIN: Duration = Duration::from_millis(60);
 
-/// What becomes of docs/kernels.md.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
-    /// It is written anew, if all kernels came to their end.
-    Write,
-    /// It stays.
-    Keep,
-}
+/// The series that a sample runs the containers tier on: before and after what the programs tell apart, cgroup v2 alone.
+const CONTAINERS_SAMPLE: [&str; 2] = ["6.1", "7.3"];
+/// The series that it runs it on with systemd.
+const SYSTEMD_SAMPLE: [&str; 1] = ["6.12"];
 
 /// What of the tier is run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -61,23 +60,34 @@ impl Choice {
         self.kernels.is_empty() && self.only.is_none()
     }
 
+    /// Whether a kernel is run through a tier.
+    fn has(&self, kernel: &Kernel, tier: &str, extent: Extent) -> bool {
+        let sample: &[&str] = match tier {
+            CONTAINERS => &CONTAINERS_SAMPLE,
+            SYSTEMD => &SYSTEMD_SAMPLE,
+            _ => return true,
+        };
+        extent == Extent::Whole || !self.kernels.is_empty() || sample.contains(&kernel.series)
+    }
+
     fn tiers(&self) -> &'static [&'static str] {
-        if self.only.is_some() { &[KERNEL] } else { &[KERNEL, CONTAINERS] }
+        if self.only.is_some() { &[KERNEL] } else { &[KERNEL, CONTAINERS, SYSTEMD] }
     }
 }
 
-/// Runs it.
+/// Runs it. As a whole it is written to docs/kernels.md.
 ///
 /// # Errors
 /// When a guest can't be run, or its tests do not all pass.
-pub fn run(choice: &Choice, table: Table) -> Result<()> {
+pub fn run(choice: &Choice, extent: Extent) -> Result<()> {
     apt::install_missing(apt::Purpose::Matrix)?;
     let kernels = kernels::install(&choice.kernels)?;
     let tiers = choice.tiers();
-    let built = job::build_tests(tiers)?;
+    let targets: Vec<&str> = tiers.iter().map(|tier| target(tier)).collect();
+    let built = job::build_tests(&targets)?;
     let mut jobs = Vec::new();
     for tier in tiers {
-        jobs.push(Job::tests(tier, job::binary(&built, tier)?, choice.only.as_deref()));
+        jobs.push(Job::tests(tier, job::binary(&built, target(tier))?, choice.only.as_deref()));
     }
     let mut files: Vec<PathBuf> = built.into_iter().map(|(_, path)| path).collect();
     files.extend([repo::debugtrail_under_test(), repo::other_bpf_object()]);
@@ -85,6 +95,7 @@ pub fn run(choice: &Choice, table: Table) -> Result<()> {
     let outcomes = Mutex::new(Vec::new());
     let runs: Vec<(&Kernel, &str)> =
         tiers.iter().flat_map(|tier| kernels.iter().map(move |kernel| (kernel, *tier))).collect();
+    let runs: Vec<_> = runs.into_iter().filter(|(kernel, tier)| choice.has(kernel, tier, extent)).collect();
     guests.run(&runs, machine(), |kernel, tier, ran| {
         let outcome = Outcome::of(&kernel.release, tier, ran);
         outcome.tell();
@@ -93,13 +104,18 @@ pub fn run(choice: &Choice, table: Table) -> Result<()> {
     let outcomes = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let failed: Vec<String> = outcomes.iter().filter_map(Outcome::failure).collect();
     // A table of some kernels would hide the others.
-    if table == Table::Write && choice.is_all() && outcomes.iter().all(|outcome| outcome.counts.is_some()) {
+    if extent == Extent::Whole && choice.is_all() && outcomes.iter().all(|outcome| outcome.counts.is_some()) {
         table::write(&kernels, &outcomes)?;
     }
     if failed.is_empty() {
         return Ok(());
     }
     bail!("failed:\n  {}", failed.join("\n  "))
+}
+
+/// The test binary of a tier.
+fn target(tier: &str) -> &str {
+    if tier == SYSTEMD { CONTAINERS } else { tier }
 }
 
 fn machine() -> Machine {

@@ -27,6 +27,18 @@ pub fn kubernetes_tools() -> PathBuf {
     tools().join("kubernetes")
 }
 
+/// containerd 2 and its shim.
+#[must_use]
+pub fn containerd_2_tools() -> PathBuf {
+    tools().join("containerd-2")
+}
+
+/// CRI-O and its `pinns`.
+#[must_use]
+pub fn cri_o_tools() -> PathBuf {
+    tools().join("cri-o")
+}
+
 /// The eBPF object that the tracer embeds.
 #[must_use]
 pub fn bpf_object() -> PathBuf {

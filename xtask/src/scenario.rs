@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::cluster::{Cluster, Options};
+use crate::cluster::{Cluster, Options, Runtime};
 use crate::{build, repo, setup};
 
 pub mod access;
@@ -29,21 +29,30 @@ use access::Access;
 use folder::Scenario;
 
 /// Runs one scenario for a person: on the kept cluster where there is one, else on one that is taken down after it.
+/// `runtime` is about the latter.
 ///
 /// # Errors
 /// When it cannot be run, or gives other records than it must.
-pub fn run_one(name: &str) -> Result<()> {
+pub fn run_one(name: &str, runtime: Option<Runtime>) -> Result<()> {
     let scenario = Scenario::find(&folder(), name)?;
-    setup::run()?;
+    let kept = Cluster::attach()?;
+    let there = kept.as_ref().map(Cluster::runtime);
+    if let (Some(there), Some(wanted)) = (there, runtime)
+        && there != wanted
+    {
+        bail!("the cluster that is up runs on {}: cargo xtask cluster down", there.name());
+    }
+    let runtime = there.or(runtime).unwrap_or_default();
+    setup::for_cluster(runtime)?;
     // Who names a binary has built it.
     if repo::debugtrail_under_test() == repo::debugtrail_binary() {
         build::run()?;
     }
-    let kept = Cluster::attach()?;
     let (cluster, is_kept) = match kept {
         Some(cluster) => (cluster, true),
-        None => (Cluster::up(&Options::default())?, false),
+        None => (Cluster::up(&Options { runtime, ..Options::default() })?, false),
     };
+    let scenario = scenario.on(runtime)?;
     println!("{}: {}\n", scenario.name, scenario.title);
     let outcome = run::run(&scenario, &Access::embedded(&cluster), &|step| println!("  {step}"));
     if !is_kept {

@@ -3,9 +3,14 @@
 
 use anyhow::Result;
 
+use crate::cluster::Runtime;
+
 pub mod apt;
 pub mod bpf_linker;
 pub mod cargo_deny;
+pub mod containerd_2;
+pub mod cri_o;
+mod go_module;
 pub mod kubernetes;
 pub mod prometheus;
 pub mod toolchain;
@@ -20,7 +25,23 @@ pub fn run() -> Result<()> {
     kubernetes::build()
 }
 
-/// The same, and the tracers that the bench compares with.
+/// The same, and the container runtime that the embedded cluster is to run on.
+///
+/// # Errors
+/// When something cannot be installed; the error says what to do.
+pub fn for_cluster(runtime: Runtime) -> Result<()> {
+    run()?;
+    match runtime {
+        Runtime::Containerd => Ok(()),
+        Runtime::Containerd2 => containerd_2::build(),
+        Runtime::CriO => {
+            apt::install_missing(apt::Purpose::CriO)?;
+            cri_o::build()
+        }
+    }
+}
+
+/// What [`run`] installs, and the tracers that the bench compares with.
 ///
 /// # Errors
 /// When something cannot be installed; the error says what to do.

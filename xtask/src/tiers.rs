@@ -5,11 +5,12 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::matrix::{Choice, Table};
+use crate::cluster::Runtime;
 use crate::progress::heading;
 use crate::{build, cluster, command, interrupt, matrix, repo, setup};
 
 pub(crate) mod machine;
+mod runtimes;
 pub(crate) mod traces;
 
 /// A tier of the tests.
@@ -25,28 +26,56 @@ pub enum Tier {
     Cluster,
     /// The attacks among the cluster tier's tests, alone.
     Hostile,
+    /// The scenarios on an embedded Kubernetes with other container runtimes: containerd 2 and CRI-O.
+    Runtimes,
     /// The kernel and the containers tier on other kernels, from 5.10 on, in virtual machines.
     Matrix,
 }
 
 /// Those that run where none is named: all tests. The attacks are among the cluster tier's.
-const ALL: [Tier; 5] = [Tier::Unit, Tier::Kernel, Tier::Containers, Tier::Cluster, Tier::Matrix];
+const ALL: [Tier; 6] =
+    [Tier::Unit, Tier::Kernel, Tier::Containers, Tier::Cluster, Tier::Runtimes, Tier::Matrix];
 
-/// Runs the tiers, all where none is named; the later ones also after one has failed. `guests` is
-/// about the matrix tier.
+/// How much of a tier is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// What each change is tried on: none of the tiers was named.
+    Sample,
+    /// All of it, and what is written of it is written.
+    Whole,
+}
+
+/// What of the tiers is run.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Choice {
+    #[command(flatten)]
+    guests: matrix::Choice,
+    /// In the runtimes tier only this container runtime; can be given several times
+    #[arg(long = "runtime", value_name = "NAME", value_enum)]
+    runtimes: Vec<Runtime>,
+}
+
+/// Runs the tiers, all where none is named; the later ones also after one has failed.
 ///
 /// # Errors
 /// When a tier fails or can't run, or something is left on the machine.
-pub fn run(tiers: &[Tier], guests: &Choice) -> Result<()> {
+pub fn run(tiers: &[Tier], choice: &Choice) -> Result<()> {
     // Without names it is a test of the tree as it stands, which then stands as before.
-    let table = if tiers.is_empty() { Table::Keep } else { Table::Write };
+    let extent = if tiers.is_empty() { Extent::Sample } else { Extent::Whole };
     let tiers = if tiers.is_empty() { &ALL } else { tiers };
     setup::run()?;
     build::run()?;
     let mut failed = Vec::new();
+    let mut ahead = None;
     for &tier in tiers {
+        if tier == Tier::Cluster && tiers.contains(&Tier::Runtimes) {
+            ahead = runtimes::build_ahead(&choice.runtimes);
+        }
+        if let (Tier::Runtimes, Some(ahead)) = (tier, &mut ahead) {
+            ahead.wait()?;
+        }
         heading(&format!("{tier} tier"));
-        if let Err(error) = run_one(tier, guests, table) {
+        if let Err(error) = run_one(tier, choice, extent) {
             eprintln!("{tier} tier: {error:#}");
             failed.push(tier.to_string());
         }
@@ -64,16 +93,19 @@ pub fn run(tiers: &[Tier], guests: &Choice) -> Result<()> {
     Ok(())
 }
 
-fn run_one(tier: Tier, guests: &Choice, table: Table) -> Result<()> {
+fn run_one(tier: Tier, choice: &Choice, extent: Extent) -> Result<()> {
     machine::check(tier)?;
     if matches!(tier, Tier::Kernel | Tier::Cluster | Tier::Hostile | Tier::Matrix) {
         build::build_other_bpf()?;
     }
     if tier == Tier::Matrix {
-        return matrix::run(guests, table);
+        return matrix::run(&choice.guests, extent);
     }
     if matches!(tier, Tier::Cluster | Tier::Hostile) {
         setup::prometheus::install()?;
+    }
+    if tier == Tier::Runtimes {
+        return runtimes::run(&choice.runtimes, extent);
     }
     let result = command::run(&mut cargo_test(tier));
     // A test binary that was killed leaves its cluster to the guard.
@@ -105,6 +137,7 @@ impl fmt::Display for Tier {
             Self::Containers => "containers",
             Self::Cluster => "cluster",
             Self::Hostile => "hostile",
+            Self::Runtimes => "runtimes",
             Self::Matrix => "matrix",
         })
     }

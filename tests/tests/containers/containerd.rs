@@ -4,13 +4,15 @@
 use std::{
     fs,
     os::unix::fs::symlink,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use debugtrail::{cgroup::Hierarchy, ids::ContainerId};
 use tempfile::TempDir;
+
+use crate::pod::Pod;
 
 /// What a kubelet calls a pod's cgroup.
 pub const POD_UID: &str = "0f9e8d7c-6b5a-4948-8372-615049382716";
@@ -30,7 +32,7 @@ pub struct Containerd {
     process: Child,
     folder: TempDir,
     /// Of containers, whose processes must be gone before the folder is.
-    parent: String,
+    pod: Pod,
 }
 
 impl Containerd {
@@ -42,8 +44,7 @@ impl Containerd {
         }
         fs::write(folder.path().join("config.toml"), config_of(folder.path())).expect("the configuration");
         let process = spawn(folder.path(), mounts);
-        let parent = format!("/debugtrail-test-{}/kubepods/besteffort/pod{POD_UID}", std::process::id());
-        let containerd = Self { process, folder, parent };
+        let containerd = Self { process, folder, pod: Pod::of_environment() };
         containerd.await_ready();
         containerd
     }
@@ -93,15 +94,8 @@ impl Containerd {
 
     fn ctr_run(&self, id: &ContainerId, name: &str, options: &[&str], command: &[&str]) -> Command {
         let mut ctr = self.ctr();
-        ctr.args([
-            "run",
-            "--rm",
-            "--rootfs",
-            "--env",
-            "PATH=/bin",
-            "--cgroup",
-            &format!("{}/{id}", self.parent),
-        ]);
+        ctr.args(["run", "--rm", "--rootfs", "--env", "PATH=/bin"]);
+        ctr.args(self.pod.options(id));
         for (key, value) in [
             ("container-type", "container"),
             ("container-name", name),
@@ -114,6 +108,11 @@ impl Containerd {
         ctr.args(options).arg(self.folder.path().join("rootfs")).arg(id.as_str()).args(command);
         ctr.stdin(Stdio::null()).stdout(Stdio::null());
         ctr
+    }
+
+    /// The processes in the containers' cgroups.
+    pub fn pids(&self) -> Vec<i32> {
+        self.pod.pids()
     }
 
     fn ctr(&self) -> Command {
@@ -149,12 +148,12 @@ impl Started {
 impl Drop for Containerd {
     fn drop(&mut self) {
         // A test that failed may have left a container; its shim goes with its process.
-        for pid in pids_below(&self.parent) {
+        for pid in self.pod.pids() {
             // SAFETY: a plain system call, on a process of a container that this test made.
             unsafe { libc::kill(pid, libc::SIGKILL) };
         }
         self.stop();
-        remove_cgroups(&self.parent);
+        self.pod.remove();
         remove_empty_runtime_folders();
     }
 }
@@ -214,42 +213,4 @@ fn new_id() -> ContainerId {
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).expect("random bytes");
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     ContainerId::parse(&hex).expect("64 hex digits")
-}
-
-/// The folder of a cgroup in every hierarchy.
-fn in_every_hierarchy(path: &str) -> Vec<PathBuf> {
-    let mounts = procfs::process::Process::myself().and_then(|me| me.mountinfo()).expect("mountinfo");
-    let cgroups = mounts.into_iter().filter(|mount| mount.fs_type.starts_with("cgroup"));
-    cgroups.map(|mount| mount.mount_point.join(path.trim_start_matches('/'))).collect()
-}
-
-fn pids_below(path: &str) -> Vec<i32> {
-    let folders = in_every_hierarchy(path).into_iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten();
-    let procs =
-        folders.flatten().filter_map(|entry| fs::read_to_string(entry.path().join("cgroup.procs")).ok());
-    procs.flat_map(|pids| pids.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
-}
-
-/// Removes the tree from its leaves on; containers may take a moment to go.
-fn remove_cgroups(path: &str) {
-    let top = path.split('/').nth(1).expect("the test's own cgroup");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    for root in in_every_hierarchy(top) {
-        while root.exists() && Instant::now() < deadline {
-            remove_tree(&root);
-            std::thread::yield_now();
-        }
-        if !std::thread::panicking() {
-            assert!(!root.exists(), "{} is still there", root.display());
-        }
-    }
-}
-
-fn remove_tree(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_tree(&entry.path());
-        }
-    }
-    let _ = fs::remove_dir(dir);
 }

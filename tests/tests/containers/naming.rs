@@ -1,5 +1,7 @@
 //! Who a container is, in the runtime's own words.
 
+use std::time::{Duration, Instant};
+
 use debugtrail::{
     ids::{ContainerId, PodUid},
     runtime::{Bundles, ContainerKind},
@@ -7,7 +9,7 @@ use debugtrail::{
 
 use crate::{
     containerd::{Containerd, Mounts, POD_UID},
-    watcher::{Known, Watcher},
+    watcher::{Known, PATIENCE, Watcher},
 };
 
 #[track_caller]
@@ -88,6 +90,33 @@ fn several_at_once_each_have_their_own_name() {
         assert_named(&known, &format!("dbg-{code}"));
         assert_eq!(known.seen.and_then(|seen| seen.end).map(|end| end.status.0), Some(code << 8));
     }
+}
+
+/// By which driver is for the environment to say.
+#[test]
+fn a_container_is_in_the_cgroup_of_its_pod() {
+    let containerd = Containerd::start(Mounts::Shared);
+    let mut watcher = Watcher::new();
+    let id = watcher.during(|| {
+        let started = containerd.start_container("dbg", &["sleep", "300"]);
+        let is_inside = |pid: &i32| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == "sleep")
+        };
+        let deadline = Instant::now() + PATIENCE;
+        let main = loop {
+            if let Some(main) = containerd.pids().into_iter().find(is_inside) {
+                break main;
+            }
+            assert!(Instant::now() < deadline, "no main process in the pod's cgroup");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        // SAFETY: a plain system call, on a process of a container that this test made.
+        unsafe { libc::kill(main, libc::SIGKILL) };
+        let id = started.id.clone();
+        assert_eq!(started.end(), Some(137));
+        id
+    });
+    assert_named(&watcher.ended(&id), "dbg");
 }
 
 #[test]

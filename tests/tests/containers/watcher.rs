@@ -17,7 +17,7 @@ use debugtrail_common::event::EventKind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// An emulated CPU that others use too is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is known of a container.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use std::env;
 use anyhow::Result;
 
 use super::layout::Layout;
-use super::{Cluster, Options, leftovers, ownership};
+use super::{Cluster, Options, Runtime, leftovers, ownership};
 use crate::deploy::DaemonSet;
 use crate::{build, setup};
 
@@ -13,12 +13,12 @@ use crate::{build, setup};
 ///
 /// # Errors
 /// When it does not start.
-pub fn up(with_agent: bool) -> Result<()> {
-    setup::run()?;
+pub fn up(with_agent: bool, runtime: Runtime) -> Result<()> {
+    setup::for_cluster(runtime)?;
     if with_agent {
         build::run()?;
     }
-    let cluster = Cluster::up(&Options { keep: true })?;
+    let cluster = Cluster::up(&Options { keep: true, runtime })?;
     if with_agent {
         DaemonSet::deploy(&cluster)?;
     }
@@ -73,7 +73,7 @@ fn print_use(cluster: &Cluster) {
         println!("    export NO_PROXY={}", network.address());
     }
     println!("    {} get nodes", cluster.kubectl().get_program().to_string_lossy());
-    println!("\ncontainerd: {}", cluster.runtime_socket().display());
+    println!("\nruntime:    {} at {}", cluster.runtime().name(), cluster.runtime_socket().display());
     println!("node:       {}", cluster.node_name());
     println!("image:      {} (imagePullPolicy: Never)", super::BUSYBOX_IMAGE);
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::layout::{Layout, NODE_NAME, cgroup};
 use super::network::Network;
+use super::runtime::Runtime;
 use crate::repo;
 
 /// Ports in the node's network namespace, where nobody else listens. Below those that the kernel gives to clients: while
@@ -107,22 +108,17 @@ pub(super) fn kubelet(layout: &Layout, network: Network) -> Vec<String> {
     ]
 }
 
-pub(super) fn containerd(layout: &Layout) -> Vec<String> {
-    vec!["containerd".into(), flag("config", layout.config("containerd.toml").display())]
-}
-
 /// Writes the files that those commands name.
-pub(super) fn write_configs(layout: &Layout, network: Network) -> Result<()> {
-    fs::write(layout.config("kubelet.json"), kubelet_config(layout, network)?)?;
+pub(super) fn write_configs(layout: &Layout, network: Network, runtime: Runtime) -> Result<()> {
+    fs::write(layout.config("kubelet.json"), kubelet_config(layout, network, runtime)?)?;
     fs::write(layout.config("kube-proxy.json"), proxy_config(layout)?)?;
-    fs::write(layout.config("containerd.toml"), containerd_config(layout))?;
     // The machine's own may name a resolver that no pod reaches, or be missing.
     fs::write(layout.config("resolv.conf"), "nameserver 10.96.0.10\n")?;
     network.write_config(layout)
 }
 
-fn kubelet_config(layout: &Layout, network: Network) -> Result<Vec<u8>> {
-    let socket = format!("unix://{}", layout.containerd_socket().display());
+fn kubelet_config(layout: &Layout, network: Network, runtime: Runtime) -> Result<Vec<u8>> {
+    let socket = format!("unix://{}", runtime.socket(layout).display());
     let config = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
         "address": network.address(), "port": KUBELET_PORT, "healthzPort": 0,
@@ -160,54 +156,6 @@ fn proxy_config(layout: &Layout) -> Result<Vec<u8>> {
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
     });
     Ok(serde_json::to_vec_pretty(&config)?)
-}
-
-/// containerd 1.6 and newer read version 2.
-fn containerd_config(layout: &Layout) -> String {
-    let (root, socket) = (layout.containerd_root(), layout.containerd_socket());
-    let (cni, hooked) = (layout.cni_config(), layout.hooked_runc());
-    format!(
-        r#"version = 2
-root = "{root}"
-state = "/run/containerd"
-
-[grpc]
-  address = "{socket}"
-
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "local/pause:1"
-  # Root may lack CAP_SYS_RESOURCE (a VM's or a container's root): no sandbox would start.
-  restrict_oom_score_adj = true
-  # A profile would be loaded into the machine's kernel and stay there.
-  disable_apparmor = true
-
-[plugins."io.containerd.grpc.v1.cri".cni]
-  bin_dir = "/usr/lib/cni"
-  conf_dir = "{cni}"
-
-[plugins."io.containerd.grpc.v1.cri".containerd]
-  # Works on every file system; the images are a few megabytes.
-  snapshotter = "native"
-  default_runtime_name = "runc"
-
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
-  runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
-  BinaryName = "crun"
-
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hooked]
-  runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hooked.options]
-  BinaryName = "{hooked}"
-"#,
-        root = root.display(),
-        socket = socket.display(),
-        cni = cni.display(),
-        hooked = hooked.display(),
-    )
 }
 
 fn kubernetes(component: &str) -> String {

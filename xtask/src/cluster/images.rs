@@ -20,8 +20,8 @@ pub const BUSYBOX_IMAGE: &str = "local/busybox:1";
 /// For sandboxes.
 const PAUSE_IMAGE: &str = "local/pause:1";
 
-/// Writes both images as OCI archives; their paths.
-pub(super) fn build(layout: &Layout) -> Result<Vec<PathBuf>> {
+/// Writes both images as OCI archives; their paths and names.
+pub(super) fn build(layout: &Layout) -> Result<Vec<(PathBuf, &'static str)>> {
     let folder = layout.images();
     let rootfs = folder.join("rootfs");
     make_rootfs(&rootfs)?;
@@ -36,40 +36,19 @@ pub(super) fn build(layout: &Layout) -> Result<Vec<PathBuf>> {
         let archive = folder.join(file);
         oci::write_archive(&archive, name, command, &layer)
             .with_context(|| format!("cannot make the image {name}"))?;
-        archives.push(archive);
+        archives.push((archive, name));
     }
     Ok(archives)
 }
 
-/// Makes one more image of a folder and imports it.
-pub(super) fn add(layout: &Layout, name: &str, rootfs: &Path, command: &[&str]) -> Result<()> {
+/// Writes one more image, of a folder, as an OCI archive; its path.
+pub(super) fn pack(layout: &Layout, name: &str, rootfs: &Path, command: &[&str]) -> Result<PathBuf> {
     let file = name.replace(['/', ':'], "-");
     let layer = oci::Layer::pack(rootfs, &layout.images().join(format!("{file}.layer.tar")))?;
     let archive = layout.images().join(format!("{file}.tar"));
     oci::write_archive(&archive, name, command, &layer)
         .with_context(|| format!("cannot make the image {name}"))?;
-    import(layout, &[archive])
-}
-
-/// Imports the images into containerd, which must be up.
-pub(super) fn import(layout: &Layout, archives: &[impl AsRef<Path>]) -> Result<()> {
-    for archive in archives {
-        let mut ctr = ctr(layout);
-        ctr.args(["images", "import", "--snapshotter", "native"]).arg(archive.as_ref());
-        command::output(&mut ctr)?;
-    }
-    Ok(())
-}
-
-/// True once containerd serves its plugins.
-pub(super) fn containerd_answers(layout: &Layout) -> bool {
-    command::succeeds(ctr(layout).args(["--timeout", "2s", "version"]))
-}
-
-fn ctr(layout: &Layout) -> Command {
-    let mut ctr = Command::new("ctr");
-    ctr.arg("--address").arg(layout.containerd_socket()).args(["--namespace", "k8s.io"]);
-    ctr
+    Ok(archive)
 }
 
 fn make_rootfs(rootfs: &Path) -> Result<()> {

@@ -14,7 +14,7 @@ use rustix::process::{WaitOptions, wait};
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
-use super::{cgroups, mount_space};
+use super::{cgroups, control, mount_space};
 
 /// All that a component sees of the environment.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -52,7 +52,7 @@ pub(super) fn run() -> Result<()> {
     let layout = Layout::new();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     cgroups::enter_init()?;
-    mount_space::prepare(&layout)?;
+    mount_space::prepare(&layout, control::load(&layout)?.runtime)?;
     let listener = UnixListener::bind(layout.init_socket())?;
     std::thread::spawn(reap_for_ever);
     for stream in listener.incoming() {

@@ -3,8 +3,9 @@
 use clap::Subcommand;
 
 use super::layout::Layout;
+use super::oci_runtime::{self, Changed};
 use super::part::{Part, Step};
-use super::{guard, hooked_runc, init};
+use super::{guard, init};
 
 /// Not for people.
 #[derive(Clone, Debug, Subcommand)]
@@ -16,12 +17,8 @@ pub enum Internal {
         /// Which cluster: a later one is none of its business.
         generation: String,
     },
-    /// runc with OCI hooks added.
-    HookedRunc {
-        /// runc's arguments.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<String>,
-    },
+    /// An OCI runtime, called with a bundle that is changed first.
+    OciRuntime(Changed),
     /// Lets a part of the running cluster's node go away or come back, for a scenario's script.
     Node {
         /// What to do.
@@ -40,7 +37,7 @@ impl Internal {
         match self {
             Self::Init => init::run(),
             Self::Guard { generation } => guard::run(&generation),
-            Self::HookedRunc { args } => hooked_runc::run(&args),
+            Self::OciRuntime(changed) => oci_runtime::run(&changed),
             Self::Node { step, part } => part.take(step, &Layout::new()),
         }
     }

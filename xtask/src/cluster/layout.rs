@@ -91,6 +91,20 @@ impl Layout {
         self.root.join("containerd.sock")
     }
 
+    pub(super) fn cri_o_socket(&self) -> PathBuf {
+        self.root.join("crio.sock")
+    }
+
+    /// Bound over `/run/containers`.
+    pub(super) fn cri_o_run_storage(&self) -> PathBuf {
+        self.data().join("run-containers")
+    }
+
+    /// Has a folder with a bundle for each container.
+    pub(super) fn cri_o_bundles(&self) -> PathBuf {
+        self.cri_o_run_storage().join("storage/overlay-containers")
+    }
+
     /// Bound over `/run/containerd`: shims hard-code that path.
     pub(super) fn containerd_state(&self) -> PathBuf {
         self.data().join("run-containerd")
@@ -145,11 +159,11 @@ impl Layout {
         self.data().join("ledger")
     }
 
-    /// What is bound over the machine's folders in the cluster's mount namespace: (ours, theirs).
+    /// What is bound over the machine's folders in the cluster's mount namespace whatever the container runtime: (ours,
+    /// theirs).
     pub(super) fn binds(&self) -> Vec<(PathBuf, PathBuf)> {
         let bind = |ours: &str, theirs: &str| (self.data().join(ours), PathBuf::from(theirs));
         vec![
-            (self.containerd_state(), PathBuf::from("/run/containerd")),
             bind("run-netns", "/run/netns"),
             bind("cni", "/var/lib/cni"),
             bind("kubelet", "/var/lib/kubelet"),

@@ -9,7 +9,7 @@ use super::layout::{Layout, link};
 use super::{cgroups, network};
 
 /// Programs that others may run as well: ours are those that were told a path of the cluster.
-const SHARED_PROGRAMS: [&str; 4] = ["containerd", "containerd-shim-runc-v2", "etcd", "kubernetes"];
+const SHARED_PROGRAMS: [&str; 5] = ["containerd", "containerd-shim-runc-v2", "crio", "etcd", "kubernetes"];
 
 /// Lists processes, mounts, cgroups, links and files, each with what it is.
 pub(super) fn list() -> Result<Vec<String>> {
@@ -18,8 +18,9 @@ pub(super) fn list() -> Result<Vec<String>> {
     left.extend(mounts(&layout)?);
     left.extend(cgroups::existing()?.iter().map(|path| format!("cgroup {}", path.display())));
     left.extend(network::exists().then(|| format!("network link {}", link())));
-    let files = [layout.data(), layout.state(), layout.init_socket(), layout.containerd_socket()];
-    let there = files.iter().filter(|path| path.exists());
+    let sockets = [layout.init_socket(), layout.containerd_socket(), layout.cri_o_socket()];
+    let files = [layout.data(), layout.state()].into_iter().chain(sockets);
+    let there = files.filter(|path| path.exists());
     left.extend(there.map(|path| format!("file {}", path.display())));
     Ok(left)
 }

@@ -1,5 +1,5 @@
 //! The mount namespace: folders of `target/cluster` over the machine's, so that nothing that
-//! containerd, the CNI plugins and the kubelet mount or write reaches the machine.
+//! the container runtime, the CNI plugins and the kubelet mount or write reaches the machine.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,6 +12,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_
 
 use super::cgroups;
 use super::layout::Layout;
+use super::runtime::Runtime;
 
 /// What the kubelet sets machine-wide where it finds another value. In the namespace it finds
 /// these values already, and so leaves the machine's alone.
@@ -27,9 +28,9 @@ const SYSCTLS: [(&str, &str); 5] = [
 const BPF_FS: &str = "/sys/fs/bpf";
 
 /// Makes the mount points that the machine lacks; those made, outermost first.
-pub(super) fn make_mount_points(layout: &Layout) -> Result<Vec<PathBuf>> {
+pub(super) fn make_mount_points(layout: &Layout, runtime: Runtime) -> Result<Vec<PathBuf>> {
     let mut made = Vec::new();
-    for (_, theirs) in layout.binds() {
+    for (_, theirs) in binds(layout, runtime) {
         let mut missing: Vec<&Path> = theirs.ancestors().take_while(|path| !path.exists()).collect();
         missing.reverse();
         for folder in missing {
@@ -59,11 +60,11 @@ fn mount_points_everywhere() -> BTreeSet<PathBuf> {
 }
 
 /// Sets the namespace up; run by init, inside it.
-pub(super) fn prepare(layout: &Layout) -> Result<()> {
+pub(super) fn prepare(layout: &Layout, runtime: Runtime) -> Result<()> {
     // Peers among the cluster's own processes only: unshare made everything private first.
     let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
     mount_change("/", shared).context("cannot make the mount namespace shared inside")?;
-    for (ours, theirs) in layout.binds() {
+    for (ours, theirs) in binds(layout, runtime) {
         fs::create_dir_all(&ours)?;
         bind(&ours, &theirs)?;
     }
@@ -74,11 +75,18 @@ pub(super) fn prepare(layout: &Layout) -> Result<()> {
     for (name, value) in SYSCTLS {
         shadow(layout, &Path::new("/proc/sys").join(name), &format!("{value}\n"))?;
     }
+    for (theirs, content) in runtime.shadows() {
+        shadow(layout, Path::new(theirs), content)?;
+    }
     if let Some(hybrid) = cgroups::hybrid_root()? {
         // crun refuses a hybrid setup whose v2 side has a controller, used or not.
         shadow(layout, &hybrid.join("cgroup.controllers"), "")?;
     }
     Ok(())
+}
+
+fn binds(layout: &Layout, runtime: Runtime) -> Vec<(PathBuf, PathBuf)> {
+    [layout.binds(), runtime.binds(layout)].concat()
 }
 
 /// Lets a file of the machine read otherwise, where it exists.

@@ -73,8 +73,9 @@ fn descriptor(media_type: &str, blob: &Blob) -> Value {
 }
 
 /// The name that a pod's `local/busybox:1` is completed to.
-fn full_name(name: &str) -> String {
-    format!("docker.io/{name}")
+pub(super) fn full_name(name: &str) -> String {
+    let folder = if name.contains('/') { "" } else { "library/" };
+    format!("docker.io/{folder}{name}")
 }
 
 /// Go's name for this machine.

@@ -14,8 +14,8 @@ use super::{control, wait};
 /// A part of the node that containers outlive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// containerd; shims and containers run on.
-    Containerd,
+    /// The container runtime; shims and containers run on.
+    Runtime,
     /// The kubelet.
     Kubelet,
 }
@@ -32,33 +32,33 @@ pub enum Step {
 }
 
 impl Part {
-    const fn component(self) -> &'static str {
-        match self {
-            Self::Containerd => "containerd",
+    fn component(self, layout: &Layout) -> Result<&'static str> {
+        Ok(match self {
+            Self::Runtime => control::load(layout)?.runtime.component(),
             Self::Kubelet => "kubelet",
-        }
+        })
     }
 
     /// Returns when the part is gone, or serves again.
     pub(super) fn take(self, step: Step, layout: &Layout) -> Result<()> {
         match step {
-            Step::Stop => control::stop(layout, self.component(), Signal::TERM),
-            Step::Kill => control::stop(layout, self.component(), Signal::KILL),
+            Step::Stop => control::stop(layout, self.component(layout)?, Signal::TERM),
+            Step::Kill => control::stop(layout, self.component(layout)?, Signal::KILL),
             Step::Start => self.start(layout),
         }
     }
 
     fn start(self, layout: &Layout) -> Result<()> {
-        control::start(layout, self.component())?;
+        control::start(layout, self.component(layout)?)?;
         match self {
-            Self::Containerd => wait::for_containerd(layout),
+            Self::Runtime => wait::for_runtime(layout, control::load(layout)?.runtime),
             Self::Kubelet => wait::for_node(layout),
         }
     }
 
     fn is_away(self, layout: &Layout) -> Result<bool> {
         let state = control::load(layout)?;
-        let process = state.components.get(self.component()).and_then(|component| component.process);
+        let process = state.components.get(self.component(layout)?).and_then(|component| component.process);
         Ok(!process.is_some_and(ProcessId::alive))
     }
 }
@@ -70,8 +70,8 @@ impl Part {
 pub fn make_whole() -> Result<()> {
     let layout = Layout::new();
     let mut was_away = false;
-    // The kubelet wants a containerd.
-    for part in [Part::Containerd, Part::Kubelet] {
+    // The kubelet wants a runtime.
+    for part in [Part::Runtime, Part::Kubelet] {
         if part.is_away(&layout)? {
             was_away = true;
             part.start(&layout)?;

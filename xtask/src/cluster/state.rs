@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::layout::Layout;
 use super::network::Network;
 use super::process::ProcessId;
+use super::runtime::Runtime;
 
 /// The content of `processes.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub(super) struct State {
     pub(super) generation: String,
     /// The cluster outlives the process that started it.
     pub(super) kept: bool,
+    /// What its kubelet runs containers with.
+    #[serde(default)]
+    pub(super) runtime: Runtime,
     /// The cluster came up; an `attach` makes sense.
     pub(super) ready: bool,
     /// Parent of all components, and holder of the mount namespace.

@@ -88,7 +88,7 @@ fn ours(state: &State) -> Vec<ProcessId> {
 fn remove_files(layout: &Layout) -> Result<()> {
     let data = layout.data();
     ignore_missing(fs::remove_dir_all(&data)).with_context(|| format!("cannot remove {}", data.display()))?;
-    let sockets = [layout.init_socket(), layout.containerd_socket()];
+    let sockets = [layout.init_socket(), layout.containerd_socket(), layout.cri_o_socket()];
     let ttrpc = layout.containerd_socket().with_extension("sock.ttrpc");
     for file in sockets.iter().chain([&ttrpc, &layout.state()]) {
         remove_file(file)?;

@@ -11,9 +11,10 @@ use super::control::{self, start_gate, start_new};
 use super::layout::Layout;
 use super::network::Network;
 use super::process::ProcessId;
+use super::runtime::Runtime;
 use super::state::State;
 use super::{
-    access, cgroups, components, guard, hooked_runc, images, init, mount_space, ownership, teardown, wait,
+    access, cgroups, components, guard, images, init, mount_space, oci_runtime, ownership, teardown, wait,
 };
 use crate::interrupt::{self, Cleanup};
 use crate::progress::Step;
@@ -29,14 +30,14 @@ pub(super) struct Owner {
 }
 
 /// Starts everything. On an error what was started is taken down again.
-pub(super) fn run(layout: &Layout) -> Result<Owner> {
+pub(super) fn run(layout: &Layout, runtime: Runtime) -> Result<Owner> {
     check_machine(layout)?;
     let lock = ownership::take(layout)?;
     remove_stale(layout)?;
     let step = Step::begin("starting the embedded Kubernetes");
-    let (cleanup, guard) = begin(layout)?;
+    let (cleanup, guard) = begin(layout, runtime)?;
     let owner = Owner { cleanup, guard, _lock: lock };
-    start_all(layout, &step)?;
+    start_all(layout, runtime, &step)?;
     step.done();
     Ok(owner)
 }
@@ -60,7 +61,7 @@ fn remove_stale(layout: &Layout) -> Result<()> {
 }
 
 /// Folders, cgroups and the guard: from here on somebody cleans up whatever happens.
-fn begin(layout: &Layout) -> Result<(Cleanup, ChildStdin)> {
+fn begin(layout: &Layout, runtime: Runtime) -> Result<(Cleanup, ChildStdin)> {
     let gate = start_gate()?;
     let undone = layout.clone();
     let cleanup = interrupt::on_exit(move || {
@@ -68,13 +69,13 @@ fn begin(layout: &Layout) -> Result<(Cleanup, ChildStdin)> {
             eprintln!("error: {error:#}");
         }
     });
-    let made = prepare(layout);
+    let made = prepare(layout, runtime);
     // The gate must be open when the guard is dropped, as its teardown takes it.
     drop(gate);
     made.map(|guard| (cleanup, guard))
 }
 
-fn prepare(layout: &Layout) -> Result<ChildStdin> {
+fn prepare(layout: &Layout, runtime: Runtime) -> Result<ChildStdin> {
     let data = layout.data();
     for folder in [layout.logs(), data.join("bin"), data.join("config"), layout.home(), layout.static_pods()]
     {
@@ -83,30 +84,32 @@ fn prepare(layout: &Layout) -> Result<ChildStdin> {
     empty_logs(layout)?;
     let xtask = xtask_binary()?;
     fs::copy(&xtask, layout.xtask()).with_context(|| format!("cannot copy {}", xtask.display()))?;
-    hooked_runc::write(layout)?;
-    let mut state = State { generation: fresh_generation()?, ..State::default() };
+    oci_runtime::write_hooked(layout)?;
+    let mut state = State { generation: fresh_generation()?, runtime, ..State::default() };
     state.save(layout)?;
     let (pipe, guard) = guard::spawn(layout, &state.generation)?;
     state.guard = Some(guard);
-    state.made_folders = mount_space::make_mount_points(layout)?;
+    state.made_folders = mount_space::make_mount_points(layout, runtime)?;
     state.save(layout)?;
     cgroups::make()?;
     Ok(pipe)
 }
 
-fn start_all(layout: &Layout, step: &Step) -> Result<()> {
+fn start_all(layout: &Layout, runtime: Runtime, step: &Step) -> Result<()> {
     start_init(layout)?;
     let network = start_network(layout)?;
-    write_configs(layout, network)?;
-    step.detail("etcd and containerd");
+    write_configs(layout, network, runtime)?;
+    step.detail(&format!("etcd and {}", runtime.name()));
     start_new(layout, "etcd", components::etcd(layout, network))?;
-    start_new(layout, "containerd", components::containerd(layout))?;
+    start_new(layout, runtime.component(), runtime.command(layout))?;
     wait::for_etcd(layout, network)?;
     step.detail("kube-apiserver");
     start_new(layout, "kube-apiserver", components::api_server(layout, network))?;
     let archives = build_images(layout)?;
-    wait::for_containerd(layout)?;
-    images::import(layout, &archives)?;
+    wait::for_runtime(layout, runtime)?;
+    for (archive, name) in &archives {
+        runtime.import(layout, archive, name)?;
+    }
     wait::for_api_server(layout)?;
     step.detail("controllers and kubelet");
     start_new(layout, "kube-controller-manager", components::controller_manager(layout))?;
@@ -146,13 +149,14 @@ fn start_network(layout: &Layout) -> Result<Network> {
 }
 
 /// Behind the gate, as everything that writes where a teardown removes.
-fn write_configs(layout: &Layout, network: Network) -> Result<()> {
+fn write_configs(layout: &Layout, network: Network, runtime: Runtime) -> Result<()> {
     let _gate = start_gate()?;
     access::write(layout, network)?;
-    components::write_configs(layout, network)
+    components::write_configs(layout, network, runtime)?;
+    runtime.write_config(layout)
 }
 
-fn build_images(layout: &Layout) -> Result<Vec<PathBuf>> {
+fn build_images(layout: &Layout) -> Result<Vec<(PathBuf, &'static str)>> {
     let _gate = start_gate()?;
     images::build(layout)
 }

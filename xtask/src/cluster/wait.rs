@@ -8,14 +8,15 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::components::{ETCD_PORT, KUBELET_PORT};
+use super::control;
 use super::layout::{Layout, NODE_NAME};
 use super::network::Network;
-use super::{control, images};
+use super::runtime::Runtime;
 use crate::{command, poll, repo};
 
 /// A slow machine under load takes some 30 s from nothing to Ready.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// RuntimeClasses besides the default runtime; each a handler in containerd's configuration.
+/// RuntimeClasses besides the default runtime; each a handler in the runtime's configuration.
 const RUNTIME_CLASSES: [&str; 2] = ["crun", "hooked"];
 
 /// Our kubectl, with an environment of our own.
@@ -34,9 +35,9 @@ pub(super) fn for_etcd(layout: &Layout, network: Network) -> Result<()> {
     until(layout, "etcd", || network.answers(ETCD_PORT))
 }
 
-/// Until containerd serves.
-pub(super) fn for_containerd(layout: &Layout) -> Result<()> {
-    until(layout, "containerd", || images::containerd_answers(layout))
+/// Until the container runtime serves.
+pub(super) fn for_runtime(layout: &Layout, runtime: Runtime) -> Result<()> {
+    until(layout, runtime.name(), || runtime.answers(layout))
 }
 
 /// Until the API server says that it is ready.

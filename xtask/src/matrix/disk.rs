@@ -48,13 +48,17 @@ const PROGRAMS: [&str; 32] = [
     "uname",
 ];
 const FOLDERS: [&str; 10] =
-    ["dev", "etc", "guest", "proc", "root", "run", "sys", "tmp", "usr/bin", "var/lib"];
+    ["dev", "etc/systemd/system", "guest", "proc", "root", "run", "sys", "tmp", "usr/bin", "var/lib"];
 /// Merged into /usr, as on Debian.
 const LINKS: [&str; 4] = ["bin", "lib", "lib64", "sbin"];
 const FILES: [&str; 4] =
     ["/etc/group", "/etc/os-release", "/etc/passwd", "/etc/ssl/certs/ca-certificates.crt"];
 const SIZE: &str = "4G";
+/// Makes the cgroups in a guest whose first process it is.
+const SYSTEMD: &str = "/usr/lib/systemd/systemd";
 const INIT: &str = include_str!("init.sh");
+const RUN: &str = include_str!("run.sh");
+const UNIT: &str = include_str!("job.service");
 
 /// Makes the image inside `folder`.
 pub(super) fn make(jobs: &[Job], programs: &[PathBuf], folder: &Path) -> Result<PathBuf> {
@@ -68,7 +72,8 @@ pub(super) fn make(jobs: &[Job], programs: &[PathBuf], folder: &Path) -> Result<
     }
     let mut files: BTreeSet<PathBuf> =
         FILES.into_iter().map(PathBuf::from).filter(|file| file.exists()).collect();
-    for program in PROGRAMS.iter().filter_map(|name| found(name)).chain(programs.iter().cloned()) {
+    let called = PROGRAMS.iter().filter_map(|name| found(name)).chain([PathBuf::from(SYSTEMD)]);
+    for program in called.chain(programs.iter().cloned()) {
         files.extend(libraries(&program)?);
         files.insert(program);
     }
@@ -78,6 +83,8 @@ pub(super) fn make(jobs: &[Job], programs: &[PathBuf], folder: &Path) -> Result<
     // Where cargo runs the tests.
     fs::create_dir_all(inside(&root, &repo::root().join("tests"))?)?;
     super::script(&root.join("guest/init"), INIT)?;
+    super::script(&root.join("guest/run"), RUN)?;
+    fs::write(root.join("etc/systemd/system/debugtrail-job.service"), UNIT)?;
     for job in jobs {
         super::script(&root.join("guest").join(job.name), &job.script)?;
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The guest's first process: mounts what a node has, runs the job named on the kernel's command line, tells its
-# exit status, and powers off.
+# The guest's first process: mounts what a node has, and becomes what runs the job named on the kernel's command line, or
+# the systemd that has it run.
 export PATH=/usr/sbin:/usr/bin HOME=/root LC_ALL=C.UTF-8
 mount -t proc none /proc
 mount -t sysfs none /sys
@@ -17,9 +17,7 @@ busybox ip link set lo up
 for word in $(cat /proc/cmdline); do
     case $word in debugtrail.job=*) job=${word#*=} ;; esac
 done
-exec > /dev/ttyS1 2>&1
-busybox stty -F /dev/ttyS1 -opost
-"/guest/$job"
-echo "guest: $job ended with $?"
-sync
-busybox poweroff -f
+case $job in
+systemd) exec /usr/lib/systemd/systemd --unit=debugtrail-job.service ;;
+*) exec /guest/run "$job" ;;
+esac

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::outcome::Outcome;
-use super::{CONTAINERS, KERNEL, kernels::Kernel};
+use super::{CONTAINERS, KERNEL, SYSTEMD, kernels::Kernel};
 use crate::repo;
 
 /// What `debugtrail doctor` says of a kernel; the rest of its report is about the cluster.
@@ -27,21 +27,24 @@ fn text(today: &str, kernels: &[Kernel], outcomes: &[Outcome]) -> String {
     let mut text = format!(
         "# Kernels\n\n<!-- Written by `cargo xtask test matrix`. -->\n\n\
          Debian's cloud kernels, booted by qemu with cgroup v2 alone, on {today}. On each the tests of the kernel tier \
-         and of the containers\ntier run as they do on a machine.\n\n\
-         | Linux | kernel tier | containers tier | `debugtrail doctor` |\n|---|---|---|---|\n"
+         and of the containers\ntier run as they do on a machine, the latter also where systemd is the first process and makes the cgroups (runc's \
+         systemd driver).\n\n\
+         | Linux | kernel tier | containers tier | with systemd | `debugtrail doctor` |\n|---|---|---|---|---|\n"
     );
     for kernel in kernels {
-        let (tests, containers) = (of(kernel, KERNEL), of(kernel, CONTAINERS));
+        let [tests, containers, systemd] = [KERNEL, CONTAINERS, SYSTEMD].map(|tier| of(kernel, tier));
         let doctor = tests.map(|outcome| doctor(&outcome.said).join("; ")).unwrap_or_default();
         text.push_str(&format!(
-            "| {} | {} | {} | {doctor} |\n",
+            "| {} | {} | {} | {} | {doctor} |\n",
             kernel.release,
             count(tests),
-            count(containers)
+            count(containers),
+            count(systemd)
         ));
     }
     for kernel in kernels {
-        let said: Vec<&Outcome> = [KERNEL, CONTAINERS].iter().filter_map(|tier| of(kernel, tier)).collect();
+        let said: Vec<&Outcome> =
+            [KERNEL, CONTAINERS, SYSTEMD].iter().filter_map(|tier| of(kernel, tier)).collect();
         let lacking = said.iter().flat_map(|outcome| outcome.lacking());
         let notes = said.iter().flat_map(|outcome| outcome.notes());
         let lines: Vec<String> =

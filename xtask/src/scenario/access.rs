@@ -24,6 +24,8 @@ pub struct Access {
     kubeconfig: Option<PathBuf>,
     /// containerd's socket, where it is known: the runtime is asked for its own word on every exit.
     pub runtime_socket: Option<PathBuf>,
+    /// The folder of the runtime's bundles, where debugtrail has to be told of it.
+    pub bundles: Option<PathBuf>,
     /// xtask for scripts that do something to the node, which only the embedded cluster lets them.
     pub xtask: Option<PathBuf>,
     /// This machine's node.
@@ -36,7 +38,8 @@ impl Access {
     pub fn embedded(cluster: &Cluster) -> Self {
         Self {
             kubeconfig: Some(cluster.kubeconfig().to_owned()),
-            runtime_socket: Some(cluster.runtime_socket()),
+            runtime_socket: cluster.runtime().is_containerd().then(|| cluster.runtime_socket()),
+            bundles: cluster.bundles(),
             xtask: Some(cluster.xtask()),
             node_name: cluster.node_name().to_owned(),
         }
@@ -47,8 +50,13 @@ impl Access {
     /// # Errors
     /// When there is none, or this machine is not one of its nodes: the kernel has to be the session's.
     pub fn current() -> Result<Self> {
-        let mut access =
-            Self { kubeconfig: None, runtime_socket: None, xtask: None, node_name: String::new() };
+        let mut access = Self {
+            kubeconfig: None,
+            runtime_socket: None,
+            bundles: None,
+            xtask: None,
+            node_name: String::new(),
+        };
         let context = access.context()?;
         let nodes = access.kubectl().args(["get", "nodes", "-o", "json"]).output().context(NO_KUBECTL)?;
         let said = String::from_utf8_lossy(&nodes.stderr);
@@ -119,7 +127,11 @@ impl Access {
     /// A `debugtrail` that witnesses this node, without further options.
     #[must_use]
     pub fn debugtrail(&self, subcommand: &str) -> Command {
-        self.debugtrail_with(&[subcommand, "--node", &self.node_name])
+        let mut command = self.debugtrail_with(&[subcommand, "--node", &self.node_name]);
+        if let Some(bundles) = &self.bundles {
+            command.arg("--runtime-state").arg(bundles);
+        }
+        command
     }
 
     /// `debugtrail` with these arguments, on this cluster.

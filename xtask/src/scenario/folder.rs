@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::matcher;
+use crate::cluster::Runtime;
 
 /// What a scenario must give.
 #[derive(Debug, Clone, Deserialize)]
@@ -119,6 +120,20 @@ impl Scenario {
         text("pod.yaml")?;
         text("run.sh")?;
         Ok(Self { name, folder: folder.to_owned(), title, expect })
+    }
+
+    /// The same as it is on a container runtime: where the folder has an `expect.RUNTIME.json`, that is what it must give.
+    ///
+    /// # Errors
+    /// When that file is unusable.
+    pub fn on(&self, runtime: Runtime) -> Result<Self> {
+        let path = self.folder.join(format!("expect.{}.json", runtime.name()));
+        if !path.exists() {
+            return Ok(self.clone());
+        }
+        let what = || format!("scenarios/{}/expect.{}.json", self.name, runtime.name());
+        let expect = Expect::parse(&std::fs::read_to_string(&path).with_context(what)?).with_context(what)?;
+        Ok(Self { expect, ..self.clone() })
     }
 
     /// Every scenario of a folder of scenarios, by name.

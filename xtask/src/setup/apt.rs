@@ -33,11 +33,20 @@ const CLUSTER: [Package; 9] = [
     ("runc", "the OCI runtime that the tests run sessions on"),
 ];
 
-const MATRIX: [Package; 4] = [
+const CRI_O: [Package; 5] = [
+    ("conmon", "CRI-O has it watch each container"),
+    ("gcc", "CRI-O is linked to C"),
+    ("libseccomp-dev", "CRI-O makes seccomp profiles with it"),
+    ("pkg-config", "finds libseccomp for CRI-O's build"),
+    ("skopeo", "puts the test images into CRI-O's storage"),
+];
+
+const MATRIX: [Package; 5] = [
     ("busybox-static", "begins the guests of the matrix tier"),
     ("e2fsprogs", "makes the guests' disks"),
     ("kmod", "knows which modules the guests' disks need"),
     ("qemu-system-x86", "boots other kernels in the matrix tier"),
+    ("systemd", "makes the cgroups in some of the guests"),
 ];
 
 const BENCH: [Package; 2] = [
@@ -52,17 +61,31 @@ const RUST: [Package; 3] = [
     ("rustc-web", "compiles the eBPF programs (no rustup nightly with rust-src is here)"),
 ];
 
-/// What packages are for; each purpose includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What packages are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To build.
     Build,
-    /// To run the embedded cluster.
+    /// To run the embedded cluster, and to build.
     Cluster,
-    /// To boot other kernels.
+    /// To run the embedded cluster on CRI-O.
+    CriO,
+    /// To boot other kernels, whose guests get the cluster's runtimes.
     Matrix,
-    /// To measure beside other tracers.
+    /// To measure beside other tracers, on the cluster and on other kernels.
     Bench,
+}
+
+impl Purpose {
+    const fn packages(self) -> &'static [&'static [Package]] {
+        match self {
+            Self::Build => &[&BUILD],
+            Self::Cluster => &[&BUILD, &CLUSTER],
+            Self::CriO => &[&BUILD, &CLUSTER, &CRI_O],
+            Self::Matrix => &[&BUILD, &CLUSTER, &MATRIX],
+            Self::Bench => &[&BUILD, &CLUSTER, &MATRIX, &BENCH],
+        }
+    }
 }
 
 /// Installs the packages that are missing for a purpose, after saying which and why.
@@ -70,16 +93,7 @@ pub enum Purpose {
 /// # Errors
 /// When this is no Debian-like machine, we are not root, or apt-get fails.
 pub fn install_missing(purpose: Purpose) -> Result<()> {
-    let mut wanted = BUILD.to_vec();
-    if purpose >= Purpose::Cluster {
-        wanted.extend(CLUSTER);
-    }
-    if purpose >= Purpose::Matrix {
-        wanted.extend(MATRIX);
-    }
-    if purpose >= Purpose::Bench {
-        wanted.extend(BENCH);
-    }
+    let mut wanted: Vec<Package> = purpose.packages().concat();
     if toolchain::rustup_nightly().is_none() {
         wanted.extend(RUST);
     }

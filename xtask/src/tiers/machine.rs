@@ -12,7 +12,7 @@ use super::Tier;
 pub(super) fn check(tier: Tier) -> Result<()> {
     match tier {
         Tier::Unit => Ok(()),
-        Tier::Kernel | Tier::Containers | Tier::Cluster | Tier::Hostile => check_kernel(),
+        Tier::Kernel | Tier::Containers | Tier::Cluster | Tier::Hostile | Tier::Runtimes => check_kernel(),
         // Its guests have all that is needed.
         Tier::Matrix => Ok(()),
     }

@@ -1,0 +1,161 @@
+//! containerd, of Debian or of our own build: both are asked by Debian's `ctr`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::Layout;
+use crate::{command, repo};
+
+pub(super) fn config_file(layout: &Layout) -> PathBuf {
+    layout.config("containerd.toml")
+}
+
+pub(super) fn debians(layout: &Layout) -> Vec<String> {
+    vec!["containerd".into(), config_flag(layout)]
+}
+
+/// The shim is looked for on PATH first, and Debian's is there.
+pub(super) fn second(layout: &Layout) -> Vec<String> {
+    let tools = repo::containerd_2_tools();
+    let (path, binary) = (tools.display(), tools.join("containerd"));
+    vec![
+        "env".into(),
+        format!("PATH={path}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        binary.display().to_string(),
+        config_flag(layout),
+    ]
+}
+
+fn config_flag(layout: &Layout) -> String {
+    format!("--config={}", config_file(layout).display())
+}
+
+pub(super) fn binds(layout: &Layout) -> Vec<(PathBuf, PathBuf)> {
+    vec![(layout.containerd_state(), PathBuf::from("/run/containerd"))]
+}
+
+/// Imports an archive, which has the image's name in it.
+pub(super) fn import(layout: &Layout, archive: &Path) -> Result<()> {
+    let mut ctr = ctr(layout);
+    ctr.args(["images", "import", "--snapshotter", "native"]).arg(archive);
+    command::output(&mut ctr).map(drop)
+}
+
+/// True once containerd serves its plugins.
+pub(super) fn answers(layout: &Layout) -> bool {
+    command::succeeds(ctr(layout).args(["--timeout", "2s", "version"]))
+}
+
+fn ctr(layout: &Layout) -> Command {
+    let mut ctr = Command::new("ctr");
+    ctr.arg("--address").arg(layout.containerd_socket()).args(["--namespace", "k8s.io"]);
+    ctr
+}
+
+/// The configuration that containerd 1.6 and newer read.
+pub(super) fn version_2(layout: &Layout) -> String {
+    let (root, socket) = (layout.containerd_root(), layout.containerd_socket());
+    let (cni, hooked) = (layout.cni_config(), layout.hooked_runc());
+    format!(
+        r#"version = 2
+root = "{root}"
+state = "/run/containerd"
+
+[grpc]
+  address = "{socket}"
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "local/pause:1"
+  # Root may lack CAP_SYS_RESOURCE (a VM's or a container's root): no sandbox would start.
+  restrict_oom_score_adj = true
+  # A profile would be loaded into the machine's kernel and stay there.
+  disable_apparmor = true
+
+[plugins."io.containerd.grpc.v1.cri".cni]
+  bin_dir = "/usr/lib/cni"
+  conf_dir = "{cni}"
+
+[plugins."io.containerd.grpc.v1.cri".containerd]
+  # Works on every file system; the images are a few megabytes.
+  snapshotter = "native"
+  default_runtime_name = "runc"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
+  runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
+  BinaryName = "crun"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hooked]
+  runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hooked.options]
+  BinaryName = "{hooked}"
+"#,
+        root = root.display(),
+        socket = socket.display(),
+        cni = cni.display(),
+        hooked = hooked.display(),
+    )
+}
+
+/// The same for containerd 2, whose CRI plugin is two.
+pub(super) fn version_3(layout: &Layout) -> String {
+    let (root, socket) = (layout.containerd_root(), layout.containerd_socket());
+    let (cni, hooked) = (layout.cni_config(), layout.hooked_runc());
+    format!(
+        r#"version = 3
+root = "{root}"
+state = "/run/containerd"
+
+[grpc]
+  address = "{socket}"
+
+# Each would make a folder or a socket on the machine.
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{root}/opt"
+[plugins."io.containerd.nri.v1.nri"]
+  disable = true
+
+[plugins."io.containerd.cri.v1.images"]
+  # Works on every file system; the images are a few megabytes.
+  snapshotter = "native"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = "local/pause:1"
+
+[plugins."io.containerd.cri.v1.runtime"]
+  # Root may lack CAP_SYS_RESOURCE (a VM's or a container's root): no sandbox would start.
+  restrict_oom_score_adj = true
+  # A profile would be loaded into the machine's kernel and stay there.
+  disable_apparmor = true
+  enable_cdi = false
+
+[plugins."io.containerd.cri.v1.runtime".cni]
+  bin_dirs = ["/usr/lib/cni"]
+  conf_dir = "{cni}"
+
+[plugins."io.containerd.cri.v1.runtime".containerd]
+  default_runtime_name = "runc"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.crun]
+  runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.crun.options]
+  BinaryName = "crun"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.hooked]
+  runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.hooked.options]
+  BinaryName = "{hooked}"
+"#,
+        root = root.display(),
+        socket = socket.display(),
+        cni = cni.display(),
+        hooked = hooked.display(),
+    )
+}
