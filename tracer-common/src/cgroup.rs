@@ -61,8 +61,10 @@ pub struct Main {
     pub exec_boot_ns: u64,
     /// `tgid` of its parent at that exec.
     pub parent_tgid: u32,
-    /// Number of its mount namespace, as `/proc/PID/ns/mnt` has it; 0 where it could not be read.
-    pub mount_namespace: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Id of its mount namespace, never given twice; 0 where it could not be read.
+    pub mount_namespace: u64,
     /// `task_struct.comm` after the exec.
     pub comm: [u8; COMM_LEN],
     /// The executable's path.
@@ -165,6 +167,10 @@ pub struct CgroupEntry {
     pub scan_main_tgid: u32,
     /// Length of `path` with its NUL.
     pub path_len: u32,
+    /// Bytes of [`Interest::cgroups`](crate::interest::Interest::cgroups) before its mark, and one; 0 for none.
+    pub mark: u32,
+    /// Always 0.
+    pub reserved: u32,
     /// Nanoseconds of `CLOCK_BOOTTIME` at its mkdir; at the scan for one found running.
     pub created_boot_ns: u64,
     /// Nanoseconds of `CLOCK_BOOTTIME` at its rmdir.
@@ -208,6 +214,8 @@ impl CgroupEntry {
         shift: [0; 5],
         scan_main_tgid: 0,
         path_len: 0,
+        mark: 0,
+        reserved: 0,
         created_boot_ns: 0,
         removed_boot_ns: 0,
         main: Main {
@@ -216,6 +224,7 @@ impl CgroupEntry {
             start_boot_ns: 0,
             exec_boot_ns: 0,
             parent_tgid: 0,
+            reserved: 0,
             mount_namespace: 0,
             comm: [0; COMM_LEN],
             exe: ExePath::NONE,

@@ -3,7 +3,7 @@
 //! emits no CO-RE relocations).
 
 /// Calls `$with!` with every field: the global's name, then the structure and the member, or
-/// several of them where kernels disagree on the name.
+/// several of them where kernels disagree on the name. Of one structure inside another, the offsets are added.
 #[macro_export]
 macro_rules! kernel_fields {
     ($with:ident) => {
@@ -25,8 +25,6 @@ macro_rules! kernel_fields {
             SIGNAL_LIVE = "signal_struct.live";
             CSS_SET_DFL_CGRP = "css_set.dfl_cgrp";
             CGROUP_KN = "cgroup.kn";
-            // One structure inside another: the offsets are added.
-            CGROUP_SERIAL_NR = "cgroup.self+cgroup_subsys_state.serial_nr";
             CGROUP_ROOT = "cgroup.root";
             CGROUP_LEVEL = "cgroup.level";
             // An array by level, of pointers since 6.1 and of ids before.
@@ -67,8 +65,9 @@ macro_rules! optional_kernel_fields {
                 MM_ARG_START = "mm_struct.arg_start";
                 MM_ARG_END = "mm_struct.arg_end";
             }
-            HAS_NAMESPACE_NUMBER "entries and departures by mount namespace" {
-                MNT_NS_NUMBER = "mnt_namespace.ns+ns_common.inum";
+            HAS_NAMESPACE_ID "entries and departures by mount namespace" {
+                // Its own count until 6.17, then one of all namespaces. Numbers (`inum`) are given again at once.
+                MNT_NS_ID = "mnt_namespace.ns+ns_common.ns_id" | "mnt_namespace.seq";
             }
             HAS_CSET_LINKS "cgroups of which a parallel load hid all else (Linux 7.3)" {
                 CGROUP_CSET_LINKS = "cgroup.cset_links";
@@ -81,6 +80,28 @@ macro_rules! optional_kernel_fields {
             }
         }
     };
+}
+
+/// Fields that every process of the machine pays for. Their offsets are no globals, which cost a load from memory and
+/// three instructions each: they stand in the instructions, as a marker that userspace replaces before loading.
+pub mod placed {
+    /// The lowest marker. Nothing else in the programs has so large an offset.
+    pub const FIRST: i16 = 0x7f00;
+    /// Of the global of the same name.
+    pub const TASK_CGROUPS: i16 = FIRST;
+    /// As above.
+    pub const CSS_SET_DFL_CGRP: i16 = FIRST + 8;
+    /// As above.
+    pub const TASK_NSPROXY: i16 = FIRST + 16;
+    /// As above.
+    pub const NSPROXY_MNT_NS: i16 = FIRST + 24;
+    /// Global whose value takes a marker's place.
+    pub const FIELDS: [(&str, i16); 4] = [
+        ("TASK_CGROUPS", TASK_CGROUPS),
+        ("CSS_SET_DFL_CGRP", CSS_SET_DFL_CGRP),
+        ("TASK_NSPROXY", TASK_NSPROXY),
+        ("NSPROXY_MNT_NS", NSPROXY_MNT_NS),
+    ];
 }
 
 /// Global that userspace sets where arguments are asked for.

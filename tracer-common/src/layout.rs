@@ -62,7 +62,7 @@ pub const SHAPES: &[Shape] = &[
     shape!("cgroup_entry": CgroupEntry {
         steps.created, steps.entered, steps.main_started, steps.main_scanned, steps.main_ended, steps.end_late,
         steps.oom_victim, steps.removed, steps.main_freed,
-        scan_main_tgid, path_len, created_boot_ns, removed_boot_ns,
+        scan_main_tgid, path_len, mark, created_boot_ns, removed_boot_ns,
         main.tgid, main.tgid_in_container, main.start_boot_ns, main.exec_boot_ns, main.parent_tgid,
         main.mount_namespace, main.comm, main.exe.len, main.exe.ending, main.exe.names,
         end.boot_ns, end.wait_status, end.seal,
@@ -196,7 +196,7 @@ mod tests {
 
     /// What the structures have besides: named padding.
     const RESERVED: [(&str, usize); 5] = [
-        ("cgroup_entry", 11),
+        ("cgroup_entry", 19),
         ("signal_sent", 4),
         ("cgroup_changed", 4),
         ("member_ended", 1),

@@ -9,6 +9,7 @@ pub mod cgroup;
 pub mod event;
 pub mod exe;
 pub mod fields;
+pub mod interest;
 pub mod kept;
 pub mod layout;
 pub mod loss;
@@ -27,7 +28,7 @@ pub mod maps {
     /// [`crate::process::ProcessKey`] -> [`crate::process::Member`]: every process that belongs to a cgroup of ours,
     /// from its coming until it is freed.
     pub const MEMBERS: &str = "MEMBERS";
-    /// Number of a mount namespace -> cgroup id: those of main processes.
+    /// Id of a mount namespace -> [`crate::interest::Namespace`]: those of main processes.
     pub const NAMESPACES: &str = "NAMESPACES";
     /// Ring of [`crate::event`]s.
     pub const EVENTS: &str = "EVENTS";
@@ -38,13 +39,6 @@ pub mod maps {
     pub const READ_UNTIL: &str = ".data.reader";
     /// [`crate::kept::Kept`]; written by userspace alone.
     pub const KEPT: &str = "KEPT";
-    /// What the kernel side counts for itself: a word with its entries first.
-    pub const KERNEL_ENTRIES: &str = ".bss";
-    /// One word that only userspace writes: how many entries it added to `CGROUPS` less how many
-    /// it removed, wrapping, and [`LOOK_AT_ALL`]. The kernel adds its own count to it; the sum tells
-    /// whether any hook has anything to look up at all.
-    pub const USER_ENTRIES: &str = ".data.user";
-    /// Bit of [`USER_ENTRIES`]: what the kernel notes of cgroups is not enough to tell whose tasks
-    /// are of no interest.
-    pub const LOOK_AT_ALL: u64 = 1 << 63;
+    /// [`crate::interest::Interest`]; written by programs alone.
+    pub const INTEREST: &str = ".bss";
 }

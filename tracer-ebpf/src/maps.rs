@@ -8,6 +8,7 @@ use aya_ebpf::{
 use debugtrail_common::{
     cgroup::CgroupEntry,
     event::{CgroupChanged, EventKind, Executed},
+    interest::Namespace,
     kept::{self, Kept},
     layout,
     loss::Loss,
@@ -42,9 +43,9 @@ pub static TRACKED: HashMap<u64, u64> = HashMap::with_max_entries(CGROUP_ENTRIES
 pub static MAINS: HashMap<ProcessKey, u64> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
 #[map]
 pub static MEMBERS: HashMap<ProcessKey, Member> = HashMap::with_max_entries(MEMBER_ENTRIES, 0);
-/// Number of a mount namespace -> cgroup whose main process lives in it.
+/// Id of a mount namespace -> session whose main process lives in it.
 #[map]
-pub static NAMESPACES: HashMap<u32, u64> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
+pub static NAMESPACES: HashMap<u64, Namespace> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
 /// Processes whose last exit was heard, where two threads that race may both take theirs for the last.
 #[map]
 pub static ENDED: LruHashMap<ProcessKey, u32> = LruHashMap::with_max_entries(4096, 0);

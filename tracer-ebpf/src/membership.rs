@@ -68,7 +68,7 @@ pub fn of_executing(task: Ptr, key: &ProcessKey) -> Option<u64> {
         let session = namespaces::session_of(task)?;
         enter(key, session, Coming::from_outside(task, origin::NAMESPACE)).then_some(session)?
     };
-    interest::mark_for_good(task::cgroup_of(task));
+    interest::mark_seat(task::cgroup_of(task), entered);
     Some(entered)
 }
 
@@ -147,7 +147,7 @@ pub fn becomes_main(key: &ProcessKey, entry: &mut CgroupEntry) {
 /// Notes in which mount namespace a member executes a program: in another one than the main process's, if it was in
 /// that before, it has left.
 #[inline(always)]
-pub fn executes_in(member: &mut Member, entry: &mut CgroupEntry, namespace: u32) {
+pub fn executes_in(member: &mut Member, entry: &mut CgroupEntry, namespace: u64) {
     let main = entry.main.mount_namespace;
     if namespace == 0 || main == 0 {
         return;

@@ -1,84 +1,60 @@
 //! Mount namespaces of main processes: who executes a program in one without belonging to the session has entered it,
-//! whatever its cgroup.
+//! whatever its cgroup. They go by the id that the kernel never gives twice: the number that `/proc/PID/ns/mnt` shows is
+//! another namespace's as soon as its own is gone.
 
-use core::ptr;
-
-use aya_ebpf::Global;
-use debugtrail_common::loss::Loss;
+use aya_ebpf::bindings::{BPF_EXIST, BPF_NOEXIST};
+use debugtrail_common::{cgroup::CgroupEntry, interest::Namespace, loss::Loss};
 
 use crate::{
     interest,
     maps::{NAMESPACES, lost},
-    task::{self, HAS_NAMESPACE_NUMBER, MNT_NS_NUMBER, Ptr},
+    task::{self, HAS_NAMESPACE_ID, MNT_NS_ID, Ptr},
 };
-
-/// A power of two. The kernel gives the lowest numbers that are free, so that those of a node share no place.
-const PLACES: usize = 1 << 12;
-/// Epoch of [`interest`] in which a main process was last seen in a namespace, by its number.
-#[unsafe(link_section = ".bss.namespaces")]
-static mut MARKS: [u32; PLACES] = [0; PLACES];
-
-/// Whether a task may be in the mount namespace of a session. It may say "perhaps" where it is not, never "no" where
-/// it is.
-#[inline(always)]
-pub fn may_be_in_one(task: Ptr) -> bool {
-    known(&HAS_NAMESPACE_NUMBER)
-        && interest::counts(
-            // SAFETY: an aligned word inside the table.
-            unsafe { ptr::read_volatile(place(number_of(task))) },
-        )
-}
 
 /// The cgroup of the session in whose mount namespace a task is.
 #[inline(always)]
 pub fn session_of(task: Ptr) -> Option<u64> {
-    if !known(&HAS_NAMESPACE_NUMBER) {
-        return None;
-    }
+    let id = id(task);
     // SAFETY: the value is copied at once.
-    unsafe { NAMESPACES.get(number_of(task)) }.copied()
+    unsafe { NAMESPACES.get(id) }.filter(|_| id != 0).map(|namespace| namespace.cgroup_id)
 }
 
-/// Notes the namespace of a main process, and gives its number; 0 where the kernel does not tell.
+/// Notes the namespace of a main process, and gives its id; 0 where the kernel does not tell.
 #[inline(always)]
-pub fn note(main: Ptr, cgroup_id: u64) -> u32 {
-    if !known(&HAS_NAMESPACE_NUMBER) {
+pub fn note(main: Ptr, cgroup_id: u64) -> u64 {
+    let id = id(main);
+    if id == 0 {
         return 0;
     }
-    let number = number_of(main);
-    if NAMESPACES.insert(number, cgroup_id, 0).is_err() {
+    let mark = interest::mark_namespace(task::mount_namespace(main));
+    let namespace = Namespace { cgroup_id, mark, reserved: 0 };
+    if NAMESPACES.insert(id, namespace, u64::from(BPF_NOEXIST)).is_ok() {
+        return id;
+    }
+    // It is noted and marked already: the main process that came last is whom one enters.
+    interest::unmark_namespace(mark);
+    if NAMESPACES.insert(id, namespace, u64::from(BPF_EXIST)).is_err() {
         lost(Loss::Membership);
     }
-    let epoch = interest::epoch();
-    // SAFETY: an aligned word inside the table.
-    unsafe { ptr::write_volatile(place(number), epoch.wrapping_add(1)) };
-    // The epoch may have ended, if userspace forgot this entry meanwhile; an old mark must not stand over a new one.
-    let now = interest::epoch();
-    if now != epoch {
-        // SAFETY: as before.
-        unsafe { ptr::write_volatile(place(number), now.wrapping_add(1)) };
+    id
+}
+
+/// Forgets the namespace of a cgroup that is forgotten.
+#[inline(always)]
+pub fn forget(entry: &CgroupEntry, cgroup_id: u64) {
+    let id = entry.main.mount_namespace;
+    // SAFETY: the value is copied at once.
+    let Some(noted) = unsafe { NAMESPACES.get(id) }.copied() else { return };
+    if noted.cgroup_id == cgroup_id && NAMESPACES.remove(id).is_ok() {
+        interest::unmark_namespace(noted.mark);
     }
-    number
 }
 
-/// Number of a task's mount namespace; 0 where it has none any more, or the kernel does not tell.
+/// Id of a task's mount namespace; 0 where it has none any more, or the kernel does not tell.
 #[inline(always)]
-pub fn number(task: Ptr) -> u32 {
-    if known(&HAS_NAMESPACE_NUMBER) { number_of(task) } else { 0 }
-}
-
-#[inline(always)]
-fn known(fields: &Global<u32>) -> bool {
-    fields.load() != 0
-}
-
-#[inline(always)]
-fn number_of(task: Ptr) -> u32 {
-    task::read(task::mount_namespace(task), &MNT_NS_NUMBER)
-}
-
-#[inline(always)]
-fn place(number: u32) -> *mut u32 {
-    // SAFETY: masked, so within the table.
-    unsafe { (&raw mut MARKS).cast::<u32>().add(number as usize & (PLACES - 1)) }
+pub fn id(task: Ptr) -> u64 {
+    if HAS_NAMESPACE_ID.load() == 0 {
+        return 0;
+    }
+    task::read(task::mount_namespace(task), &MNT_NS_ID)
 }

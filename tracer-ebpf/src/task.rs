@@ -3,8 +3,12 @@
 //! A load through a BTF pointer is a single instruction that the verifier checks and that reads 0
 //! where the pointer is bad; `bpf_probe_read_kernel` costs some 90.
 
+use core::arch::asm;
+
 use aya_ebpf::{Global, cty::c_void, helpers::generated::bpf_probe_read_kernel};
-use debugtrail_common::{cgroup::Usage, kernel_fields, optional_kernel_fields, process::ProcessKey};
+use debugtrail_common::{
+    cgroup::Usage, fields::placed, kernel_fields, optional_kernel_fields, process::ProcessKey,
+};
 
 macro_rules! globals {
     ($($name:ident = $($field:literal)|+;)*) => {
@@ -40,6 +44,24 @@ pub fn read<T: Copy>(base: Ptr, offset: &Global<u32>) -> T {
     // instruction: the verifier wants one type of pointer at each.
     // SAFETY: the verifier only accepts loads at a field of the pointer's BTF type.
     unsafe { base.byte_add(offset.load() as usize).cast::<T>().read_volatile() }
+}
+
+/// The same of a pointer whose offset stands in the instruction itself, where userspace has put it.
+macro_rules! read_placed {
+    ($base:expr, $field:ident) => {{
+        let field: Ptr;
+        // SAFETY: as of `read`.
+        unsafe {
+            asm!(
+                "{field} = *(u64 *)({base} + {offset})",
+                field = out(reg) field,
+                base = in(reg) $base,
+                offset = const placed::$field,
+                options(readonly, nostack),
+            );
+        }
+        field
+    }};
 }
 
 /// The same of a structure that the verifier does not know: through a helper. 0 where it can't be read.
@@ -104,7 +126,7 @@ pub fn start_boot_ns(task: Ptr) -> u64 {
 /// The task's set of cgroups: the same for two tasks that are in the same ones.
 #[inline(always)]
 pub fn css_set(task: Ptr) -> Ptr {
-    read(task, &TASK_CGROUPS)
+    read_placed!(task, TASK_CGROUPS)
 }
 
 /// The task's cgroup in the default hierarchy. A task has one until its last reference is dropped,
@@ -117,19 +139,13 @@ pub fn cgroup_of(task: Ptr) -> Ptr {
 /// The cgroup in the default hierarchy of all tasks of a `css_set`.
 #[inline(always)]
 pub fn cgroup_in(css_set: Ptr) -> Ptr {
-    read(css_set, &CSS_SET_DFL_CGRP)
+    read_placed!(css_set, CSS_SET_DFL_CGRP)
 }
 
 /// Id of the task's cgroup in the default hierarchy.
 #[inline(always)]
 pub fn cgroup_id(task: Ptr) -> u64 {
     id_of(cgroup_of(task))
-}
-
-/// Number of a cgroup, counted up since the boot and never given twice. A load less than its id.
-#[inline(always)]
-pub fn number_of(cgroup: Ptr) -> u64 {
-    read(cgroup, &CGROUP_SERIAL_NR)
 }
 
 /// Id of a cgroup.
@@ -169,8 +185,8 @@ pub fn in_default_hierarchy(cgroup: Ptr) -> bool {
 /// The task's mount namespace; null when it has given up its namespaces.
 #[inline(always)]
 pub fn mount_namespace(task: Ptr) -> Ptr {
-    let nsproxy: Ptr = read(task, &TASK_NSPROXY);
-    read(nsproxy, &NSPROXY_MNT_NS)
+    let nsproxy: Ptr = read_placed!(task, TASK_NSPROXY);
+    read_placed!(nsproxy, NSPROXY_MNT_NS)
 }
 
 /// Wait status of the task's whole process, as wait(2) will give it: right at the last exit of the

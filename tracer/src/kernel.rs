@@ -1,5 +1,6 @@
 //! The witness: programs in the kernel, their maps and their ring.
 
+mod account;
 pub mod btf;
 mod c_string;
 mod counters;
@@ -20,6 +21,7 @@ pub mod observation;
 mod parts;
 mod pinned_program;
 pub mod pins;
+mod placed;
 pub mod plan;
 mod privileges;
 mod raw;

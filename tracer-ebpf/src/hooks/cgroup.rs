@@ -30,16 +30,18 @@ fn created(ctx: &BtfTracePointContext, cgroup: Ptr, path: Ptr) -> i32 {
     let id = task::id_of(cgroup);
     let Some(empty) = EMPTY.get_ptr(0) else { return 0 };
     interest::begin_anew();
-    interest::mark(cgroup);
+    let mark = interest::mark(cgroup);
     count_entries(1);
     // SAFETY: the entry is never written, and it is alive until the program returns.
     if CGROUPS.insert(&id, unsafe { &*empty }, u64::from(BPF_NOEXIST)).is_err() {
+        interest::unmark(mark);
         count_entries(-1);
         lost(Loss::Cgroup);
         debug!(ctx, "no room for cgroup {}: a session in it is not seen", id);
         return 0;
     }
     let Some(entry) = entry(id) else { return 0 };
+    entry.mark = mark;
     entry.created_boot_ns = now();
     // SAFETY: reads at most PATH_LEN bytes into the entry's array of that size.
     let read = unsafe { bpf_probe_read_kernel_str(entry.path.as_mut_ptr().cast(), PATH_LEN as u32, path) };
@@ -76,7 +78,9 @@ fn removed(cgroup: Ptr) -> i32 {
     }
     if entry.steps.entered == 0 {
         // Nothing was ever in it: a pod's or a slice's directory. Nothing to tell.
+        let mark = entry.mark;
         if CGROUPS.remove(&id).is_ok() {
+            interest::unmark(mark);
             count_entries(-1);
         }
         let _ = TRACKED.remove(&id);
@@ -105,11 +109,11 @@ fn attached(cgroup: Ptr, task: Ptr) -> i32 {
     // Membership sticks: what already belongs somewhere does not change sides.
     if let Some(member) = membership::of(&key) {
         membership::moves(member, cgroup_id);
-        interest::mark(cgroup);
+        interest::mark_seat(cgroup, member.cgroup_id);
         return 0;
     }
     if membership::enter(&key, cgroup_id, Coming::from_outside(task, origin::ATTACHED)) {
-        interest::mark(cgroup);
+        interest::mark_seat(cgroup, cgroup_id);
     }
     0
 }

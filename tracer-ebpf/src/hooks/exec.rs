@@ -33,7 +33,7 @@ static WITH_ARGS: Global<u32> = Global::new(0);
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let entries = interest::entries();
-    if entries.any() && (entries.may_concern(ctx.arg(0)) || namespaces::may_be_in_one(ctx.arg(0))) {
+    if entries.any() && entries.may_concern_by_namespace(ctx.arg(0)) {
         execed(&ctx, ctx.arg(0), ctx.arg(2));
     }
     0
@@ -69,7 +69,7 @@ fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
     if let Some(member) = membership::of(&key) {
         // A thread that executes a program is its process's leader.
         member.leader_exits = 0;
-        membership::executes_in(member, entry, namespaces::number(task));
+        membership::executes_in(member, entry, namespaces::id(task));
         if member.role & role::RUNTIME != 0 {
             return 0;
         }

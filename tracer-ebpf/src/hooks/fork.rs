@@ -40,7 +40,7 @@ fn forked(parent: Ptr, child: Ptr) -> i32 {
     };
     let coming = Coming { origin, role: 0, state, parent_tgid: task::tgid(parent) };
     if membership::enter(&task::key(child), cgroup_id, coming) {
-        interest::mark_for_good(cgroup);
+        interest::mark_seat(cgroup, cgroup_id);
     }
     0
 }

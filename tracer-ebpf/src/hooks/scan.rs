@@ -39,7 +39,7 @@ fn found(task: Ptr) {
     let cgroup_id = task::cgroup_id(task);
     let Some(entry) = entry(cgroup_id) else { return };
     // Of each thread: in a threaded cgroup they may sit apart.
-    interest::mark(task::cgroup_of(task));
+    interest::mark_found(task::cgroup_of(task), entry);
     if !task::is_leader(task) {
         return;
     }

@@ -70,7 +70,10 @@ impl From<&KernelError> for Failure {
             | KernelError::TooOld { .. }
             | KernelError::Refused(_) => Self::Machine,
             KernelError::Pins(error) => error.into(),
-            KernelError::Foreign(_) | KernelError::Map(_) | KernelError::Scan(_) => Self::Other,
+            KernelError::Foreign(_)
+            | KernelError::Map(_)
+            | KernelError::Account(_)
+            | KernelError::Scan(_) => Self::Other,
         }
     }
 }

@@ -46,9 +46,4 @@ impl Entries {
             Some((_, to_theirs)) => self.map.add(cgroup, &to_theirs.entry(bytes_of(entry))),
         }
     }
-
-    /// Removes one; whether it was there.
-    pub(super) fn remove(&self, cgroup: u64) -> Result<bool, KernelError> {
-        Ok(self.map.remove(cgroup)?)
-    }
 }

@@ -57,6 +57,10 @@ impl Parts for Folder {
     fn map(&mut self, name: &str) -> Result<Map, KernelError> {
         Ok(Map::from_map_data(MapData::from_pin(self.0.join(pins::map(name)))?)?)
     }
+
+    fn program(&mut self, name: &str) -> Result<OwnedFd, KernelError> {
+        pinned_program::open(&self.0.join(pins::program(name))).map_err(load::refused)
+    }
 }
 
 /// The pinned programs and links of a generation.

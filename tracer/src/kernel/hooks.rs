@@ -17,7 +17,10 @@ pub(super) const HOOKS: [&str; 9] = [
 /// The program that goes over all tasks once.
 pub(super) const SCAN: &str = "scan_tasks";
 
+/// The program that changes for userspace what is of interest; attached nowhere.
+pub(super) const ACCOUNT: &str = debugtrail_common::interest::ACCOUNT;
+
 /// Names of all programs.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    HOOKS.into_iter().chain([SCAN])
+    HOOKS.into_iter().chain([SCAN, ACCOUNT])
 }

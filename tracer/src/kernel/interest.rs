@@ -1,24 +1,24 @@
-//! The word by which userspace tells the programs whether anything is of interest.
+//! What userspace adds to, and takes from, what the programs count as of interest.
 
 use std::collections::BTreeSet;
 
 use aya::maps::{Array, MapData};
-use debugtrail_common::maps::LOOK_AT_ALL;
+use debugtrail_common::interest::{Interest as Words, LOOK_AT_ALL};
 use rustix::thread::{MembarrierCommand, membarrier};
 
+use super::account::Account;
 use super::load::KernelError;
 use crate::ids::CgroupId;
 
 /// How often counting anew is tried while cgroups come and go. One that fails costs every process a lookup, no fact.
 const RECOUNTS: u32 = 100;
 
-/// This process is its only writer, and where the programs are pinned the one after the last one's end.
+/// This process is the only one of userspace that changes it, and where the programs are pinned the one after the last
+/// one's end.
 pub(super) struct Interest {
-    word: Array<MapData, u64>,
-    /// The kernel's own count, first in what it counts.
-    kernel: Array<MapData, [u64; 2]>,
-    /// Entries that userspace added less those that it removed, wrapping.
-    entries: u64,
+    account: Account,
+    words: Array<MapData, Words>,
+    looks_at_all: bool,
     /// Cgroups found running in which nothing ran yet. The scan marks where it finds a task; where it finds none,
     /// only looking at every task finds one whose entering the kernel skipped.
     empty: BTreeSet<CgroupId>,
@@ -27,32 +27,31 @@ pub(super) struct Interest {
 }
 
 impl Interest {
-    pub(super) fn new(word: Array<MapData, u64>, kernel: Array<MapData, [u64; 2]>) -> Self {
-        Self { word, kernel, entries: 0, empty: BTreeSet::new(), unsettled: false }
+    pub(super) fn new(account: Account, words: Array<MapData, Words>) -> Self {
+        Self { account, words, looks_at_all: false, empty: BTreeSet::new(), unsettled: false }
     }
 
-    /// Counts on after another process, which may have been killed between a change of the entries and its telling of
-    /// it: it tells too many then, never too few, and for good. `entries` gives every cgroup that has an entry; `idle`
-    /// says of which of them nobody knows a process.
+    /// Counts on after another process, which may have been killed between counting an entry and adding it: one too many
+    /// is counted then, never too few, and for good. `entries` gives every cgroup that has an entry; `idle` says of which
+    /// of them nobody knows a process.
     pub(super) fn recount(
         &mut self,
         entries: impl Fn() -> Result<BTreeSet<CgroupId>, KernelError>,
         idle: impl Fn(CgroupId) -> bool,
     ) -> Result<(), KernelError> {
-        let (told, of_kernel) = (self.word.get(&0, 0)?, self.kernel.get(&0, 0)?[0]);
-        let looks_at_all = told.wrapping_add(of_kernel) & LOOK_AT_ALL != 0;
-        self.entries = told.wrapping_sub(if looks_at_all { LOOK_AT_ALL } else { 0 });
+        self.looks_at_all = self.counted()? & LOOK_AT_ALL != 0;
+        let bit = if self.looks_at_all { LOOK_AT_ALL } else { 0 };
         for _ in 0..RECOUNTS {
-            let before = self.kernel.get(&0, 0)?[0];
+            let before = self.counted()?;
             // Walked twice: a walk may skip a key when its neighbour goes away.
             let mut there = entries()?;
             there.append(&mut entries()?);
-            if looks_at_all {
+            if self.looks_at_all {
                 self.empty = there.iter().copied().filter(|cgroup| idle(*cgroup)).collect();
             }
-            // While the kernel's count stood still, all that it counts was there to be walked over.
-            if self.kernel.get(&0, 0)?[0] == before {
-                self.entries = (there.len() as u64).wrapping_sub(before);
+            // While the count stood still, all that is counted was there to be walked over.
+            if self.counted()? == before {
+                self.add((there.len() as u64 | bit).wrapping_sub(before))?;
                 break;
             }
         }
@@ -61,14 +60,12 @@ impl Interest {
 
     /// An entry is about to be added; the programs must not see one that is not counted.
     pub(super) fn adding(&mut self) -> Result<(), KernelError> {
-        self.entries = self.entries.wrapping_add(1);
-        self.tell()
+        self.add(1)
     }
 
-    /// An entry was removed, or not added after all.
-    pub(super) fn removed(&mut self) -> Result<(), KernelError> {
-        self.entries = self.entries.wrapping_sub(1);
-        self.tell()
+    /// It was not added after all.
+    pub(super) fn not_added(&mut self) -> Result<(), KernelError> {
+        self.add(1_u64.wrapping_neg())
     }
 
     /// A cgroup found running was added in which nothing is to be found yet.
@@ -77,13 +74,14 @@ impl Interest {
         self.tell()
     }
 
-    /// Nothing is kept of a cgroup any more.
-    pub(super) fn forgot(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
+    /// Removes a cgroup's entry, where there is one, with all that it marks.
+    pub(super) fn forget(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
+        self.account.forget(cgroup).map_err(KernelError::Account)?;
         if self.empty.remove(&cgroup) { self.tell() } else { Ok(()) }
     }
 
     /// Waits until every program that began before has ended: one that found nothing of interest may be about to
-    /// end the epoch of all marks.
+    /// clear all marks.
     pub(super) fn settle(&mut self) -> Result<(), KernelError> {
         // It waits for an RCU period, in which BPF programs run. Kernels with CPUs free of ticks refuse it.
         if let Err(error) = membarrier(MembarrierCommand::Global) {
@@ -94,7 +92,20 @@ impl Interest {
     }
 
     fn tell(&mut self) -> Result<(), KernelError> {
-        let all = if self.empty.is_empty() && !self.unsettled { 0 } else { LOOK_AT_ALL };
-        Ok(self.word.set(0, self.entries.wrapping_add(all), 0)?)
+        let all = !self.empty.is_empty() || self.unsettled;
+        if all != self.looks_at_all {
+            // The highest bit: added to itself it is gone.
+            self.add(LOOK_AT_ALL)?;
+            self.looks_at_all = all;
+        }
+        Ok(())
+    }
+
+    fn add(&self, change: u64) -> Result<(), KernelError> {
+        self.account.add(change).map_err(KernelError::Account)
+    }
+
+    fn counted(&self) -> Result<u64, KernelError> {
+        Ok(self.words.get(&0, 0)?.entries)
     }
 }

@@ -6,16 +6,17 @@ use std::path::Path;
 
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader,
-    programs::{BtfTracePoint, Iter, tp_btf::BtfTracePointLinkId},
+    programs::{BtfTracePoint, Iter, RawTracePoint, tp_btf::BtfTracePointLinkId},
 };
 use debugtrail_common::fields::WITH_ARGS;
 use thiserror::Error;
 
 use super::btf::{Btf, BtfError};
 use super::fields;
-use super::hooks::{HOOKS, SCAN};
+use super::hooks::{ACCOUNT, HOOKS, SCAN};
 use super::needs::{self, Lack};
 use super::pins::PinsError;
+use super::placed;
 use super::privileges::{self, PrivilegeError, Privileges};
 
 /// Where the kernel describes its types.
@@ -35,6 +36,10 @@ impl Object {
     #[must_use]
     pub fn own() -> Self {
         Self(Cow::Borrowed(&OBJECT.0))
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// Those of another one: for tests of an upgrade.
@@ -99,6 +104,9 @@ pub enum KernelError {
     /// A map call failed.
     #[error("reading the kernel's maps failed: {0}")]
     Map(#[from] aya::maps::MapError),
+    /// Running the program that counts failed.
+    #[error("counting in the kernel what is of interest failed: {0}")]
+    Account(io::Error),
     /// Reading the scan failed.
     #[error("going over the running tasks failed: {0}")]
     Scan(io::Error),
@@ -170,10 +178,13 @@ fn load_with(options: LoadOptions, object: &Object, globals: &Globals) -> Result
     if let Some(bytes) = options.ring_bytes {
         loader.map_max_entries(debugtrail_common::maps::EVENTS, bytes);
     }
-    let mut ebpf = loader.load(&object.0).map_err(refused)?;
+    let placed = placed::place(object.bytes(), globals).map_err(KernelError::Refused)?;
+    let mut ebpf = loader.load(&placed).map_err(refused)?;
     let btf = AyaBtf::from_sys_fs().map_err(refused)?;
     let scan: &mut Iter = program(&mut ebpf, SCAN)?;
     scan.load("task", &btf).map_err(refused)?;
+    let account: &mut RawTracePoint = program(&mut ebpf, ACCOUNT)?;
+    account.load().map_err(refused)?;
     for hook in HOOKS {
         let program: &mut BtfTracePoint = program(&mut ebpf, hook)?;
         program.load(hook, &btf).map_err(refused)?;

@@ -6,11 +6,13 @@ use aya::Pod;
 use aya::maps::{Array, HashMap, MapData, MapError};
 use debugtrail_common::{
     cgroup::{CgroupEntry, PATH_LEN, Steps},
+    interest::ACCOUNT,
     maps,
     process::{Member, ProcessKey, origin, role, state},
 };
 
 use super::Ring;
+use super::account::Account;
 use super::counters::{Counters, LossCounts};
 use super::entries::Entries;
 use super::event::{self, Event};
@@ -30,7 +32,6 @@ pub(super) struct Maps {
     tracked: HashMap<MapData, u64, u64>,
     mains: HashMap<MapData, ProcessKey, u64>,
     members: HashMap<MapData, ProcessKey, Member>,
-    namespaces: HashMap<MapData, u32, u64>,
     read_until: Array<MapData, u64>,
     counters: Counters,
     interest: Interest,
@@ -67,12 +68,11 @@ impl Maps {
             tracked: HashMap::try_from(parts.map(maps::TRACKED)?)?,
             mains: HashMap::try_from(parts.map(maps::MAINS)?)?,
             members: HashMap::try_from(parts.map(maps::MEMBERS)?)?,
-            namespaces: HashMap::try_from(parts.map(maps::NAMESPACES)?)?,
             read_until: Array::try_from(parts.map(maps::READ_UNTIL)?)?,
             counters: Counters::take(parts, &layout)?,
             interest: Interest::new(
-                Array::try_from(parts.map(maps::USER_ENTRIES)?)?,
-                Array::try_from(parts.map(maps::KERNEL_ENTRIES)?)?,
+                Account::new(parts.program(ACCOUNT)?),
+                Array::try_from(parts.map(maps::INTEREST)?)?,
             ),
             to_ours: Translation::new(layout, Layout::own()),
         })
@@ -133,12 +133,8 @@ impl Maps {
     /// Drops all that is kept of a cgroup.
     pub(super) fn forget(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
         let _ = self.tracked.remove(&cgroup.0);
-        if self.cgroups.remove(cgroup.0)? {
-            self.interest.removed()?;
-        }
-        self.interest.forgot(cgroup)?;
+        self.interest.forget(cgroup)?;
         // Only after the entry: a hook that finds no entry adds no process.
-        remove_of(&mut self.namespaces, |id| *id == cgroup.0)?;
         remove_of(&mut self.mains, |id| *id == cgroup.0)?;
         remove_of(&mut self.members, |member| member.cgroup_id == cgroup.0)
     }
@@ -174,7 +170,7 @@ impl Maps {
             }
             return Ok(true);
         };
-        self.interest.removed()?;
+        self.interest.not_added()?;
         match errno(&error) {
             // Made after the programs were attached: the kernel knows it better.
             Some(libc::EEXIST) => Ok(false),

@@ -1,11 +1,13 @@
-//! Maps by their names: out of a loaded object, or out of a folder of pins.
+//! Maps and programs by their names: out of a loaded object, or out of a folder of pins.
+
+use std::os::fd::{AsFd, OwnedFd};
 
 use aya::Ebpf;
 use aya::maps::{Array, Map, MapData};
 use debugtrail_common::layout;
 
 use super::layout::Layout;
-use super::load::KernelError;
+use super::load::{self, KernelError};
 
 /// The text of a description.
 type Text = [u8; layout::LEN];
@@ -14,12 +16,23 @@ type Text = [u8; layout::LEN];
 pub(super) trait Parts {
     /// The map of this name.
     fn map(&mut self, name: &str) -> Result<Map, KernelError>;
+
+    /// The program of this name, which was loaded.
+    fn program(&mut self, name: &str) -> Result<OwnedFd, KernelError>;
 }
 
 impl Parts for Ebpf {
     fn map(&mut self, name: &str) -> Result<Map, KernelError> {
         self.take_map(name)
             .ok_or_else(|| KernelError::Refused(anyhow::anyhow!("the object has no map {name}")))
+    }
+
+    fn program(&mut self, name: &str) -> Result<OwnedFd, KernelError> {
+        let program = Ebpf::program(self, name);
+        let program = program.ok_or_else(|| {
+            KernelError::Refused(anyhow::anyhow!("the object has no program {name}"))
+        })?;
+        program.fd().map_err(load::refused)?.as_fd().try_clone_to_owned().map_err(load::refused)
     }
 }
 

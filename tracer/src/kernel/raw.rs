@@ -9,7 +9,6 @@ use rustix::fd::AsFd;
 
 const LOOKUP: (libc::c_long, &str) = (1, "bpf_map_lookup_elem");
 const UPDATE: (libc::c_long, &str) = (2, "bpf_map_update_elem");
-const DELETE: (libc::c_long, &str) = (3, "bpf_map_delete_elem");
 const NEXT_KEY: (libc::c_long, &str) = (4, "bpf_map_get_next_key");
 
 /// The part of `union bpf_attr` (uapi/linux/bpf.h) that element calls use.
@@ -50,11 +49,6 @@ impl RawMap {
         const BPF_NOEXIST: u64 = 1;
         assert_eq!(value.len(), self.value_size, "the kernel reads as much");
         self.call(UPDATE, Some(&key), value.as_ptr() as u64, BPF_NOEXIST)
-    }
-
-    /// Removes a key; whether it was there.
-    pub(super) fn remove(&self, key: u64) -> Result<bool, MapError> {
-        Ok(unless_missing(self.call(DELETE, Some(&key), 0, 0))?.is_some())
     }
 
     /// Every key, once.
