@@ -4,4 +4,4 @@ pub mod hierarchy;
 pub mod path;
 
 pub use hierarchy::{Cgroup, Hierarchy, HierarchyError};
-pub use path::Place;
+pub use path::{Own, Place};

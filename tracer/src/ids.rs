@@ -18,7 +18,7 @@ pub struct CgroupId(#[serde(with = "crate::text")] pub u64);
 pub struct Pid(pub u32);
 
 /// Nanoseconds of `CLOCK_BOOTTIME`: since boot, suspend included, never stepped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct BootNanos(

@@ -6,6 +6,7 @@
 mod act;
 mod drain;
 mod executable;
+mod foreign;
 mod inherit;
 mod loss;
 mod memory;
@@ -19,7 +20,7 @@ use std::{io, time::Duration};
 
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    sync::mpsc::Receiver,
+    sync::mpsc::{Receiver, UnboundedReceiver},
     time::{MissedTickBehavior, interval},
 };
 
@@ -34,10 +35,12 @@ use crate::malloc;
 use crate::oom::OomLimits;
 use crate::pods::{PodEvent, PodIndex};
 use crate::record::{GapReason, LossCount, StopReason};
-use crate::runtime::Bundles;
+use crate::runtime::lookups::{Answer, Stage};
+use crate::runtime::{Bundles, Lookups};
 use crate::session::{Away, Policy, Reconciler, Tracker};
 use crate::sinks::OutputError;
 use drain::Drained;
+use foreign::Foreign;
 use inherit::Legacy;
 use loss::LossWatch;
 pub use past::Agent;
@@ -55,7 +58,10 @@ const NEWS: usize = 64;
 /// The rooms of the house and what passes between them.
 pub struct Pipeline {
     kernel: Kernel,
-    bundles: Bundles,
+    lookups: Lookups,
+    /// What the runtime said of what ran at the start, until it is taken in.
+    known: running::Known,
+    foreign: Foreign,
     index: PodIndex,
     tracker: Tracker,
     reconciler: Reconciler,
@@ -107,7 +113,9 @@ impl Pipeline {
             senders: SenderPaths::new(hierarchy.clone()),
             oom_limits: OomLimits::new(hierarchy.clone()),
             kernel,
-            bundles,
+            lookups: Lookups::new(bundles),
+            known: running::Known::new(),
+            foreign: Foreign::default(),
             index: PodIndex::new(),
             tracker: Tracker::new(policy),
             reconciler: Reconciler::default(),
@@ -117,7 +125,8 @@ impl Pipeline {
             reviewed: 0,
         };
         let past = pipeline.remember(memory, policy);
-        let running = running::containers(hierarchy, &mut pipeline.bundles);
+        let (running, known) = running::containers(hierarchy, &mut pipeline.lookups);
+        pipeline.known = known;
         let unknown = pipeline.kernel.take_in(&running, boot_now())?;
         pipeline.take_in_begun(&running, &unknown)?;
         pipeline.recorder.agent_started();
@@ -130,6 +139,7 @@ impl Pipeline {
         pipeline.tell_past(past, all_the_time);
         // Whatever the kernel has of those was looked at.
         pipeline.tracker.forget_told();
+        pipeline.known.clear();
         Ok(pipeline)
     }
 
@@ -143,7 +153,7 @@ impl Pipeline {
     /// Takes in anew what began to run between the look at it and its taking in, so that nobody saw it begin. Of what is
     /// not `unknown` to the programs they see the beginning, and may be about to tell it.
     fn take_in_begun(&mut self, running: &[Running], unknown: &[CgroupId]) -> Result<(), KernelError> {
-        let mut begun = running::begun(running, &mut self.bundles);
+        let mut begun = running::begun(running, &mut self.lookups);
         begun.retain(|cgroup| {
             if !unknown.contains(&cgroup.cgroup) {
                 return false;
@@ -189,6 +199,7 @@ impl Pipeline {
         let mut logger = logger.map(readable).transpose()?;
         let (mut drain, mut sweep) = (ticks(DRAIN), ticks(SWEEP));
         let closed = self.recorder.output_closed();
+        let mut answers = self.lookups.take_answers();
         let mut stop = std::pin::pin!(stop);
         let (mut drained, mut news) = (Drained::All, Vec::new());
         loop {
@@ -201,6 +212,7 @@ impl Pipeline {
                 _ = drain.tick() => drained = Drained::InPart,
                 _ = sweep.tick() => self.begin_sweep()?,
                 1.. = pods.recv_many(&mut news, NEWS) => self.learn(&mut news)?,
+                Some(answer) = answered(&mut answers) => self.answered(answer)?,
                 sample = clock.next() => self.recorder.clock_sampled(sample?),
                 () = log_lines(&mut logger) => {}
                 reason = &mut stop => return Ok(reason),
@@ -232,9 +244,20 @@ impl Pipeline {
         self.oom_limits.fill_in(&mut seen);
         let place = Place::of(&seen.path);
         let asked = self.tracker.asks_runtime(&seen, &place);
-        let runtime = asked.and_then(|id| self.bundles.lookup(id));
+        let runtime = asked.and_then(|id| self.known.get(id).cloned());
+        if let Some(id) = asked.filter(|_| runtime.is_none()) {
+            self.lookups.ask(id, Stage::of(&seen), boot_now());
+        }
         let exe = executable::of(&self.kernel, &seen);
         let actions = self.tracker.observe(seen, &place, exe, runtime, &self.index, boot_now());
+        self.act(actions)
+    }
+
+    /// Takes in what the runtime says of a container.
+    fn answered(&mut self, answer: Answer) -> Result<(), KernelError> {
+        self.lookups.answered(&answer, boot_now());
+        let Some(facts) = answer.facts else { return Ok(()) };
+        let actions = self.tracker.told_by_the_runtime(&answer.id, facts, &self.index, boot_now());
         self.act(actions)
     }
 
@@ -266,9 +289,17 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Says which containers are taken for another kubelet's.
+    fn tell_foreign(&mut self, is_the_end: bool) {
+        if let Some(noted) = self.foreign.take(is_the_end, boot_now()) {
+            self.recorder.foreign(noted, boot_now());
+        }
+    }
+
     /// What is still to be said before the end.
     fn last_look(&mut self) -> Result<(), KernelError> {
         self.last_sweep()?;
+        self.tell_foreign(true);
         if self.legacy.is_pinned() {
             return Ok(()); // The next one decides them.
         }
@@ -277,6 +308,14 @@ impl Pipeline {
             self.recorder.undecided(undecided.len() as u64, &undecided, boot_now());
         }
         Ok(())
+    }
+}
+
+/// Waits for ever where nobody answers.
+async fn answered(answers: &mut Option<UnboundedReceiver<Answer>>) -> Option<Answer> {
+    match answers {
+        Some(answers) => answers.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -19,10 +19,11 @@ pub mod table;
 pub use agent::{AgentIdentity, AgentRecord, ClockStepRecord, StopReason};
 pub use convention::{Convention, ConventionError};
 pub use evidence::{
-    ApiEvidence, Evidence, KernelEvidence, KindBy, NamedBy, PodEvidence, RuntimeEvidence, Synthetic,
+    ApiEvidence, Disagreement, Evidence, KernelEvidence, KindBy, NamedBy, PodEvidence, RuntimeEvidence,
+    Synthetic,
 };
 pub use exit::{Exit, ExitClass, WaitStatus};
-pub use gap::{GapReason, GapRecord, LossCount, LossKind};
+pub use gap::{GapReason, GapRecord, LossCount, LossKind, PodNamed};
 pub use head::{Head, RecordType, SCHEMA, SessionId};
 pub use processes::{
     ClosedRecord, Entered, EnteredBy, LeftTo, ProcessEnd, ProcessesRecord, SessionUsage, Usage,

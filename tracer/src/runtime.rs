@@ -2,7 +2,10 @@
 
 pub mod bundle;
 pub mod bundles;
+mod file;
+pub mod lookups;
 mod shims;
 
 pub use bundle::{ContainerKind, ContainerMeta};
 pub use bundles::{Bundles, RuntimeFacts};
+pub use lookups::Lookups;

@@ -1,12 +1,14 @@
 //! From what kernel, runtime and API say of cgroups to what is reported of sessions. Pure: values and the
 //! time in, [`Action`]s out.
 
+mod agreement;
 mod attempts;
 mod away;
 mod cause;
 mod container;
 mod killed;
 mod naming;
+mod own;
 mod processes;
 mod reconcile;
 pub mod report;

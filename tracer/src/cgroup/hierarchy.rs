@@ -122,6 +122,15 @@ impl Hierarchy {
         }
     }
 
+    /// Whether there is any process in the cgroup at this path or below; so it is taken to be where nobody says.
+    #[must_use]
+    pub fn is_populated(&self, path: &str) -> bool {
+        match fs::read_to_string(self.file(path, "cgroup.events")) {
+            Ok(events) => !events.lines().any(|line| line == "populated 0"),
+            Err(error) => !vanished(&error),
+        }
+    }
+
     /// Whether there is a cgroup at this path.
     #[must_use]
     pub fn has(&self, path: &str) -> bool {

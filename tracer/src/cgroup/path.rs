@@ -30,42 +30,166 @@ pub enum Place {
         /// The pod, by UID or config hash.
         pod: PodRef,
     },
+    /// A cgroup named as a container's that is in no pod's: the runtime's own default parent, or a kubelet without
+    /// cgroups per pod (`cgroupsPerQOS: false`). Docker's and Podman's look the same: only the runtime can tell.
+    Bare {
+        /// The container.
+        container_id: ContainerId,
+        /// Whether it is below the container's own.
+        inner: bool,
+    },
     /// Anything else: QoS slices, system services, CRI-O's monitors.
     Other,
 }
 
+/// Where in a path a container's own cgroup is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Own<'a> {
+    /// The container's own cgroup, below which all others of it are.
+    pub cgroup: &'a str,
+    /// What is above `kubepods`: the same for all containers of a kubelet.
+    pub root: &'a str,
+}
+
 impl Place {
-    /// Reads a path of the v2 hierarchy, relative to its root or not. Where a cluster runs inside a container of
-    /// another one, the innermost pod counts: an agent inside sees the same paths as one outside.
+    /// Reads a path of the v2 hierarchy, relative to its root or not. What is below a pod's container is that
+    /// container's, whatever it is called: whoever may make cgroups in there names them as they like. So a cluster
+    /// that runs inside a pod is part of that pod.
     #[must_use]
     pub fn of(path: &str) -> Self {
-        let components: Vec<&str> = path.split('/').filter(|component| !component.is_empty()).collect();
-        (0..components.len()).rev().find_map(|at| place_at(&components, at)).unwrap_or(Self::Other)
+        match located(path) {
+            Some(Located { place, .. }) => place,
+            None => {
+                bare(path).map_or(Self::Other, |(container_id, _, inner)| Self::Bare { container_id, inner })
+            }
+        }
+    }
+
+    /// The container that it is of, by its name alone.
+    #[must_use]
+    pub fn container_id(&self) -> Option<&ContainerId> {
+        match self {
+            Self::Container { container_id, .. } | Self::Bare { container_id, .. } => Some(container_id),
+            Self::Pod { .. } | Self::Other => None,
+        }
+    }
+
+    /// Whether it is below the container's own cgroup.
+    #[must_use]
+    pub fn is_inner(&self) -> bool {
+        matches!(self, Self::Container { inner: true, .. } | Self::Bare { inner: true, .. })
     }
 }
 
-/// The place if the pod's component is the one at `at`. `None`: it is no pod's, look further out.
-fn place_at(components: &[&str], at: usize) -> Option<Place> {
-    let (outside, below) = (&components[..at], &components[at + 1..]);
-    if let Some((slice, id)) = joined(components[at]) {
-        let pod = systemd_pod(slice)?;
-        return Some(Place::Container { pod, container_id: id, inner: !below.is_empty() });
+impl<'a> Own<'a> {
+    /// Of a path that is a container's; `None` of any other.
+    #[must_use]
+    pub fn of(path: &'a str) -> Option<Self> {
+        if let Some(located) = located(path) {
+            let cgroup = path.get(..located.own_end?)?;
+            return Some(Self { cgroup, root: path.get(..located.root_end)?.trim_end_matches('/') });
+        }
+        let (_, own_end, _) = bare(path)?;
+        let cgroup = path.get(..own_end)?;
+        Some(Self { cgroup, root: cgroup.rsplit_once('/').map_or("", |(above, _)| above) })
     }
-    let pod = systemd_pod(components[at]).or_else(|| cgroupfs_pod(outside, components[at]))?;
-    let Some((own, inside)) = below.split_first() else {
-        return Some(Place::Pod { pod });
+}
+
+/// A pod or a container of one, found in a path.
+struct Located {
+    place: Place,
+    /// Where the container's own component ends; `None` of a pod.
+    own_end: Option<usize>,
+    /// Where what is above `kubepods` ends.
+    root_end: usize,
+}
+
+/// One step of a path, and where it begins and ends in it.
+#[derive(Clone, Copy)]
+struct Component<'a> {
+    name: &'a str,
+    begin: usize,
+    end: usize,
+}
+
+fn components(path: &str) -> Vec<Component<'_>> {
+    let mut begin = 0;
+    let mut found = Vec::new();
+    for name in path.split('/') {
+        let end = begin + name.len();
+        if !name.is_empty() {
+            found.push(Component { name, begin, end });
+        }
+        begin = end + 1;
+    }
+    found
+}
+
+/// The outermost pod, and what is below it.
+fn located(path: &str) -> Option<Located> {
+    let components = components(path);
+    (0..components.len()).find_map(|at| located_at(&components, at))
+}
+
+/// What there is if the pod's component is the one at `at`.
+fn located_at(components: &[Component<'_>], at: usize) -> Option<Located> {
+    let (outside, here, below) = (&components[..at], components[at], &components[at + 1..]);
+    if let Some((slice, container_id)) = joined(here.name) {
+        let pod = systemd_pod(slice)?;
+        let place = Place::Container { pod, container_id, inner: !below.is_empty() };
+        return Some(Located { place, own_end: Some(here.end), root_end: here.begin });
+    }
+    let (pod, root_end) = match systemd_pod(here.name) {
+        Some(pod) => (pod, root_of_slices(outside, here)),
+        None => cgroupfs_pod(outside, here.name)?,
     };
-    Some(match container(own) {
-        Some(container_id) => Place::Container { pod, container_id, inner: !inside.is_empty() },
-        None => Place::Other,
+    let Some((own, inside)) = below.split_first() else {
+        return Some(Located { place: Place::Pod { pod }, own_end: None, root_end });
+    };
+    Some(match container(own.name) {
+        Some(container_id) => Located {
+            place: Place::Container { pod, container_id, inner: !inside.is_empty() },
+            own_end: Some(own.end),
+            root_end,
+        },
+        None => Located { place: Place::Other, own_end: None, root_end },
     })
 }
 
-/// `pod<uid>` below `kubepods`, `kubepods/burstable` or `kubepods/besteffort`.
-fn cgroupfs_pod(outside: &[&str], component: &str) -> Option<PodRef> {
-    let below_kubepods = matches!(outside, [.., "kubepods"] | [.., "kubepods", "burstable" | "besteffort"]);
-    let name = component.strip_prefix("pod").filter(|_| below_kubepods)?;
-    pod_ref(name, |c| c == '-' || c == '_')
+/// A container's component outside of any pod: its id, where it ends, and whether there is more below it.
+fn bare(path: &str) -> Option<(ContainerId, usize, bool)> {
+    let components = components(path);
+    let named = |name| joined(name).map(|(_, id)| id).or_else(|| container(name));
+    let (at, id) = components.iter().enumerate().find_map(|(at, c)| Some((at, named(c.name)?)))?;
+    Some((id, components[at].end, at + 1 < components.len()))
+}
+
+/// Where the slices begin that lead to a pod's: each is named after the one above it.
+fn root_of_slices(outside: &[Component<'_>], pod: Component<'_>) -> usize {
+    let mut begin = pod.begin;
+    let mut below = pod.name;
+    for above in outside.iter().rev() {
+        let leads = above
+            .name
+            .strip_suffix(".slice")
+            .is_some_and(|name| below.strip_prefix(name).is_some_and(|rest| rest.starts_with('-')));
+        if !leads {
+            break;
+        }
+        (begin, below) = (above.begin, above.name);
+    }
+    begin
+}
+
+/// `pod<uid>` below `kubepods`, `kubepods/burstable` or `kubepods/besteffort`, and where `kubepods` begins.
+fn cgroupfs_pod(outside: &[Component<'_>], component: &str) -> Option<(PodRef, usize)> {
+    let kubepods = match outside {
+        [.., kubepods, qos] if matches!(qos.name, "burstable" | "besteffort") => kubepods,
+        [.., kubepods] => kubepods,
+        [] => return None,
+    };
+    let name = component.strip_prefix("pod").filter(|_| kubepods.name == "kubepods")?;
+    Some((pod_ref(name, |c| c == '-' || c == '_')?, kubepods.begin))
 }
 
 /// `[P-]kubepods[-burstable|-besteffort]-pod<uid>.slice`; the kubelet writes `_` for `-`, since systemd takes a

@@ -47,6 +47,8 @@ pub struct Running {
     pub path: String,
     /// What is known of its main process.
     pub main: RunningMain,
+    /// Whether anything is or was in it. An empty cgroup of which nobody knows is forgotten when it is removed.
+    pub entered: bool,
 }
 
 /// The main process of a cgroup that was there before the programs.
@@ -147,7 +149,7 @@ impl Maps {
     /// Enters a cgroup that was there before the programs; the task scan then finds its processes.
     pub(super) fn enter_running(&mut self, running: &Running, now: BootNanos) -> Result<bool, KernelError> {
         let mut entry = CgroupEntry {
-            steps: Steps { created: 1, entered: 1, ..Steps::default() },
+            steps: Steps { created: 1, entered: u8::from(running.entered), ..Steps::default() },
             created_boot_ns: now.0,
             ..CgroupEntry::EMPTY
         };

@@ -14,8 +14,10 @@ pub(super) fn levels(path: &str) -> (Option<&str>, Option<&str>) {
     for level in ends.map(|end| &path[..end]) {
         match Place::of(level) {
             Place::Pod { .. } => (container, pod) = (None, Some(level)),
-            Place::Container { inner: false, .. } => container = Some(level),
-            Place::Container { .. } | Place::Other => {}
+            Place::Container { inner: false, .. } | Place::Bare { inner: false, .. } => {
+                container = Some(level);
+            }
+            Place::Container { .. } | Place::Bare { .. } | Place::Other => {}
         }
     }
     (container, pod)
@@ -58,10 +60,10 @@ mod tests {
         }
         assert_eq!(levels(POD), (None, Some(POD)));
         assert_eq!(levels("/user.slice"), (None, None));
-        // A cluster in a pod of another one: the inner one's.
-        let nested = format!("/kubepods/pod11111111/{}{inner}", "b".repeat(64));
-        let depth = nested.len() - inner.len();
-        let expected = (Some(&nested[..depth + container.len()]), Some(&nested[..depth + POD.len()]));
+        // What a container calls its own cgroups is its own affair.
+        let outer = format!("/kubepods/pod11111111/{}", "b".repeat(64));
+        let nested = format!("{outer}{inner}");
+        let expected = (Some(outer.as_str()), Some("/kubepods/pod11111111"));
         assert_eq!(levels(&nested), expected);
     }
 

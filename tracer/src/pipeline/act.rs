@@ -41,6 +41,7 @@ impl Pipeline {
                     self.recorder.closed(|context| report::closed(&container, totals, context), &self.index);
                     self.legacy.told(container.cgroups(), self.recorder.queued());
                 }
+                Action::Foreign(container) => self.foreign.note(&container, boot_now()),
                 Action::GaveUp(container) => self.recorder.undecided(1, [&*container], boot_now()),
             }
         }

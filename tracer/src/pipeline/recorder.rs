@@ -265,6 +265,25 @@ impl Recorder {
         }
     }
 
+    /// Says which containers are taken for another kubelet's.
+    pub(super) fn foreign(&mut self, noted: super::foreign::Noted, now: BootNanos) {
+        let node = self.node.node_name.clone().unwrap_or_default();
+        tracing::warn!(
+            "{} containers are of pods that the API server does not list for node {node}: another kubelet shares this \
+             kernel, or --node is not this machine; see the gap record",
+            noted.count
+        );
+        let sequence = self.next();
+        let (reason, count, from) = (GapReason::Foreign, noted.count, noted.from);
+        let lost = Lost { reason, count, from, to: now, counts: Vec::new() };
+        let record = GapRecord {
+            sessions: noted.containers.into_iter().collect(),
+            pods: noted.pods.into_iter().collect(),
+            ..self.gap_record(&lost, sequence, [])
+        };
+        self.write(&Record::Gap(record));
+    }
+
     /// Says which containers ended without anybody saying what they were.
     pub(super) fn undecided<'a>(
         &mut self,

@@ -21,6 +21,9 @@ pub struct Evidence {
     pub api: Option<ApiEvidence>,
     /// What the API says of the pod's own end; null where it says nothing (yet).
     pub pod: Option<PodEvidence>,
+    /// Where these and the cgroup contradict each other; empty where nobody contradicts anybody.
+    #[serde(default)]
+    pub disagreements: Vec<Disagreement>,
     /// Kernel events known to be lost since the session's start.
     pub lost_events: u64,
 }
@@ -29,7 +32,16 @@ impl Evidence {
     /// The kernel's word alone: no name, no runtime, no API, nothing lost.
     #[must_use]
     pub fn of_kernel(kernel: KernelEvidence) -> Self {
-        Self { kernel, named_by: None, kind_by: None, runtime: None, api: None, pod: None, lost_events: 0 }
+        Self {
+            kernel,
+            named_by: None,
+            kind_by: None,
+            runtime: None,
+            api: None,
+            pod: None,
+            disagreements: Vec::new(),
+            lost_events: 0,
+        }
     }
 }
 
@@ -46,6 +58,24 @@ pub enum KernelEvidence {
     ExitOnly,
     /// Neither.
     None,
+}
+
+/// A contradiction about who a session is. The runtime's word goes before the API's, and that before the cgroup's path:
+/// anybody who may write to the hierarchy makes cgroups under any name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Disagreement {
+    /// The cgroup's path names another pod than the runtime.
+    PathPod,
+    /// The API's status has the container's id in another pod.
+    ApiPod,
+    /// The API's status has the container's id under another name than the runtime.
+    ApiName,
+    /// The cgroup is elsewhere than where the kubelet's containers are known to be.
+    CgroupElsewhere,
+    /// Another cgroup, not below the container's own, was made with its id for a name; nothing of that is in its records.
+    SecondCgroup,
 }
 
 /// Who gave a session its name.

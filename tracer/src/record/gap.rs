@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Head, RecordType, SessionId};
 use crate::clock::{ClockState, WallTime};
-use crate::ids::{BootId, BootNanos};
+use crate::ids::{BootId, BootNanos, PodUid};
 
 /// A stretch of time with missing evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct GapRecord {
     pub counts: Vec<LossCount>,
     /// Sessions that were alive then, and so may lack evidence.
     pub sessions: Vec<SessionId>,
+    /// Pods that it is about, with reason `foreign`: by namespace, name and UID as the runtime calls them.
+    #[serde(default)]
+    pub pods: Vec<PodNamed>,
     /// The node's clock when the record was made.
     pub clock: ClockState,
 }
@@ -50,6 +53,7 @@ impl GapRecord {
             lost: None,
             counts: Vec::new(),
             sessions: Vec::new(),
+            pods: Vec::new(),
             clock,
         }
     }
@@ -59,6 +63,18 @@ impl GapRecord {
     pub fn boot_id(&self) -> &BootId {
         &self.clock.boot_id
     }
+}
+
+/// A pod in the runtime's words.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct PodNamed {
+    /// Its namespace.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its UID; of a static pod its config hash.
+    pub uid: PodUid,
 }
 
 /// One count of loss.
@@ -116,6 +132,10 @@ pub enum GapReason {
     /// Programs of another version witnessed while no debugtrail ran, and what they kept can't be read: sessions that
     /// began and ended meanwhile may be missing.
     WitnessUnreadable,
+    /// Containers ran of pods that the runtime names and the API server does not list for this node, for 90 s of an unbroken
+    /// watch: they are another kubelet's (the nodes of a kind cluster share a kernel), or this agent asks for the pods of
+    /// another node (`--node`). Sessions may be among them.
+    Foreign,
     /// The ledger could not be written, for instance because the disk was full: records are missing.
     LedgerFull,
 }
@@ -133,6 +153,7 @@ impl GapReason {
             Self::Undecided => "undecided",
             Self::AgentAway => "agent away",
             Self::WitnessUnreadable => "witness unreadable",
+            Self::Foreign => "foreign",
             Self::LedgerFull => "ledger full",
         }
     }

@@ -1,11 +1,13 @@
 //! Where bundles are: the runtimes' well-known state directories, and those that running shims show.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::bundle::{self, ContainerMeta};
-use super::shims::{self, Shim};
+use super::file::read_regular;
+use super::shims::{Progress, Shim, Shims};
 use crate::ids::{ContainerId, Pid};
 
 /// containerd's state directories of the namespace `k8s.io`: plain, k3s and RKE2, k0s, MicroK8s.
@@ -20,8 +22,14 @@ const CONTAINERD: [&str; 4] = [
 const CRIO: [&str; 2] =
     ["run/containers/storage/overlay-containers", "var/lib/containers/storage/overlay-containers"];
 
+/// Where runc and crun keep what they know of a container: called by containerd's shim, and by CRI-O.
+const OCI_STATE: [&str; 3] = ["run/containerd/runc/k8s.io", "run/runc", "run/crun"];
+
 /// A `config.json` is some 10 to 100 KiB; what is larger than this is not read.
 const LARGEST_CONFIG: u64 = 8 << 20;
+
+/// A number and a line's end.
+const LARGEST_PID: u64 = 32;
 
 /// What the runtime says of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +38,12 @@ pub struct RuntimeFacts {
     pub meta: ContainerMeta,
     /// The runtime's init process of the container, once there is one; in the initial pid namespace.
     pub init_pid: Option<Pid>,
+    /// The OCI runtime has made the container and was not yet told to start its program.
+    pub to_start: bool,
 }
 
 /// A directory that has a bundle below it for every container.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Place {
     directory: PathBuf,
     /// Between the container's id and the bundle's files.
@@ -41,12 +51,18 @@ struct Place {
     pid_file: &'static str,
 }
 
-/// Looks up bundles. Remembers the shims that led to one.
+/// Well-known places: only the node's root can make anything there.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    bundles: Vec<Place>,
+    roots: Vec<PathBuf>,
+}
+
+/// Looks up bundles, one after the other and for as long as it takes. A witness asks through [`super::Lookups`].
 #[derive(Debug)]
 pub struct Bundles {
-    well_known: Vec<Place>,
-    proc: PathBuf,
-    shims: Vec<Shim>,
+    pub(super) places: Places,
+    pub(super) shims: Shims,
 }
 
 impl Default for Bundles {
@@ -70,10 +86,10 @@ impl Bundles {
         if mount_namespace("1") != mount_namespace("self") {
             roots.push("/proc/1/root".into());
         }
-        Self::of(&roots, "/proc".into(), told)
+        Self::of(roots, "/proc".into(), told)
     }
 
-    fn of(roots: &[PathBuf], proc: PathBuf, told: &[PathBuf]) -> Self {
+    pub(super) fn of(roots: Vec<PathBuf>, proc: PathBuf, told: &[PathBuf]) -> Self {
         let told = || told.iter().map(PathBuf::as_path);
         let containerd = CONTAINERD.iter().map(Path::new).chain(told()).map(|path| (path, "", "init.pid"));
         let crio = CRIO.iter().map(Path::new).chain(told()).map(|path| (path, "userdata", "pidfile"));
@@ -81,19 +97,16 @@ impl Bundles {
         let places = |root: &PathBuf| -> Vec<Place> {
             layouts.iter().map(|layout| Place::below(root, *layout)).collect()
         };
-        let well_known = roots.iter().flat_map(places).collect();
-        Self { well_known, proc, shims: Vec::new() }
+        let bundles = roots.iter().flat_map(places).collect();
+        Self { places: Places { bundles, roots }, shims: Shims::new(proc, Arc::new(Progress::default())) }
     }
 
     /// Folders that hold bundles, or could: those of the well-known ones that exist, and those that shims show.
     #[must_use]
-    pub fn folders(&self) -> Vec<PathBuf> {
-        let well_known = self.well_known.iter().map(|place| place.directory.clone());
-        let of_shims = shims::running(&self.proc);
-        let of_shims = of_shims
-            .iter()
-            .filter_map(|shim| fs::read_link(shim.process().join("cwd")).ok()?.parent().map(Path::to_owned));
-        let mut folders: Vec<PathBuf> = well_known.filter(|folder| folder.is_dir()).chain(of_shims).collect();
+    pub fn folders(&mut self) -> Vec<PathBuf> {
+        let well_known = self.places.bundles.iter().map(|place| place.directory.clone());
+        let mut folders: Vec<PathBuf> = well_known.filter(|folder| folder.is_dir()).collect();
+        folders.extend(self.shims.folders());
         folders.sort_unstable();
         folders.dedup();
         folders
@@ -104,14 +117,21 @@ impl Bundles {
     /// Opens a few files where it finds something, and reads the names of all processes where not: ask again for an
     /// unknown id with pauses.
     pub fn lookup(&mut self, id: &ContainerId) -> Option<RuntimeFacts> {
-        if let Some(place) = self.well_known.iter().find(|place| place.has(id)) {
-            return place.read(id);
-        }
-        if let Some(shim) = self.shims.iter().find(|shim| has(shim, id) && shim.lives()) {
-            return read(shim, id);
-        }
-        self.shims = shims::running(&self.proc);
-        read(self.shims.iter().find(|shim| has(shim, id))?, id)
+        self.places.lookup(id).or_else(|| {
+            self.shims.known(id).or_else(|| {
+                self.shims.list();
+                self.shims.known(id)
+            })
+        })
+    }
+}
+
+impl Places {
+    /// What a well-known place says of `id`.
+    pub(super) fn lookup(&self, id: &ContainerId) -> Option<RuntimeFacts> {
+        let place = self.bundles.iter().find(|place| place.has(id))?;
+        let facts = facts(&place.bundle(id), Some(place.pid_file))?;
+        Some(RuntimeFacts { to_start: self.roots.iter().any(|root| is_to_start(root, id)), ..facts })
     }
 }
 
@@ -129,35 +149,29 @@ impl Place {
         self.bundle(id).join("config.json").exists()
     }
 
-    fn read(&self, id: &ContainerId) -> Option<RuntimeFacts> {
-        facts(&self.bundle(id), Some(self.pid_file))
-    }
-
     fn bundle(&self, id: &ContainerId) -> PathBuf {
         self.directory.join(id.as_str()).join(self.inside)
     }
 }
 
-fn has(shim: &Shim, id: &ContainerId) -> bool {
-    shim.bundles().join(id.as_str()).join("config.json").exists()
-}
-
-fn read(shim: &Shim, id: &ContainerId) -> Option<RuntimeFacts> {
-    facts(&shim.bundles().join(id.as_str()), shim.our_pids.then_some("init.pid"))
+/// What the bundle beside a shim's own says.
+pub(super) fn of_shim(shim: &Shim, id: &ContainerId) -> Option<RuntimeFacts> {
+    let facts = facts(&shim.bundles().join(id.as_str()), shim.our_pids.then_some("init.pid"))?;
+    Some(RuntimeFacts { to_start: is_to_start(&shim.process().join("root"), id), ..facts })
 }
 
 fn facts(bundle: &Path, pid_file: Option<&str>) -> Option<RuntimeFacts> {
-    let config = read_bounded(&bundle.join("config.json")).ok()?;
+    let config = read_regular(&bundle.join("config.json"), LARGEST_CONFIG).ok()?;
     let meta = bundle::parse(&config)?;
-    let init_pid = pid_file.and_then(|name| fs::read_to_string(bundle.join(name)).ok());
-    let init_pid = init_pid.and_then(|text| text.trim().parse().ok()).map(Pid);
-    Some(RuntimeFacts { meta, init_pid })
+    let init_pid = pid_file.and_then(|name| read_regular(&bundle.join(name), LARGEST_PID).ok());
+    let init_pid = init_pid.and_then(|text| std::str::from_utf8(&text).ok()?.trim().parse().ok()).map(Pid);
+    Some(RuntimeFacts { meta, init_pid, to_start: false })
 }
 
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST_CONFIG).read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// Whether `runc start` is still to come: until then there is a FIFO that the container's init process waits at.
+fn is_to_start(root: &Path, id: &ContainerId) -> bool {
+    let is_fifo = |path: PathBuf| fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_fifo());
+    OCI_STATE.iter().any(|state| is_fifo(root.join(state).join(id.as_str()).join("exec.fifo")))
 }
 
 #[cfg(test)]

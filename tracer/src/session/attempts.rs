@@ -50,15 +50,16 @@ impl Attempts {
     /// which they were first seen; `None` where its number is not known (yet).
     pub fn number(&mut self, container: &Container, naming: &Naming, index: &PodIndex) -> Option<u32> {
         let name = naming.container_name.as_deref()?;
-        let status = index.status(&container.pod, name);
+        let pod = container.pod()?;
+        let status = index.status(&pod, name);
         let told = status.and_then(|status| status.attempt_of(&container.id));
         let told = told.or_else(|| container.remembered.as_ref()?.identity.attempt);
-        if naming.kind == Some(SessionKind::Ephemeral) {
-            // The kubelet never restarts one.
-            return told.or(Some(0));
-        }
-        let runs = self.runs(&container.pod, container.first_seen, false);
-        let attempt = told.or_else(|| runs.next(container, name, status));
+        let runs = self.runs(&pod, container.first_seen, false);
+        let attempt = if naming.kind == Some(SessionKind::Ephemeral) {
+            runs.of_ephemeral(container, name, told)
+        } else {
+            told.or_else(|| runs.next(container, name, status))
+        };
         let is_newest = runs.last.get(name).is_none_or(|last| last.first_seen < container.first_seen);
         if is_newest {
             let run = Run { id: container.id.clone(), first_seen: container.first_seen, attempt };
@@ -84,6 +85,15 @@ impl Attempts {
 }
 
 impl Runs {
+    /// The number of an ephemeral container. The kubelet starts one once; where the runtime could not make it, it is made
+    /// anew again and again under another id (by CRI-O), and the kubelet, to which the runtime shows none of them, counts
+    /// each as the first.
+    fn of_ephemeral(&self, container: &Container, name: &str, told: Option<u32>) -> Option<u32> {
+        let before = self.last.get(name).filter(|last| last.first_seen < container.first_seen);
+        let counted = before.map_or(Some(0), |last| last.attempt?.checked_add(1));
+        told.max(counted)
+    }
+
     /// The number of a container that the kubelet does not name yet.
     fn next(&self, container: &Container, name: &str, status: Option<&ContainerStatus>) -> Option<u32> {
         let Some(last) = self.last.get(name) else {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::naming::{Naming, Question, Verdict};
+use super::own::OwnPath;
 use super::processes::Told;
 use crate::ids::{BootNanos, CgroupId, ContainerId, PodRef};
 use crate::kernel::event::Args;
@@ -32,8 +33,8 @@ pub struct Remembered {
 pub struct Container {
     /// Its id.
     pub id: ContainerId,
-    /// Its pod, as the path calls it.
-    pub pod: PodRef,
+    /// Its pod, as the path calls it; `None` outside of all pods.
+    pub path_pod: Option<PodRef>,
     /// When it was first seen.
     pub first_seen: BootNanos,
     /// What the runtime says of it.
@@ -50,6 +51,14 @@ pub struct Container {
     pub main_args: Option<Args>,
     /// Kernel events lost while it was of interest.
     pub lost_events: u64,
+    /// Another cgroup, not below its own, has its id in its name.
+    pub has_double: bool,
+    /// Its cgroup is elsewhere than where the kubelet's containers are known to be.
+    pub elsewhere: bool,
+    /// Its own cgroup, as far as any was seen: all others of it are below.
+    own: Option<OwnPath>,
+    /// When it was first seen that something was in it.
+    entered: Option<BootNanos>,
     pub(super) reported_start: bool,
     pub(super) reported_end: bool,
     pub(super) reported_closed: bool,
@@ -82,10 +91,10 @@ pub enum Ended<'a> {
 }
 
 impl Container {
-    pub(super) fn new(id: ContainerId, pod: PodRef, first_seen: BootNanos) -> Self {
+    pub(super) fn new(id: ContainerId, path_pod: Option<PodRef>, first_seen: BootNanos) -> Self {
         Self {
             id,
-            pod,
+            path_pod,
             first_seen,
             runtime: None,
             verdict: Verdict::Undecided,
@@ -94,6 +103,10 @@ impl Container {
             exe: None,
             main_args: None,
             lost_events: 0,
+            has_double: false,
+            elsewhere: false,
+            own: None,
+            entered: None,
             reported_start: false,
             reported_end: false,
             reported_closed: false,
@@ -115,9 +128,52 @@ impl Container {
         (self.reported_start, self.reported_end, self.reported_closed) = (true, true, closed);
     }
 
+    /// Whether a cgroup that has its id in its path is its own or below it. A container has but one: any other with its id
+    /// was made by somebody who knows that id.
+    pub(super) fn owns(&self, path: &str) -> bool {
+        self.own.as_ref().is_none_or(|own| own.has(path))
+    }
+
+    /// What is above the kubelet's `kubepods` in its path.
+    pub(super) fn root_path(&self) -> Option<&str> {
+        self.own.as_ref().map(OwnPath::root)
+    }
+
+    /// Its pod: as the runtime says, else as the path says.
+    #[must_use]
+    pub fn pod(&self) -> Option<PodRef> {
+        self.question().pod_ref()
+    }
+
+    /// Takes in what the runtime says of it; whether that is news.
+    pub(super) fn told_by_the_runtime(&mut self, facts: RuntimeFacts) -> bool {
+        let news = self.runtime.as_ref() != Some(&facts);
+        let init = facts.init_pid;
+        self.runtime = Some(facts);
+        for seen in self.cgroups.values_mut().filter(|seen| seen.observation.last.is_some()) {
+            seen.observation = seen.observation.clone().by_the_runtime(init);
+        }
+        news
+    }
+
+    /// Whether it was but a cgroup, which is gone: nothing was ever in it, and the runtime does not know it. A container
+    /// that could not be started has had the runtime inside.
+    pub(super) fn was_nothing(&self) -> bool {
+        self.entered.is_none() && self.runtime.is_none() && self.removed()
+    }
+
+    /// Whether anything was ever in it, as far as was seen.
+    pub(super) fn was_entered(&self) -> bool {
+        self.entered.is_some()
+    }
+
     /// Takes in what the kernel says of one of its cgroups; whether that is news.
-    pub(super) fn observe(&mut self, observation: Observation, inner: bool) -> bool {
+    pub(super) fn observe(&mut self, observation: Observation, inner: bool, now: BootNanos) -> bool {
         let id = observation.cgroup;
+        self.own = self.own.take().or_else(|| OwnPath::of(&observation.path));
+        if observation.entered {
+            self.entered.get_or_insert(now);
+        }
         let before = self.cgroups.get(&id);
         let tracked = before.is_some_and(|seen| seen.tracked);
         let news = before.is_none_or(|seen| seen.observation != observation);
@@ -136,9 +192,11 @@ impl Container {
     pub(super) fn question(&self) -> Question<'_> {
         Question {
             id: &self.id,
-            pod: &self.pod,
+            pod: self.path_pod.as_ref(),
             runtime: self.runtime.as_ref().map(|facts| &facts.meta),
             first_seen: self.first_seen,
+            entered: self.entered,
+            elsewhere: self.elsewhere,
             made: self.cgroups.values().map(|seen| seen.observation.created).min().unwrap_or(self.first_seen),
         }
     }
@@ -148,7 +206,7 @@ impl Container {
     pub fn naming(&self) -> Option<&Naming> {
         match &self.verdict {
             Verdict::Session(naming) | Verdict::Unresolved(naming) => Some(naming),
-            Verdict::Other | Verdict::Undecided => None,
+            Verdict::Other | Verdict::Foreign | Verdict::Undecided => None,
         }
     }
 

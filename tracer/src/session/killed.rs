@@ -50,8 +50,9 @@ fn place(sender: &Sender, container: &Container) -> Option<KillerPlace> {
     }
     Some(match Place::of(sender.cgroup_path.as_deref()?) {
         Place::Container { container_id, .. } if container_id == container.id => KillerPlace::Session,
-        Place::Container { pod, .. } if pod == container.pod => KillerPlace::Pod,
-        Place::Container { .. } => KillerPlace::Host,
+        Place::Container { pod, .. } if Some(&pod) == container.pod().as_ref() => KillerPlace::Pod,
+        Place::Bare { container_id, .. } if container_id == container.id => KillerPlace::Session,
+        Place::Container { .. } | Place::Bare { .. } => KillerPlace::Host,
         // A shim may be in the pod's own cgroup.
         Place::Pod { .. } | Place::Other if is_runtime(sender) => KillerPlace::Runtime,
         Place::Pod { .. } | Place::Other => KillerPlace::Host,
@@ -75,8 +76,8 @@ mod tests {
     use crate::record::KernelKill;
 
     fn killed(killer: Option<Killer>) -> Option<KilledBy> {
-        let mut container = Container::new(id(), pod_ref(), seconds(10));
-        container.observe(Observation { killer, ..ended() }, false);
+        let mut container = Container::new(id(), Some(pod_ref()), seconds(10));
+        container.observe(Observation { killer, ..ended() }, false, seconds(21));
         killed_by(&container)
     }
 
@@ -177,8 +178,8 @@ mod tests {
     #[test]
     fn the_runtime_ends_what_it_kills_and_what_exits_when_it_asks() {
         let stop_of = |killer: Option<Killer>| {
-            let mut container = Container::new(id(), pod_ref(), seconds(10));
-            container.observe(Observation { killer, ..ended() }, false);
+            let mut container = Container::new(id(), Some(pod_ref()), seconds(10));
+            container.observe(Observation { killer, ..ended() }, false, seconds(21));
             (stop(&container), killed_by(&container).is_some())
         };
         let shim = sender(1000, Some("/system.slice/containerd.service"), "containerd-shim");

@@ -19,6 +19,9 @@ pub const UNRESOLVED_AFTER: Duration = Duration::from_secs(10);
 /// a kind cluster share a kernel). Longer than a watch that died silently goes unnoticed.
 pub const FOREIGN_AFTER: Duration = Duration::from_secs(90);
 
+/// How long the runtime may be silent on a cgroup outside of all pods before it is nobody's of Kubernetes.
+pub const BARE_AFTER: Duration = Duration::from_secs(5);
+
 /// What is recorded besides debug sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -39,8 +42,11 @@ impl Default for Policy {
 pub enum Verdict {
     /// To be recorded.
     Session(Naming),
-    /// To be forgotten: a pause container, or an ordinary one.
+    /// To be forgotten: a pause container, an ordinary one, or none of Kubernetes.
     Other,
+    /// Of a pod that the runtime names and the API does not list for this node: another kubelet's, or this agent asks for
+    /// the pods of another node. To be forgotten, and said.
+    Foreign,
     /// Not yet known.
     Undecided,
     /// A synced index has had its time and does not know it. Recorded with what is known.
@@ -77,12 +83,16 @@ pub struct Naming {
 pub struct Question<'a> {
     /// Its id.
     pub id: &'a ContainerId,
-    /// Its pod, as the cgroup's path calls it.
-    pub pod: &'a PodRef,
+    /// Its pod, as the cgroup's path calls it; `None` for one outside of all pods.
+    pub pod: Option<&'a PodRef>,
     /// What the runtime says; `None` where it is silent.
     pub runtime: Option<&'a ContainerMeta>,
     /// When it was first seen.
     pub first_seen: BootNanos,
+    /// When it was first seen that something was in it; `None` while nothing was.
+    pub entered: Option<BootNanos>,
+    /// Whether its cgroup is elsewhere than where the kubelet's containers are known to be.
+    pub elsewhere: bool,
     /// When its cgroup was made, as far as that was seen: before it was first seen where no debugtrail ran.
     pub made: BootNanos,
 }
@@ -117,10 +127,18 @@ pub fn decide(question: Question<'_>, index: &PodIndex, policy: Policy, now: Boo
     })
 }
 
+impl Question<'_> {
+    /// Its pod: as the runtime says, which made it, else as the path says, which anybody may have made.
+    pub(super) fn pod_ref(&self) -> Option<PodRef> {
+        let told = self.runtime.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from);
+        told.or_else(|| self.pod.cloned())
+    }
+}
+
 /// The pod and the container's name in it: by the runtime's word, else by a status that has the id.
 fn find<'a>(question: Question<'a>, index: &'a PodIndex) -> Option<(&'a PodFacts, &'a str, NamedBy)> {
     if let Some(name) = question.runtime.and_then(|meta| meta.container_name.as_deref()) {
-        return Some((index.pod(question.pod)?, name, NamedBy::Runtime));
+        return Some((index.pod(&question.pod_ref()?)?, name, NamedBy::Runtime));
     }
     let (pod, name) = index.by_container_id(question.id)?;
     Some((pod, name, NamedBy::Api))
@@ -144,7 +162,10 @@ fn undecided(question: Question<'_>, index: &PodIndex, policy: Policy, now: Boot
     if let Some(verdict) = foreign(question, index, now) {
         return verdict;
     }
-    let waited = index.synced_since().map(|synced| now.since(synced.max(question.first_seen)));
+    if let Some(verdict) = of_the_path_alone(question, index, now) {
+        return verdict;
+    }
+    let waited = index.synced_since().map(|synced| now.since(synced.max(since(question))));
     if waited.is_none_or(|waited| waited < UNRESOLVED_AFTER) {
         return Verdict::Undecided;
     }
@@ -152,14 +173,15 @@ fn undecided(question: Question<'_>, index: &PodIndex, policy: Policy, now: Boot
         return Verdict::Other;
     }
     let meta = question.runtime;
-    let pod = index.pod(question.pod);
+    let pod_ref = question.pod_ref();
+    let pod = pod_ref.as_ref().and_then(|pod| index.pod(pod));
     let named = meta.and_then(|meta| meta.container_name.clone());
     Verdict::Unresolved(Naming {
         namespace: meta
             .and_then(|meta| meta.namespace.clone())
             .or_else(|| pod.map(|pod| pod.namespace.clone())),
         pod_name: meta.and_then(|meta| meta.pod_name.clone()).or_else(|| pod.map(|pod| pod.name.clone())),
-        pod_uid: pod.map(|pod| pod.uid.clone()).or_else(|| question.pod.uid()),
+        pod_uid: pod.map(|pod| pod.uid.clone()).or_else(|| pod_ref?.uid()),
         named_by: named.as_ref().map(|_| NamedBy::Runtime),
         container_name: named,
         scheme: scheme(question, None),
@@ -167,16 +189,37 @@ fn undecided(question: Question<'_>, index: &PodIndex, policy: Policy, now: Boot
     })
 }
 
+/// From when on the API has its time to speak: what the runtime does not know may have been an empty cgroup for long.
+fn since(question: Question<'_>) -> BootNanos {
+    question.entered.filter(|_| question.runtime.is_none()).unwrap_or(question.first_seen)
+}
+
+/// A cgroup alone is no container: anybody may make one, under any name. `None` where there is more than that.
+fn of_the_path_alone(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Option<Verdict> {
+    if question.runtime.is_some() {
+        return None;
+    }
+    let Some(pod) = question.pod else {
+        let over = now.since(question.first_seen) >= BARE_AFTER;
+        return Some(if over { Verdict::Other } else { Verdict::Undecided });
+    };
+    let Some(entered) = question.entered else { return Some(Verdict::Undecided) };
+    let waited = now.since(entered) >= UNRESOLVED_AFTER && index.synced();
+    // The kubelet has this pod's containers elsewhere.
+    (question.elsewhere && waited && index.pod(pod).is_some()).then_some(Verdict::Other)
+}
+
 /// The kubelet runs no debug session that the API has not told it, so a pod that the runtime names and that a watch
 /// without interruption did not is not of this node. `None` where that can't be said.
 fn foreign(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Option<Verdict> {
     question.runtime?.container_name.as_ref()?;
     let watched_all_the_time = index.synced_since()? <= question.first_seen;
-    if !watched_all_the_time || index.pod(question.pod).is_some() || index.may_lack(question.pod) {
+    let pod = question.pod_ref()?;
+    if !watched_all_the_time || index.pod(&pod).is_some() || index.may_lack(&pod) {
         return None;
     }
     let over = now.since(question.first_seen) >= FOREIGN_AFTER;
-    Some(if over { Verdict::Other } else { Verdict::Undecided })
+    Some(if over { Verdict::Foreign } else { Verdict::Undecided })
 }
 
 /// Whether a pod, listed after the container was made, leaves it no room to be a session: the kubelet runs none that the
@@ -184,10 +227,9 @@ fn foreign(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Option<V
 /// earlier runs of a crashing one that lived while no debugtrail ran, so that the runtime was never asked.
 fn is_none_of_its_pod(question: Question<'_>, index: &PodIndex, policy: Policy) -> bool {
     let listed_after = index.synced_since().is_some_and(|synced| question.made < synced);
-    let Some(pod) = index.current(question.pod).filter(|_| listed_after && question.runtime.is_none()) else {
-        return false;
-    };
-    if index.may_lack(question.pod) {
+    let pod = question.pod.filter(|_| listed_after && question.runtime.is_none());
+    let Some(pod) = pod.and_then(|pod| index.current(pod)) else { return false };
+    if question.pod.is_some_and(|pod| index.may_lack(pod)) {
         return false;
     }
     let mut ordinary =

@@ -1,5 +1,6 @@
 //! Records of sessions, from all that is known of a container. Pure.
 
+use super::agreement::disagreements;
 use super::cause::cause;
 use super::container::{Container, Ended};
 use super::killed::{killed_by, stop};
@@ -39,7 +40,7 @@ pub struct Context<'a> {
 #[must_use]
 pub fn started(container: &Container, context: Context<'_>) -> SessionRecord {
     let execed = container.execed();
-    let evidence = Evidence { kernel: KernelEvidence::Full, ..evidence(container) };
+    let evidence = Evidence { kernel: KernelEvidence::Full, ..evidence(container, context.index) };
     let session = SessionId::of_container(&container.id);
     SessionRecord {
         identity: identity(container, context),
@@ -53,10 +54,10 @@ pub fn started(container: &Container, context: Context<'_>) -> SessionRecord {
 #[must_use]
 pub fn ended(container: &Container, context: Context<'_>) -> SessionRecord {
     let (exit, kernel) = exit_of(container);
-    let ending = context.index.ending(&container.pod);
+    let ending = container.pod().and_then(|pod| context.index.ending(&pod));
     let api = api_evidence(container, context.index, &exit);
     let pod = ending.as_ref().map(PodEnding::evidence);
-    let evidence = Evidence { kernel, api, pod, ..evidence(container) };
+    let evidence = Evidence { kernel, api, pod, ..evidence(container, context.index) };
     let session = SessionId::of_container(&container.id);
     SessionRecord {
         identity: identity(container, context),
@@ -88,7 +89,7 @@ pub(super) fn identity(container: &Container, context: Context<'_>) -> Identity 
 }
 
 fn status_of<'a>(container: &Container, naming: &Naming, index: &'a PodIndex) -> Option<&'a ContainerStatus> {
-    index.status(&container.pod, naming.container_name.as_deref()?)
+    index.status(&container.pod()?, naming.container_name.as_deref()?)
 }
 
 /// What is known of how a container ended, and what the kernel witnessed of it.
@@ -116,7 +117,7 @@ fn times_of(container: &Container, history: &OffsetHistory) -> SessionTimes {
     }
 }
 
-pub(super) fn evidence(container: &Container) -> Evidence {
+pub(super) fn evidence(container: &Container, index: &PodIndex) -> Evidence {
     let naming = container.naming();
     let runtime = container.runtime.as_ref().map(|facts| RuntimeEvidence {
         init_pid: facts.init_pid,
@@ -126,6 +127,7 @@ pub(super) fn evidence(container: &Container) -> Evidence {
         named_by: naming.and_then(|naming| naming.named_by),
         kind_by: naming.and_then(|naming| naming.kind_by),
         runtime,
+        disagreements: disagreements(container, index),
         lost_events: container.lost_events,
         ..Evidence::of_kernel(KernelEvidence::None)
     }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use super::attempts::Attempts;
 use super::container::{Container, Remembered};
 use super::naming::{Policy, Verdict, decide};
+use super::own::{Roots, Settled};
 use super::processes::{AllProcesses, Chunk, Told, Totals};
 use crate::cgroup::Place;
-use crate::ids::{BootNanos, CgroupId, ContainerId};
+use crate::ids::{BootNanos, CgroupId, ContainerId, PodRef};
 use crate::kernel::Observation;
-use crate::pods::PodIndex;
+use crate::pods::{ContainerState, PodIndex};
 use crate::runtime::RuntimeFacts;
 
 mod members;
@@ -39,6 +40,8 @@ pub enum Action {
     Closed(Box<Container>, Totals),
     /// Too many containers wait to be decided: this one, the oldest, is given up.
     GaveUp(Box<Container>),
+    /// A container is of a pod that the API does not list for this node.
+    Foreign(Box<Container>),
 }
 
 /// How many undecided containers are kept at most: a node's crash loops for hours of an API outage. Past it the
@@ -58,6 +61,8 @@ pub struct Tracker {
     /// Sessions whose end an earlier debugtrail told, of which the kernel may still have something.
     told: HashMap<ContainerId, EndTold>,
     attempts: Attempts,
+    roots: Roots,
+    settled: Settled,
 }
 
 /// What an earlier debugtrail has told of a session beside its end.
@@ -114,19 +119,27 @@ impl Tracker {
         self.containers.contains_key(id)
     }
 
-    /// The container that the runtime should be asked about before this is taken in; `None` where nothing can
-    /// come of it.
+    /// The container that the runtime should be asked about for what is seen of it; `None` where nothing can come of it.
     #[must_use]
-    pub fn asks_runtime<'a>(&'a self, seen: &Observation, place: &'a Place) -> Option<&'a ContainerId> {
-        let Place::Container { container_id, .. } = place else { return None };
-        let known = self.containers.get(container_id).and_then(|container| container.runtime.as_ref());
+    pub fn asks_runtime<'a>(&self, seen: &Observation, place: &'a Place) -> Option<&'a ContainerId> {
+        let id = place.container_id()?;
+        let Some(container) = self.containers.get(id) else { return (!self.settled.has(id)).then_some(id) };
         // The init pid is there from the main process's start on, of which the kernel may have skipped to tell.
-        let complete = known.is_some_and(|facts| facts.init_pid.is_some() || seen.removed.is_some());
-        (!complete).then_some(container_id)
+        let complete = container
+            .runtime
+            .as_ref()
+            .is_some_and(|facts| facts.init_pid.is_some() || seen.removed.is_some());
+        (!complete && container.owns(&seen.path)).then_some(id)
     }
 
-    /// Takes in what the kernel says of a cgroup, what the main process's executable is, and what the runtime
-    /// answered.
+    /// Whether the runtime's word on a container is of use.
+    #[must_use]
+    pub fn is_of_interest(&self, id: &ContainerId) -> bool {
+        self.containers.contains_key(id)
+    }
+
+    /// Takes in what the kernel says of a cgroup, what the main process's executable is, and what the runtime has
+    /// answered by now.
     pub fn observe(
         &mut self,
         seen: Observation,
@@ -136,17 +149,28 @@ impl Tracker {
         index: &PodIndex,
         now: BootNanos,
     ) -> Vec<Action> {
-        let Place::Container { pod, container_id, inner } = place else {
-            if let Place::Pod { pod } = place {
+        let (pod, container_id) = match place {
+            Place::Container { pod, container_id, .. } => (Some(pod), container_id),
+            Place::Bare { container_id, .. } => (None, container_id),
+            Place::Pod { pod } => {
                 self.attempts.pod_made(pod, now);
+                return vec![Action::Forget(seen.cgroup)];
             }
-            return vec![Action::Forget(seen.cgroup)];
+            Place::Other => return vec![Action::Forget(seen.cgroup)],
         };
+        let known = self.containers.get_mut(container_id);
+        let is_none_of_it = known.map_or(self.settled.has(container_id), |container| {
+            container.has_double |= !container.owns(&seen.path);
+            !container.owns(&seen.path)
+        });
+        if is_none_of_it {
+            return vec![Action::Forget(seen.cgroup)];
+        }
         self.by_cgroup.insert(seen.cgroup, container_id.clone());
         let container = self
             .containers
             .entry(container_id.clone())
-            .or_insert_with(|| Container::new(container_id.clone(), pod.clone(), now));
+            .or_insert_with(|| Container::new(container_id.clone(), pod.cloned(), now));
         let mut told = None;
         if let Some(remembered) = self.remembered.remove(container_id) {
             told = Some(remembered.processes);
@@ -156,10 +180,9 @@ impl Tracker {
             told = Some(end.processes);
             container.was_told(end.closed);
         }
-        let asked = runtime.is_some() && runtime != container.runtime;
-        container.runtime = runtime.or(container.runtime.take());
+        let asked = runtime.is_some_and(|facts| container.told_by_the_runtime(facts));
         let init = container.runtime.as_ref().and_then(|facts| facts.init_pid);
-        let news = container.observe(seen.by_the_runtime(init), *inner) || asked;
+        let news = container.observe(seen.by_the_runtime(init), place.is_inner(), now) || asked;
         container.exe = container.exe.take().or(exe);
         // Each sweep looks at every cgroup, of which a container may have thousands; what time and the index decide
         // is for `review`.
@@ -171,6 +194,18 @@ impl Tracker {
             self.processes.go_on_after(&id, told);
         }
         self.step(&id, index, now)
+    }
+
+    /// Takes in what the runtime says of a container.
+    pub fn told_by_the_runtime(
+        &mut self,
+        id: &ContainerId,
+        facts: RuntimeFacts,
+        index: &PodIndex,
+        now: BootNanos,
+    ) -> Vec<Action> {
+        let news = self.containers.get_mut(id).is_some_and(|container| container.told_by_the_runtime(facts));
+        if news { self.step(id, index, now) } else { Vec::new() }
     }
 
     /// Takes in that the kernel keeps nothing of a cgroup: it was removed before anything was in it.
@@ -238,10 +273,17 @@ impl Tracker {
     fn step(&mut self, id: &ContainerId, index: &PodIndex, now: BootNanos) -> Vec<Action> {
         let Some(container) = self.containers.get_mut(id) else { return Vec::new() };
         if container.verdict == Verdict::Undecided {
+            container.elsewhere = container.root_path().is_some_and(|root| self.roots.lack(root));
             container.verdict = decide(container.question(), index, self.policy, now);
+            if let Some(root) = container.root_path().filter(|_| is_known(container, index)) {
+                self.roots.learn(root);
+            }
             if let Verdict::Session(naming) = &container.verdict {
                 container.attempt = self.attempts.number(container, naming, index);
             }
+        }
+        if container.was_nothing() {
+            return self.drop_container(id);
         }
         let mut actions = Vec::new();
         for cgroup in container.take_gone() {
@@ -257,7 +299,11 @@ impl Tracker {
                 actions.extend(self.wait(id));
                 return actions;
             }
-            Verdict::Other => {
+            Verdict::Other | Verdict::Foreign => {
+                self.settled.add(id);
+                if container.verdict == Verdict::Foreign {
+                    actions.push(Action::Foreign(Box::new(container.clone())));
+                }
                 actions.extend(self.drop_container(id));
                 return actions;
             }
@@ -293,11 +339,16 @@ impl Tracker {
 
     fn give_up_oldest(&mut self) -> Vec<Action> {
         let undecided = self.containers.values().filter(|container| container.verdict == Verdict::Undecided);
-        let Some(oldest) = undecided.min_by_key(|container| container.first_seen).cloned() else {
-            return Vec::new();
+        // First those that are but a cgroup.
+        let worth = |container: &&Container| {
+            let is_one = container.was_entered() || container.runtime.is_some();
+            (is_one, container.first_seen)
         };
+        let Some(oldest) = undecided.min_by_key(worth).cloned() else { return Vec::new() };
         let mut actions = self.drop_container(&oldest.id);
-        actions.push(Action::GaveUp(Box::new(oldest)));
+        if worth(&&oldest).0 {
+            actions.push(Action::GaveUp(Box::new(oldest)));
+        }
         actions
     }
 
@@ -309,6 +360,22 @@ impl Tracker {
         }
         container.cgroups().map(Action::Forget).collect()
     }
+}
+
+/// Whether runtime or API vouch that it is a container of the pod that its path names, and of this node.
+fn is_known(container: &Container, index: &PodIndex) -> bool {
+    let Some(path_pod) = &container.path_pod else { return false };
+    let meta = container.runtime.as_ref().map(|facts| &facts.meta);
+    let by_runtime = meta.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from);
+    if let Some(pod) = by_runtime {
+        return pod == *path_pod && index.pod(&pod).is_some();
+    }
+    let runs = index.by_container_id(&container.id).is_some_and(|(pod, name)| {
+        let status = pod.status(name).and_then(|status| status.state.as_ref());
+        matches!(status, Some(ContainerState::Running { .. }))
+            && index.pod(path_pod).is_some_and(|named| named.uid == pod.uid)
+    });
+    runs && container.was_entered()
 }
 
 /// What is to be said of a session now, each once.

@@ -8,7 +8,7 @@ use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge,
 use prometheus_client::registry::Registry;
 
 use crate::ledger::Health;
-use crate::record::{Record, RecordType, SessionRecord};
+use crate::record::{Record, RecordType, SessionKind, SessionRecord};
 
 /// The agent's metrics; all names begin with `debugtrail_`.
 #[derive(Debug)]
@@ -108,7 +108,10 @@ impl Metrics {
         let head = record.head();
         self.records.get_or_create(&OfType { r#type: head.record_type().name() }).inc();
         match record {
-            Record::Session(session) if head.record_type() == RecordType::SessionEnded => {
+            // One that was declared once and is made anew is the same session.
+            Record::Session(session)
+                if head.record_type() == RecordType::SessionEnded && !is_another_attempt(session) =>
+            {
                 self.ended.get_or_create(&labels(session)).inc();
             }
             Record::Gap(gap) => {
@@ -150,6 +153,12 @@ impl Metrics {
     }
 }
 
+/// Whether it is an ephemeral container that the runtime could not start before: the kubelet runs one once.
+fn is_another_attempt(session: &SessionRecord) -> bool {
+    session.identity.session_kind == Some(SessionKind::Ephemeral)
+        && session.identity.attempt.is_some_and(|attempt| attempt > 0)
+}
+
 /// As the record's JSON writes them.
 fn labels(session: &SessionRecord) -> Ended {
     let word = |value: Result<serde_json::Value, _>| {
@@ -167,7 +176,7 @@ mod tests {
     use crate::clock::ClockState;
     use crate::ids::BootId;
     use crate::record::{
-        Evidence, Exit, GapReason, GapRecord, Identity, KernelEvidence, SessionId, SessionKind, WaitStatus,
+        Evidence, Exit, GapReason, GapRecord, Identity, KernelEvidence, SessionId, WaitStatus,
     };
 
     fn clock() -> ClockState {
@@ -187,12 +196,26 @@ mod tests {
             )
         };
         metrics.recorded(&Record::Session(Box::new(ended)));
+        let another = SessionRecord {
+            identity: Identity {
+                session_kind: Some(SessionKind::Ephemeral),
+                attempt: Some(1),
+                ..Identity::default()
+            },
+            ..SessionRecord::ended(
+                SessionId::default(),
+                Exit::start_error(),
+                Evidence::of_kernel(KernelEvidence::None),
+                clock(),
+            )
+        };
+        metrics.recorded(&Record::Session(Box::new(another)));
         let gap = GapRecord { lost: Some(7), ..GapRecord::new(GapReason::RingFull, 1, clock()) };
         metrics.recorded(&Record::Gap(gap));
         metrics.stand(2, 1, true);
         let text = metrics.text().unwrap();
         for line in [
-            "debugtrail_records_total{type=\"session_ended\"} 1",
+            "debugtrail_records_total{type=\"session_ended\"} 2",
             "debugtrail_sessions_ended_total{kind=\"node_debug\",class=\"SIGKILL\"} 1",
             "debugtrail_lost_events_total{reason=\"ring_full\"} 7",
             "debugtrail_sessions_live 2",
@@ -202,5 +225,6 @@ mod tests {
         ] {
             assert!(text.lines().any(|given| given == line), "{line} is not in:\n{text}");
         }
+        assert!(!text.contains("START_ERROR"), "another attempt is no other session:\n{text}");
     }
 }

@@ -43,6 +43,8 @@ struct Made {
 
 const OTHER_ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
+const OTHER_POD: &str = "11111111-2222-4333-8444-555566667777";
+
 impl Made {
     fn outside(&self) -> String {
         match self.outside {
@@ -50,7 +52,7 @@ impl Made {
             Outside::DockerScope => format!("/system.slice/docker-{OTHER_ID}.scope"),
             Outside::Docker => format!("/docker/{OTHER_ID}"),
             Outside::Pod => {
-                format!("/kubepods/besteffort/pod11111111-2222-4333-8444-555566667777/{OTHER_ID}")
+                format!("/kubepods/besteffort/pod{OTHER_POD}/{OTHER_ID}")
             }
             Outside::Unit => "/system.slice/k3s.service".into(),
         }
@@ -88,9 +90,18 @@ impl Made {
     }
 
     fn place(&self) -> Place {
+        if matches!(self.outside, Outside::Pod) {
+            return outer();
+        }
         let container_id = ContainerId::parse(&self.id).unwrap();
         Place::Container { pod: PodRef::new(&self.pod), container_id, inner: !self.inside.is_empty() }
     }
+}
+
+/// Inside of the outer cluster's container.
+fn outer() -> Place {
+    let container_id = ContainerId::parse(OTHER_ID).unwrap();
+    Place::Container { pod: PodRef::new(OTHER_POD), container_id, inner: true }
 }
 
 fn made() -> impl Strategy<Value = Made> {
@@ -130,7 +141,26 @@ proptest! {
 
     #[test]
     fn pods_are_read_back(made in made()) {
-        prop_assert_eq!(Place::of(&made.pod()), Place::Pod { pod: PodRef::new(&made.pod) });
+        let expected = match made.outside {
+            Outside::Pod => outer(),
+            _ => Place::Pod { pod: PodRef::new(&made.pod) },
+        };
+        prop_assert_eq!(Place::of(&made.pod()), expected);
+    }
+
+    #[test]
+    fn its_own_cgroup_is_the_one_that_all_others_are_below(made in made()) {
+        let own = format!("{}/{}", made.pod(), made.own());
+        let path = format!("{own}{}", made.inside);
+        let found = Own::of(&path).map(|own| (own.cgroup, own.root));
+        let outside = made.outside();
+        let root = format!("{outside}/{}", made.prefix.join("/"));
+        // Of slices, those that lead to the pod's are part of what the kubelet makes.
+        let root = if made.systemd { outside.as_str() } else { root.trim_end_matches('/') };
+        match made.outside {
+            Outside::Pod => prop_assert_eq!(found, Some((outside.as_str(), ""))),
+            _ => prop_assert_eq!(found, Some((own.as_str(), root))),
+        }
     }
 
     #[test]
@@ -142,7 +172,11 @@ proptest! {
     fn a_monitor_is_never_a_container(made in made()) {
         for scope in ["", ".scope"] {
             let path = format!("{}/crio-conmon-{}{scope}{}", made.pod(), made.id, made.inside);
-            prop_assert_eq!(Place::of(&path), Place::Other);
+            let expected = match made.outside {
+                Outside::Pod => outer(),
+                _ => Place::Other,
+            };
+            prop_assert_eq!(Place::of(&path), expected);
         }
     }
 
@@ -154,10 +188,15 @@ proptest! {
             // To the outer cluster it is inside of a container.
             Outside::Pod => {
                 let is_outer =
-                    matches!(above, Place::Container { inner: true, container_id, .. } if container_id.as_str() == OTHER_ID);
+                    matches!(above, Place::Container { container_id, .. } if container_id.as_str() == OTHER_ID);
                 prop_assert!(is_outer);
             }
-            _ => prop_assert_eq!(above, Place::Other),
+            Outside::Docker | Outside::DockerScope => {
+                let is_dockers =
+                    matches!(above, Place::Bare { container_id, .. } if container_id.as_str() == OTHER_ID);
+                prop_assert!(is_dockers);
+            }
+            Outside::Nothing | Outside::Unit => prop_assert_eq!(above, Place::Other),
         }
     }
 

@@ -12,6 +12,10 @@ fn container_of(pod: &str, inner: bool) -> Place {
     Place::Container { pod: PodRef::new(pod), container_id, inner }
 }
 
+fn bare(inner: bool) -> Place {
+    Place::Bare { container_id: ContainerId::parse(ID).unwrap(), inner }
+}
+
 #[test]
 fn cgroupfs_driver() {
     for parent in ["/kubepods", "/kubepods/burstable", "/kubepods/besteffort", "kubepods"] {
@@ -46,18 +50,54 @@ fn kind_nests_in_docker_and_prefixes_every_component() {
     assert_eq!(Place::of(&systemd), container_of(UID, false));
     let cgroupfs = format!("/docker/{}/kubelet/kubepods/besteffort/pod{UID}/{ID}", ID.replace('a', "b"));
     assert_eq!(Place::of(&cgroupfs), container_of(UID, false));
-    assert_eq!(Place::of(&outer), Place::Other);
+    // Docker's own, of which no kubelet's runtime knows.
+    assert!(matches!(Place::of(&outer), Place::Bare { inner: false, .. }));
+}
+
+/// Whoever may make cgroups in a container calls them as he likes.
+#[test]
+fn what_is_below_a_pods_container_is_that_containers() {
+    let forged = format!("kubelet/kubepods/pod00000000-1111-4222-8333-444455556666/{}", ID.replace('a', "b"));
+    for outer in ["/kubepods/besteffort", "/docker/kind/kubelet/kubepods"] {
+        let outer = format!("{outer}/pod{UID}/{ID}");
+        let path = format!("{outer}/{forged}");
+        assert_eq!(Place::of(&path), container_of(UID, true));
+        assert_eq!(Own::of(&path).map(|own| own.cgroup), Some(outer.as_str()));
+    }
+    assert_eq!(Place::of(&format!("/kubepods/pod{UID}/not-an-id/{forged}")), Place::Other);
 }
 
 #[test]
-fn a_cluster_inside_a_pod_is_the_inner_clusters() {
-    let outer =
-        format!("/kubepods/besteffort/pod00000000-1111-4222-8333-444455556666/{}", ID.replace('a', "b"));
-    assert_eq!(Place::of(&format!("{outer}/kubelet/kubepods/pod{UID}/{ID}")), container_of(UID, false));
-    assert_eq!(
-        Place::of(&format!("{outer}/kubelet/kubepods/pod{UID}")),
-        Place::Pod { pod: PodRef::new(UID) }
-    );
+fn a_container_outside_of_any_pod_is_the_runtimes_to_name() {
+    let container_id = ContainerId::parse(ID).unwrap();
+    for parent in ["/k8s.io", "", "/custom/parent"] {
+        let path = format!("{parent}/{ID}");
+        let own = Some(Own { cgroup: &path, root: parent });
+        assert_eq!((Place::of(&path), Own::of(&path)), (bare(false), own));
+        assert_eq!(Place::of(&format!("{path}/init.scope")), bare(true));
+    }
+    assert_eq!(Place::of(&format!("/system.slice/crio-{ID}.scope")), bare(false));
+    assert_eq!(Place::of(&format!("/system.slice/crio-conmon-{ID}.scope")), Place::Other);
+    assert_eq!(bare(true).container_id(), Some(&container_id));
+}
+
+#[test]
+fn the_root_is_the_same_for_all_containers_of_a_kubelet() {
+    let slices = "kubelet.slice/kubelet-kubepods.slice";
+    let pod = format!("pod{UID_}.slice/cri-containerd-{ID}.scope");
+    for (path, root) in [
+        (format!("/kubepods/pod{UID}/{ID}"), ""),
+        (format!("/kubepods/burstable/pod{UID}/{ID}/inside"), ""),
+        (format!("/a/b/kubepods/besteffort/pod{UID}/{ID}"), "/a/b"),
+        (format!("/kubepods.slice/kubepods-{pod}"), ""),
+        (format!("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-{pod}"), ""),
+        (format!("/n/{slices}/kubelet-kubepods-{pod}"), "/n"),
+        (format!("/n/{slices}/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-{pod}"), "/n"),
+        (format!("/n/kubepods-besteffort-pod{UID_}.slice:cri-containerd:{ID}"), "/n"),
+    ] {
+        assert_eq!(Own::of(&path).map(|own| own.root), Some(root), "{path}");
+    }
+    assert_eq!(Own::of(&format!("/kubepods/pod{UID}")), None);
 }
 
 #[test]
@@ -100,7 +140,6 @@ fn what_only_looks_like_a_pod() {
         "",
         "/",
         "/user.slice/user-1000.slice/user@1000.service/app.slice/podman-1234.scope",
-        "/machine.slice/libpod-a24ec411d2fbb5a3c5dbd4c9e5fbbb3b4e2f1d0c9b8a79685746352413021fff.scope",
         "/kubepods/pod",
         "/kubepods/guaranteed/pod78089609-1111-4222-8333-444455556666",
         "/kubepods.slice/kubepods-pod.slice",

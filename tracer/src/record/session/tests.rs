@@ -72,7 +72,7 @@ fn an_ended_session_in_the_order_of_the_schema() {
         r#""main":{"pid":26623,"pid_in_container":31,"comm":"sh","exe":"/bin/busybox","argv":null,"argv_truncated":null},"#,
         r#""requested_by":null,"#,
         r#""evidence":{"kernel":"full","named_by":"runtime","kind_by":"declared","#,
-        r#""runtime":{"init_pid":26623,"agrees":true},"api":null,"pod":null,"lost_events":0},"#,
+        r#""runtime":{"init_pid":26623,"agrees":true},"api":null,"pod":null,"disagreements":[],"lost_events":0},"#,
         r#""clock":{"boot_id":"b0","synchronized":true,"max_error_us":1200}}"#,
     ];
     let line = Record::Session(Box::new(record)).to_json_line().unwrap();

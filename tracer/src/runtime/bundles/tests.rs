@@ -19,7 +19,7 @@ fn node(bundle: &str, config: &str, pid: Option<(&str, &str)>) -> (tempfile::Tem
         fs::write(bundle.join(name), text).unwrap();
     }
     let proc = root.path().join("proc");
-    let bundles = Bundles::of(&[root.path().to_owned()], proc, &["/srv/runtime".into()]);
+    let bundles = Bundles::of(vec![root.path().to_owned()], proc, &["/srv/runtime".into()]);
     (root, bundles)
 }
 

@@ -28,6 +28,8 @@ impl Proc {
         };
         let status: String = status.lines().map(with_capabilities).collect();
         fs::write(entry.join("status"), status).unwrap();
+        fs::copy("/proc/self/stat", entry.join("stat")).unwrap();
+        fs::write(entry.join("cgroup"), "0::/system.slice/containerd.service\n").unwrap();
         for namespace in ["user", "pid"] {
             let ours = fs::read_link(format!("/proc/self/ns/{namespace}")).unwrap();
             symlink(ours, entry.join("ns").join(namespace)).unwrap();
@@ -42,11 +44,12 @@ impl Proc {
     }
 
     fn running(&self) -> Vec<Shim> {
-        running(self.0.path())
+        running(self.0.path(), &Progress::default())
     }
 
     fn shim(&self, pid: u32, our_pids: bool) -> Shim {
-        Shim { process: self.0.path().join(pid.to_string()), our_pids }
+        let process = self.0.path().join(pid.to_string());
+        Shim { since: since(&process).unwrap(), process, our_pids }
     }
 }
 
@@ -93,6 +96,15 @@ fn a_process_in_a_container_that_calls_itself_a_shim_is_not_believed() {
 }
 
 #[test]
+fn nor_is_one_in_a_pods_container_whatever_it_may_do() {
+    let (proc, state) = (Proc::new(), state());
+    proc.process(10, "containerd-shim", ALL_CAPABILITIES, &state.path().join("a"));
+    let cgroup = format!("0::/kubepods/pod78089609/{}\n", "a".repeat(64));
+    fs::write(proc.0.path().join("10/cgroup"), cgroup).unwrap();
+    assert_eq!(proc.running(), []);
+}
+
+#[test]
 fn a_pid_that_became_another_processs_is_no_longer_believed() {
     let (proc, state) = (Proc::new(), state());
     proc.process(10, "containerd-shim", ALL_CAPABILITIES, &state.path().join("a"));
@@ -116,5 +128,5 @@ fn processes_without_readable_files_are_passed_over() {
     fs::create_dir(proc.0.path().join("10")).unwrap();
     fs::write(proc.0.path().join("uptime"), "1 1").unwrap();
     assert_eq!(proc.running(), []);
-    assert_eq!(running(&proc.0.path().join("missing")), []);
+    assert_eq!(running(&proc.0.path().join("missing"), &Progress::default()), []);
 }

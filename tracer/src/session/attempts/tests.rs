@@ -8,7 +8,7 @@ use crate::record::{Evidence, Identity, KernelEvidence, SessionId, SessionRecord
 
 /// The `n`th container: first seen at second `10 + n`.
 fn run(n: u64) -> Container {
-    Container::new(id(n), pod_ref(), seconds(10 + n))
+    Container::new(id(n), Some(pod_ref()), seconds(10 + n))
 }
 
 fn id(n: u64) -> ContainerId {
@@ -76,8 +76,8 @@ fn names_and_pods_count_for_themselves() {
     let mut attempts = made();
     assert_eq!(attempts.number(&run(0), &copy(), &silent()), Some(0));
     assert_eq!(attempts.number(&run(1), &named("other", SessionKind::Copy), &silent()), Some(0));
-    let elsewhere = Container::new(id(2), PodRef::new("another-pod"), seconds(12));
-    attempts.pod_made(&elsewhere.pod, seconds(9));
+    let elsewhere = Container::new(id(2), Some(PodRef::new("another-pod")), seconds(12));
+    attempts.pod_made(&PodRef::new("another-pod"), seconds(9));
     assert_eq!(attempts.number(&elsewhere, &copy(), &silent()), Some(0));
 }
 
@@ -123,6 +123,18 @@ fn what_an_earlier_debugtrail_knew_counts_on() {
 fn an_ephemeral_container_is_the_first_whatever_is_known() {
     let session = named("dbg", SessionKind::Ephemeral);
     assert_eq!(begun_before().number(&run(0), &session, &silent()), Some(0));
+}
+
+/// CRI-O makes one anew, under another id, for as long as its program can't be started; the kubelet counts none of them.
+#[test]
+fn an_ephemeral_container_that_is_made_anew_is_another_attempt() {
+    let session = named("dbg", SessionKind::Ephemeral);
+    let mut attempts = begun_before();
+    for n in 0..5 {
+        assert_eq!(attempts.number(&run(n), &session, &silent()), Some(n as u32));
+    }
+    // Another of the same pod counts for itself.
+    assert_eq!(attempts.number(&run(7), &named("dbg-2", SessionKind::Ephemeral), &silent()), Some(0));
 }
 
 #[test]

@@ -13,15 +13,22 @@ fn ask(meta: Option<&ContainerMeta>, index: &PodIndex, now: u64) -> Verdict {
 
 fn ask_by(meta: Option<&ContainerMeta>, index: &PodIndex, policy: Policy, now: u64) -> Verdict {
     let (id, pod) = (id(), pod_ref());
-    let question = Question { id: &id, pod: &pod, runtime: meta, first_seen: seconds(10), made: seconds(10) };
-    decide(question, index, policy, seconds(now))
+    decide(question(&id, &pod, meta), index, policy, seconds(now))
+}
+
+/// About a container first seen at second 10, with something in it.
+fn question<'a>(id: &'a ContainerId, pod: &'a PodRef, meta: Option<&'a ContainerMeta>) -> Question<'a> {
+    let (first_seen, made) = (seconds(10), seconds(10));
+    let entered = Some(first_seen);
+    Question { id, pod: Some(pod), runtime: meta, first_seen, entered, elsewhere: false, made }
 }
 
 /// Asks late about a container that was made before the list of second 1, when no debugtrail ran.
 fn ask_of_before(index: &PodIndex, policy: Policy) -> Verdict {
     let (id, pod) = (id(), pod_ref());
     let made = BootNanos(5);
-    let question = Question { id: &id, pod: &pod, runtime: None, first_seen: seconds(1), made };
+    let (first_seen, entered) = (seconds(1), Some(seconds(1)));
+    let question = Question { first_seen, entered, made, ..question(&id, &pod, None) };
     assert_eq!(decide(question, index, policy, seconds(9)), Verdict::Undecided);
     decide(question, index, policy, seconds(12))
 }
@@ -159,12 +166,68 @@ fn the_time_to_speak_begins_when_the_index_is_synced() {
 #[test]
 fn a_pod_that_the_runtime_names_and_a_whole_watch_does_not_is_another_kubelets() {
     assert_eq!(ask(Some(&named("app")), &synced([]), 99), Verdict::Undecided);
-    assert_eq!(ask(Some(&named("app")), &synced([]), 100), Verdict::Other);
+    assert_eq!(ask(Some(&named("app")), &synced([]), 100), Verdict::Foreign);
     // A watch that began after it may have missed its pod.
     let mut late = PodIndex::new();
     late.observe(crate::pods::PodEvent::RelistStarted, seconds(11));
     late.observe(crate::pods::PodEvent::RelistDone, seconds(11));
     assert!(matches!(ask(Some(&named("app")), &late, 100), Verdict::Unresolved(_)));
+}
+
+/// Anybody who may write to the hierarchy makes cgroups under any name.
+#[test]
+fn a_cgroup_that_nothing_entered_is_no_container() {
+    let (id, pod_ref, index) = (id(), pod_ref(), synced([pod()]));
+    let empty = Question { entered: None, ..question(&id, &pod_ref, None) };
+    assert_eq!(decide(empty, &index, Policy::default(), seconds(1000)), Verdict::Undecided);
+    // Its time begins when something is in it.
+    let entered = Question { entered: Some(seconds(900)), ..empty };
+    assert_eq!(decide(entered, &index, Policy::default(), seconds(909)), Verdict::Undecided);
+    assert!(matches!(decide(entered, &index, Policy::default(), seconds(910)), Verdict::Unresolved(_)));
+    // Of which the runtime says that it is one needs nothing in it.
+    let named = named("dbg");
+    let told = Question { runtime: Some(&named), ..empty };
+    assert!(matches!(decide(told, &index, Policy::default(), seconds(11)), Verdict::Session(_)));
+}
+
+#[test]
+fn a_pods_container_is_not_elsewhere_than_the_others() {
+    let (id, pod_ref) = (id(), pod_ref());
+    let elsewhere = Question { elsewhere: true, ..question(&id, &pod_ref, None) };
+    let ask = |index: &PodIndex| decide(elsewhere, index, Policy::default(), seconds(20));
+    assert_eq!(ask(&synced([pod()])), Verdict::Other);
+    // Of a pod that nobody knows it takes no name.
+    assert!(matches!(ask(&synced([])), Verdict::Unresolved(Naming { pod_name: None, .. })));
+    // Unless runtime or API know it.
+    assert!(matches!(ask(&synced([with_status(pod(), "dbg")])), Verdict::Session(_)));
+}
+
+#[test]
+fn outside_of_all_pods_only_the_runtime_makes_a_session() {
+    let (id, pod_ref, index) = (id(), pod_ref(), synced([pod()]));
+    let bare = Question { pod: None, ..question(&id, &pod_ref, None) };
+    assert_eq!(decide(bare, &index, Policy::default(), seconds(14)), Verdict::Undecided);
+    assert_eq!(decide(bare, &index, Policy::default(), seconds(15)), Verdict::Other);
+    let named = named("dbg");
+    let Verdict::Session(naming) =
+        decide(Question { runtime: Some(&named), ..bare }, &index, Policy::default(), seconds(10))
+    else {
+        panic!("the runtime names pod and container");
+    };
+    assert_eq!(naming.pod_name.as_deref(), Some("web"));
+}
+
+/// The path names a pod that is another's by the runtime's word, which made the container.
+#[test]
+fn the_runtime_knows_the_pod_better_than_the_path() {
+    let (id, other, index) = (id(), PodRef::new("11111111-4f5d-4a7e-8b6e-6b2a3f1c0d9e"), synced([pod()]));
+    let named = named("dbg");
+    let Verdict::Session(naming) =
+        decide(question(&id, &other, Some(&named)), &index, Policy::default(), seconds(10))
+    else {
+        panic!("the runtime names pod and container");
+    };
+    assert_eq!(naming.pod_uid, Some(pod().uid));
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub fn closed(container: &Container, totals: Totals, context: Context<'_>) -> Cl
         entered: members.entered,
         escaped: members.left,
         usage: usage(container, totals, context.page_size),
-        evidence: Evidence { kernel, ..evidence(container) },
+        evidence: Evidence { kernel, ..evidence(container, context.index) },
         clock: context.clock.clone(),
     }
 }

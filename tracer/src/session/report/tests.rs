@@ -67,7 +67,8 @@ fn an_exit_code_with_all_that_is_known() {
         "main": {"pid": 4242, "pid_in_container": 31, "comm": "sh", "exe": "/bin/busybox", "argv": null, "argv_truncated": null},
         "requested_by": null,
         "evidence": {"kernel": "full", "named_by": "runtime", "kind_by": "declared",
-                     "runtime": {"init_pid": 4242, "agrees": true}, "api": null, "pod": null, "lost_events": 0},
+                     "runtime": {"init_pid": 4242, "agrees": true}, "api": null, "pod": null,
+                     "disagreements": [], "lost_events": 0},
         "clock": {"boot_id": "b0", "synchronized": true, "max_error_us": 1200},
     });
     assert_eq!(record(ended_seen(), pod()), expected);

@@ -58,6 +58,7 @@ impl Tracker {
             let is_untold = |container: &&Container| !container.reported_closed && has_processes(container);
             let untold = self.containers.get(&id).filter(is_untold);
             actions.extend(untold.map(|container| Action::Closed(Box::new(container.clone()), totals)));
+            self.settled.add(&id);
             actions.extend(self.drop_container(&id));
         }
         actions

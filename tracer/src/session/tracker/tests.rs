@@ -23,6 +23,7 @@ enum Said {
     Processes(u64, usize),
     Closed(u64),
     GaveUp,
+    Foreign,
 }
 
 fn said(actions: &[Action]) -> Vec<Said> {
@@ -34,6 +35,7 @@ fn said(actions: &[Action]) -> Vec<Said> {
         Action::Processes(_, chunk) => Said::Processes(chunk.n, chunk.processes.len()),
         Action::Closed(_, totals) => Said::Closed(totals.told.processes),
         Action::GaveUp(_) => Said::GaveUp,
+        Action::Foreign(_) => Said::Foreign,
     };
     actions.iter().map(say).collect()
 }
@@ -157,6 +159,35 @@ fn a_cgroup_that_nothing_entered_vanishes_from_the_kernel_and_ends_as_a_start_er
     tell(&mut tracker, made(), runtime("dbg"), &index);
     assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(13))), [Said::Ended]);
     assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(14))), []);
+}
+
+/// A folder that anybody may make and remove.
+#[test]
+fn a_cgroup_that_nothing_entered_and_nobody_knows_is_no_session() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    let empty = Observation { entered: false, ..made() };
+    assert_eq!(tell(&mut tracker, empty, None, &index), []);
+    assert_eq!(said(&tracker.review(&index, seconds(30))), []);
+    assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(31))), [Said::Forget(77)]);
+    assert_eq!(said(&tracker.review(&index, seconds(60))), []);
+    assert_eq!(tracker.undecided(), 0);
+}
+
+/// A session's id is no secret to those inside.
+#[test]
+fn a_second_cgroup_with_a_sessions_id_is_none_of_it() {
+    let (mut tracker, index) = (Tracker::default(), synced([pod()]));
+    tell(&mut tracker, running(), runtime("dbg"), &index);
+    for (n, path) in [(90, format!("/x{}", made().path)), (91, made().path.replace("/besteffort", ""))] {
+        let second = Observation { cgroup: CgroupId(n), path: path.clone(), ..running() };
+        let actions = tracker.observe(second, &Place::of(&path), None, None, &index, seconds(13));
+        assert_eq!(said(&actions), [Said::Forget(n)], "{path}");
+    }
+    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Ended]);
+    assert_eq!(close(&mut tracker, &index), [Said::Closed(0), Said::Forget(77)]);
+    // Nor once it is over.
+    let again = Observation { cgroup: CgroupId(92), ..ended() };
+    assert_eq!(tell(&mut tracker, again, runtime("dbg"), &index), [Said::Forget(92)]);
 }
 
 #[test]
