@@ -131,6 +131,14 @@ impl Agent {
         http::get(self.listen, path)
     }
 
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.feed.signal(signal)
+    }
+
     /// Kills it as the OOM killer would, and gives what it had written.
     ///
     /// # Errors

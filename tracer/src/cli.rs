@@ -3,10 +3,12 @@
 //! What the exit codes say: `exit_code`.
 
 mod agent;
-mod convention;
+mod colours;
+pub mod convention;
 mod doctor;
 pub(crate) mod exit_code;
-mod log;
+pub mod log;
+mod signals;
 mod trace;
 mod witness;
 
@@ -15,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::visible;
 use exit_code::Failure;
 
 /// How every Kubernetes debug session ended, witnessed by the kernel.
@@ -49,22 +52,36 @@ enum Command {
 }
 
 fn help() -> String {
-    let log = "Environment: DEBUGTRAIL_LOG sets what is logged on stderr, such as `debug` (default: info).";
+    let log = "Environment: DEBUGTRAIL_LOG sets what is logged on stderr: a level such as `debug` (default: info), \
+               or `info,kube=debug`.";
     format!("{}\n\n{log}", exit_code::HELP)
+}
+
+/// The command line; where it is none, says so and ends.
+#[must_use]
+pub fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        let text = error.render().to_string();
+        let lines = text.lines().map(visible::line).collect::<Vec<_>>().join("\n");
+        let _ = writeln!(std::io::stderr(), "{lines}");
+        std::process::exit(error.exit_code());
+    })
 }
 
 /// Does what the command line says.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
-    log::start();
-    let result = match cli.command {
+    let result = log::start().map_err(anyhow::Error::from).and_then(|()| match cli.command {
         Command::Trace(trace) => trace::run(trace).map(|()| ExitCode::SUCCESS),
         Command::Agent(agent) => agent::run(agent).map(|()| ExitCode::SUCCESS),
         Command::Doctor(doctor) => doctor::run(&doctor),
-    };
+    });
     result.unwrap_or_else(|error| {
         // Where stderr is full or closed, the exit code still says it.
-        let _ = writeln!(std::io::stderr(), "debugtrail: {error:#}");
+        let _ = writeln!(std::io::stderr(), "debugtrail: {}", visible::line(&format!("{error:#}")));
         Failure::of(&error).into()
     })
 }

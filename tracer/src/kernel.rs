@@ -15,6 +15,7 @@ mod interest;
 mod killer;
 mod layout;
 mod load;
+mod lockdown;
 mod maps;
 pub mod needs;
 pub mod observation;

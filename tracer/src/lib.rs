@@ -17,3 +17,4 @@ pub mod serve;
 pub mod session;
 pub mod sinks;
 mod text;
+pub mod visible;

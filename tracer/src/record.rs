@@ -36,6 +36,8 @@ pub use session::{
 
 use serde::Serialize;
 
+use crate::visible;
+
 /// One record, as sinks see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -85,7 +87,7 @@ impl Record {
     /// # Errors
     /// None of the types of this module fails to serialise; the error is serde_json's own.
     pub fn to_json_line(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self)
+        visible::json(self)
     }
 }
 

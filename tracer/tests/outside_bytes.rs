@@ -3,17 +3,23 @@
 //! A round here, and `cargo xtask fuzz` for as long as one likes: the cases are random each time, and one that fails is
 //! shown as small as it can be. That finds less than a fuzzer led by coverage, and needs no nightly compiler.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use debugtrail::cgroup::Place;
+use debugtrail::cli::convention;
+use debugtrail::cli::log::filter::Filter;
 use debugtrail::ids::ContainerId;
 use debugtrail::kernel::btf::Btf;
 use debugtrail::kernel::{event, needs};
 use debugtrail::pods::connect::{Node, kubeconfig};
 use debugtrail::pods::read::{PodRead, Said};
 use debugtrail::pods::split::{LineSplitter, ListSplitter, Piece};
-use debugtrail::record::Convention;
+use debugtrail::record::{Convention, redact};
 use debugtrail::runtime::bundle;
+use debugtrail::serve;
+use debugtrail::sinks::metrics::Metrics;
+use debugtrail::visible;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
@@ -242,6 +248,88 @@ fn fuzz_paths() {
 fn fuzz_conventions() {
     fuzz("([0-9]{1,4}|[a-z]{0,4}|[ \t#\n]|\\PC){0,24}", |text| {
         let _ = Convention::parse(&text);
+    });
+}
+
+/// As a file, with what editors put before the text.
+#[test]
+fn fuzz_exit_code_files() {
+    let seeds = [
+        b"\xef\xbb\xbf42 pool-exhausted warning\r\n43 disk-full error # page\r\n".to_vec(),
+        b"\xff\xfe4\x002\x00 \x00a\x00".to_vec(),
+        b"42 a\n43 b info\n".to_vec(),
+    ];
+    fuzz(nearly(seeds.to_vec()), |bytes| {
+        if let Err(error) = convention::parse("codes".as_ref(), &bytes) {
+            assert!(!visible::line(&error.to_string()).contains(visible::is_hidden));
+        }
+    });
+}
+
+#[test]
+fn fuzz_log_filters() {
+    fuzz("((warn(ing)?|DEBUG|off|kube|debugtrail::serve|[=,: \\[\\]{}]|\\PC){0,12}|\\PC*)", |text| {
+        if let Err(error) = text.parse::<Filter>() {
+            assert!(text.contains(&error.part), "{error}");
+        }
+    });
+}
+
+/// By chance no argument has a secret; so they are put together of what redaction looks for.
+#[test]
+fn fuzz_arguments() {
+    let piece = prop_oneof![
+        4 => prop::sample::select(vec![
+            "password", "PASS", "--token", "--header", "-H", "-d", "--data=", "-p", "-u", "mysql", "curl", "Bearer ",
+            "X-Api-Key", "--from-literal", "--env=", "=", ":", ": ", "&", "?", ";", " ", "\n", "'", "\"", "\\\"", "\\",
+            "{", "}", "[", "]", ",", "https://", "@", "[redacted]", "-----BEGIN", "eyJ0123456789abcdef", "\u{202e}",
+        ])
+        .prop_map(str::to_owned),
+        1 => "\\PC{0,4}",
+    ];
+    let argument = prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat());
+    fuzz(prop::collection::vec(argument, 0..8), |argv| {
+        let shown = redact::redact(&argv);
+        assert_eq!(shown.len(), argv.len());
+        assert_eq!(redact::redact(&shown), shown, "{argv:?}");
+    });
+}
+
+/// Each conversation ends with the client's last byte, with an answer or none.
+#[test]
+fn fuzz_http_requests() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let status = serve::Status {
+        pulse: Arc::default(),
+        ledger: Arc::default(),
+        metrics: Arc::new(Metrics::new(Arc::default())),
+    };
+    let seeds = [
+        &b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"[..],
+        b"GET /metrics HTTP/1.0\r\n\r\n",
+        b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nExpect: 100-continue\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    fuzz(nearly(seeds.map(<[u8]>::to_vec).to_vec()), |bytes| {
+        let answer = runtime.block_on(async {
+            let (mut client, server) = tokio::io::duplex(1 << 20);
+            let served = tokio::spawn(serve::converse(server, status.clone()));
+            client.write_all(&bytes).await.expect("there is room");
+            client.shutdown().await.expect("the client may stop to speak");
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.expect("it ends");
+            served.await.expect("no panic");
+            answer
+        });
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1."),
+            "{:?}",
+            String::from_utf8_lossy(&answer)
+        );
     });
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use debugtrail_tests::debug::Patient;
 use debugtrail_tests::tier::Tier;
-use procfs::process::{MountInfo, Process, Status};
+use procfs::process::{MountInfo, MountOptFields, Process, Status};
 use rustix::thread::CapabilitySet;
 use serde_json::{Value, json};
 use xtask::deploy::{DaemonPod, DaemonSet};
@@ -47,6 +47,37 @@ fn is_expected(mount: &MountInfo) -> bool {
         || OWN.iter().any(|own| mount.mount_point.as_path() == Path::new(own))
         || mount.mount_point.starts_with("/host/sys/fs/cgroup")
             && mount.mount_point != Path::new("/host/sys/fs/cgroup")
+}
+
+/// The node is one without systemd: nothing below /sys is shared. And its API server wants a quota for the agent's
+/// priority class, as GKE's does. The agent is there nevertheless, and pins.
+pub fn it_runs_on_a_node_whose_sys_is_private(tier: &Tier) -> Result<()> {
+    let (agent, cluster) = (tier.daemon_set()?, tier.cluster()?);
+    let pod = agent.wait_until_ready(None)?;
+    let node = Process::new(cluster.component_pid("kubelet")?.context("no kubelet runs")?)?;
+    let bound = ["/sys/fs/cgroup", "/sys/fs/bpf"].map(Path::new);
+    let of_node = node.mountinfo()?.into_iter().filter(|mount| bound.contains(&mount.mount_point.as_path()));
+    let shared: Vec<_> = of_node.filter(is_shared).map(|mount| mount.mount_point).collect();
+    ensure!(shared.is_empty(), "shared on the node: {shared:?}");
+    let unquoted = [
+        "run",
+        "critical",
+        "--image=local/pause:1",
+        "--restart=Never",
+        r#"--overrides={"spec":{"priorityClassName":"system-node-critical"}}"#,
+    ];
+    let mut kubectl = tier.access()?.kubectl();
+    let refused = kubectl.args(unquoted).args(["-n", "default", "--dry-run=server"]).output()?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(!refused.status.success() && said.contains("quota"), "no quota is asked for: {said}");
+    let own = process(&agent, &pod)?.mountinfo()?;
+    let pins = own.into_iter().find(|mount| mount.mount_point == Path::new("/sys/fs/bpf"));
+    ensure!(pins.is_some_and(|mount| mount.fs_type == "bpf"), "no BPF file system in the agent's pod");
+    Ok(())
+}
+
+fn is_shared(mount: &MountInfo) -> bool {
+    mount.opt_fields.iter().any(|field| matches!(field, MountOptFields::Shared(_)))
 }
 
 /// It is asked where it is to answer, and finds nothing wrong that root does not find on the node itself.

@@ -5,24 +5,50 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use debugtrail_tests::agent::Agent;
+use debugtrail_tests::attack::is_whole;
 use debugtrail_tests::debug::Patient;
 use debugtrail_tests::kernel_objects::KernelObjects;
 use debugtrail_tests::tier::Tier;
+use rustix::process::Signal;
 use xtask::poll;
 use xtask::scenario::trace::Trace;
 
 /// The kernel frees programs and maps a moment after their last user is gone.
 const FREEING: Duration = Duration::from_secs(10);
 
+/// Ctrl-C.
 pub fn an_interrupt_leaves_nothing_in_the_kernel(tier: &Tier) -> Result<()> {
+    leaves_nothing(tier, Signal::INT, "interrupted")
+}
+
+/// The terminal is closed, or the connection is gone.
+pub fn a_hangup_leaves_nothing_in_the_kernel(tier: &Tier) -> Result<()> {
+    leaves_nothing(tier, Signal::HUP, "hung_up")
+}
+
+/// It has no terminal.
+pub fn a_hangup_is_nothing_to_an_agent(tier: &Tier) -> Result<()> {
+    let patient = Patient::admit(tier.access()?)?;
+    let ledger = tempfile::tempdir()?;
+    let agent = Agent::start(&patient.access, ledger.path())?;
+    let session = patient.session("dbg", 3)?;
+    agent.wait_for_session("session_started", "dbg")?;
+    agent.signal(Signal::HUP)?;
+    session.end()?;
+    agent.wait_for_session("session_ended", "dbg")?;
+    is_whole(&session, 3, &agent.stop()?)
+}
+
+fn leaves_nothing(tier: &Tier, signal: Signal, expected: &str) -> Result<()> {
     let access = tier.access()?;
     let before = KernelObjects::now()?;
     let trace = Trace::start(&access, &[])?;
     let added = KernelObjects::now()?.since(&before);
     ensure!(added.iter().any(|object| object.starts_with("program")), "no BPF program is loaded: {added:?}");
-    let records = trace.stop()?;
+    let records = trace.stop_by(signal)?;
     let reason = records.last().map(|record| record["reason"].clone());
-    ensure!(reason == Some("interrupted".into()), "agent_stopped gives the reason {reason:?}");
+    ensure!(reason == Some(expected.into()), "agent_stopped gives the reason {reason:?}");
     let left = || Ok::<_, anyhow::Error>(KernelObjects::now()?.since(&before));
     poll::until(FREEING, || left().is_ok_and(|left| !left.iter().any(|object| added.contains(object))));
     let left: Vec<String> = left()?.into_iter().filter(|object| added.contains(object)).collect();

@@ -7,14 +7,18 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 
+use super::signals::Hangup;
 use super::witness::{Keeping, Witness};
 use crate::clock;
 use crate::kernel::{self, Kernel, LoadOptions, Object, Pins, PinsError, Started, pins};
 use crate::ledger::{Ledger, Limits, Opened};
 use crate::pipeline::{Agent as Keeps, Format, Memory, Recorder, Style};
 use crate::pods::access::Refused;
-use crate::serve::{self, Pulse, Status};
+use crate::serve::{self, Pulse, Status, address};
 use crate::sinks::metrics::Metrics;
+
+/// Of every address of this machine, unless another is told.
+const PORT: u16 = 9757;
 
 /// Options of `agent`.
 #[derive(Debug, Args)]
@@ -25,9 +29,10 @@ pub struct Agent {
     /// Mebibytes of records to keep; the oldest go first
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     ledger_size: u64,
-    /// Where /livez, /readyz and /metrics are served
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9757")]
-    listen: SocketAddr,
+    /// Where /startupz, /livez, /readyz and /metrics are served, such as 127.0.0.1:9757 or [::1]:9757
+    /// [default: port 9757 of every address, of IPv6 and IPv4]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
     /// Folder on a BPF file system in which programs and maps are pinned, so that the kernel goes on witnessing while no
     /// agent runs
     #[arg(long, value_name = "DIR", default_value = pins::DEFAULT)]
@@ -57,14 +62,14 @@ pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
     let boot_id = clock::boot_id()?;
     // Both first: a second agent on this node must not come so far as to load programs.
     let opened = Ledger::open(&agent.ledger, Limits::of_mebibytes(agent.ledger_size), boot_id.clone())?;
-    let listener = serve::listen(agent.listen)?;
+    let listener = agent.listen.map_or_else(|| address::everywhere(PORT), address::on)?;
     let pins = if agent.no_pins { None } else { pins_in(&agent.pins)? };
     let object = agent.object.as_deref().map(Object::read).transpose().context("can't read --object")?;
     let start = move |options: LoadOptions| match pins {
         Some(pins) => Kernel::start(options, &object.unwrap_or_else(Object::own), pins),
         None => Kernel::load(options).map(Started::of_loaded),
     };
-    agent.witness.run(None, Refused::TriesAgain, start, |node, convention, argv| {
+    agent.witness.run(Hangup::Ignored, None, Refused::TriesAgain, start, |node, convention, argv| {
         let Opened { history, heartbeat, snapshot, writing } = opened;
         let memory = Memory::of(history, heartbeat, snapshot, &boot_id);
         let ledger = writing.start(std::io::stdout())?;

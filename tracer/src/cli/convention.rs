@@ -38,12 +38,22 @@ pub enum BadInput {
 ///
 /// Where it can't be read, or a line is none of a convention.
 pub(super) fn read(path: &Path) -> Result<Convention, BadInput> {
+    let bytes = read_bounded(path)
+        .map_err(|error| BadInput::Unreadable { path: path.to_owned(), why: error.to_string() })?;
+    parse(path, &bytes)
+}
+
+/// What the file at `path` says, of which these are the bytes.
+///
+/// # Errors
+///
+/// Where they are too many or no text, or a line is none of a convention.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Convention, BadInput> {
     let unreadable = |why| BadInput::Unreadable { path: path.to_owned(), why };
-    let bytes = read_bounded(path).map_err(|error| unreadable(error.to_string()))?;
     if bytes.len() as u64 > LARGEST {
         return Err(unreadable("larger than a MiB".into()));
     }
-    let text = text(&bytes).map_err(|line| unreadable(format!("line {line} is not UTF-8 text")))?;
+    let text = text(bytes).map_err(unreadable)?;
     Convention::parse(text).map_err(|why| BadInput::NotAConvention { path: path.to_owned(), why })
 }
 
@@ -54,19 +64,35 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The number of the line that is no text, where there is one.
-fn text(bytes: &[u8]) -> Result<&str, usize> {
-    std::str::from_utf8(bytes)
-        .map_err(|error| 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count())
+/// The text, without the byte order mark that editors on Windows put before it; else which line is none.
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err("it is UTF-16 text, and UTF-8 is wanted".into());
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        format!("line {line} is not UTF-8 text")
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::text;
+    use super::*;
 
     #[test]
     fn what_is_no_text_is_named_by_its_line() {
         assert_eq!(text(b"42 a\n43 b\n"), Ok("42 a\n43 b\n"));
-        assert_eq!(text(b"42 a\n43 \xff\n"), Err(2));
+        assert_eq!(text(b"42 a\n43 \xff\n"), Err("line 2 is not UTF-8 text".into()));
+    }
+
+    #[test]
+    fn a_file_written_on_windows_is_read() {
+        let path = Path::new("codes");
+        let plain = parse(path, b"42 pool-exhausted\n").unwrap();
+        assert_eq!(parse(path, b"\xef\xbb\xbf42 pool-exhausted\r\n").unwrap(), plain);
+        // What PowerShell's `>` writes.
+        let refused = parse(path, b"\xff\xfe4\x002\x00").unwrap_err().to_string();
+        assert!(refused.contains("UTF-16") && refused.contains("; check --exit-codes"), "{refused}");
     }
 }

@@ -1,11 +1,12 @@
 //! `debugtrail doctor`: what this node and cluster can and cannot witness.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::colours;
 use super::exit_code::Failure;
 use crate::doctor::{Report, gather, judge};
 use crate::sinks::OutputError;
@@ -45,7 +46,7 @@ pub(super) fn run(doctor: &Doctor) -> anyhow::Result<ExitCode> {
     let findings = judge::findings(&gather::facts(&asked));
     let report = Report(&findings);
     let text = match doctor.output {
-        Format::Table => report.table(colours()),
+        Format::Table => report.table(colours::on(&io::stdout())),
         Format::Json => report.json()? + "\n",
     };
     print(&text)?;
@@ -59,8 +60,4 @@ fn print(text: &str) -> Result<(), OutputError> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(OutputError(error)),
         _ => Ok(()),
     }
-}
-
-fn colours() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use super::convention::BadInput;
+use super::log::filter::BadFilter;
 use crate::cgroup::HierarchyError;
 use crate::kernel::{KernelError, PinsError, PrivilegeError};
 use crate::ledger::LedgerError;
@@ -16,7 +17,7 @@ pub(super) const HELP: &str = "\
 Exit codes:
   0  done, also when ended by SIGINT, SIGTERM or the reader of the output
   1  something failed
-  2  wrong usage, or an input file that is not what it should be
+  2  wrong usage, or an input file or DEBUGTRAIL_LOG that is not what it should be
   3  not permitted: no root, a capability or the memlock limit
   4  this machine lacks something: BTF, a newer kernel, a cgroup2 mount, a BPF file system
   5  the cluster: unusable kubeconfig, unreachable, refused, another cluster, unknown node
@@ -95,7 +96,7 @@ fn kind(cause: &(dyn Error + 'static)) -> Option<Failure> {
         return Some(error.into());
     }
     let kinds = [
-        (cause.is::<BadInput>(), Failure::Usage),
+        (cause.is::<BadInput>() || cause.is::<BadFilter>(), Failure::Usage),
         (cause.is::<PrivilegeError>(), Failure::NotPermitted),
         (cause.is::<HierarchyError>(), Failure::Machine),
         (cause.is::<ConnectError>(), Failure::Cluster),
@@ -127,6 +128,7 @@ mod tests {
         assert_eq!(code(io()), 1);
         assert_eq!(code(KernelError::Scan(io())), 1);
         assert_eq!(code(BadInput::Unreadable { path: "f".into(), why: "gone".into() }), 2);
+        assert_eq!(code("loud".parse::<crate::cli::log::filter::Filter>().unwrap_err()), 2);
         assert_eq!(code(KernelError::NotAllowed(PrivilegeError::Forbidden)), 3);
         assert_eq!(code(PrivilegeError::UserNamespace), 3);
         assert_eq!(code(KernelError::NoBtf(io())), 4);

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::Args;
 
+use super::signals::Hangup;
 use super::witness::{Keeping, Witness};
 use crate::kernel::{Kernel, LoadOptions, Started};
 use crate::pipeline::{Format, Memory, Recorder, Style};
@@ -26,7 +27,7 @@ pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
     let Trace { output, namespace, witness } = trace;
     let wanted = namespace.clone();
     let start = |options: LoadOptions| Kernel::load(options).map(Started::of_loaded);
-    witness.run(wanted.as_deref(), Refused::Ends, start, |node, convention, argv| {
+    witness.run(Hangup::Ends, wanted.as_deref(), Refused::Ends, start, |node, convention, argv| {
         let out = Stdout::start().context("can't start the thread that writes to stdout")?;
         let style = Style { format: output, namespace, convention, argv };
         let recorder = Recorder::new(node, style, Box::new(out));

@@ -1,14 +1,13 @@
 //! What `trace` and `agent` have in common: a witness on this node, from its options to its end.
 
-use std::future::Future;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::convention;
+use super::signals::{self, Hangup};
 use crate::cgroup::Hierarchy;
 use crate::clock::{self, ClockWatch};
 use crate::kernel::{self, KernelError, LoadOptions, Started};
@@ -16,7 +15,7 @@ use crate::malloc;
 use crate::pipeline::{Agent, Inputs, Memory, NodeFacts, Pipeline, Recorder};
 use crate::pods::access::{self, Refused};
 use crate::pods::watch;
-use crate::record::{Convention, StopReason, redact::Argv};
+use crate::record::{Convention, redact::Argv};
 use crate::runtime::Bundles;
 use crate::session::{Policy, RECORDED};
 
@@ -68,12 +67,13 @@ impl Witness {
     /// `namespace`: the one that is told of, which the cluster should have. `refused`: what where the API server refuses.
     pub(super) fn run(
         self,
+        hangup: Hangup,
         namespace: Option<&str>,
         refused: Refused,
         start: impl FnOnce(LoadOptions) -> Result<Started, KernelError>,
         keeping: impl FnOnce(NodeFacts, Convention, Argv) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
-        runtime()?.block_on(self.witness(namespace, refused, start, keeping))
+        runtime()?.block_on(self.witness(hangup, namespace, refused, start, keeping))
     }
 
     fn load_options(&self) -> LoadOptions {
@@ -82,13 +82,14 @@ impl Witness {
 
     async fn witness(
         self,
+        hangup: Hangup,
         namespace: Option<&str>,
         refused: Refused,
         start: impl FnOnce(LoadOptions) -> Result<Started, KernelError>,
         keeping: impl FnOnce(NodeFacts, Convention, Argv) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
         // First, so that an early signal is not the default's sudden death.
-        let mut stop = std::pin::pin!(stop_signal()?);
+        let mut stop = std::pin::pin!(signals::stop(hangup)?);
         let convention = self.exit_codes.as_deref().map(convention::read).transpose()?.unwrap_or_default();
         kernel::check_privileges()?;
         let hierarchy = Hierarchy::find()?;
@@ -143,19 +144,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// Does nothing until a signal.
 pub(super) fn wait_for_stop() -> anyhow::Result<()> {
     runtime()?.block_on(async {
-        stop_signal()?.await;
+        signals::stop(Hangup::Ignored)?.await;
         Ok(())
-    })
-}
-
-/// Resolves at SIGINT or SIGTERM.
-fn stop_signal() -> anyhow::Result<impl Future<Output = StopReason>> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => StopReason::Interrupted,
-            _ = terminate.recv() => StopReason::Terminated,
-        }
     })
 }

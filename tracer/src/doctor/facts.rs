@@ -14,6 +14,8 @@ pub struct Facts {
     pub privileges: Result<Privileges, String>,
     /// Whether pids mean the same here as in the kernel.
     pub initial_pid_namespace: bool,
+    /// Whether the root of the pid namespace's init can be looked into: in a pod with the host's pids, the node's.
+    pub init_root: Result<(), String>,
     /// `uname -r`.
     pub release: String,
     /// What the kernel lacks by its BTF.

@@ -35,6 +35,7 @@ pub fn facts(asked: &Asked) -> Facts {
     Facts {
         privileges: Privileges::now().map_err(|error| error.to_string()),
         initial_pid_namespace: machine::initial_pid_namespace(),
+        init_root: machine::init_root(),
         release: machine::release(),
         lacks: kernel::lacks().map_err(|error| machine::problem(&error)),
         programs: machine::try_programs(),

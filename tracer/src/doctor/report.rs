@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::judge::{Finding, Level, failure};
+use crate::visible;
 
 /// What `--output json` gives.
 const SCHEMA: &str = "debugtrail.dev/doctor/v1";
@@ -37,7 +38,7 @@ impl Report<'_> {
     /// None that strings could cause.
     pub fn json(&self) -> serde_json::Result<String> {
         let failure = failure(self.0);
-        serde_json::to_string(&Json {
+        visible::json(&Json {
             schema: SCHEMA,
             can_witness: failure.is_none(),
             exit_code: failure.map_or(0, super::super::cli::exit_code::Failure::code),
@@ -54,9 +55,9 @@ impl Report<'_> {
             let word = format!("{:<7}", word(finding.level));
             let word = if colours { coloured(finding.level, &word) } else { word };
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{word}  {:<width$}  {}", finding.check, plain(&finding.what));
+            let _ = writeln!(text, "{word}  {:<width$}  {}", finding.check, visible::line(&finding.what));
             if let Some(mend) = &finding.mend {
-                let _ = writeln!(text, "{:9}{:<width$}  -> {}", "", "", plain(mend));
+                let _ = writeln!(text, "{:9}{:<width$}  -> {}", "", "", visible::line(mend));
             }
         }
         let _ = writeln!(text, "\n{}", self.sum());
@@ -106,11 +107,6 @@ fn coloured(level: Level, word: &str) -> String {
     format!("\u{1b}[{colour}m{word}\u{1b}[0m")
 }
 
-/// Whatever a terminal could take for a command is replaced: some of it comes from a server or a file.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,7 +133,7 @@ mod tests {
 ok       kernel  6.18.0
 warning  clock   not synchronised
                  -> run chrony
-failing  node    un\u{fffd}known
+failing  node    un\\u{1b}known
                  -> tell it
 failing  ledger  full
                  -> make room

@@ -8,6 +8,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::CapabilitySet;
 use thiserror::Error;
 
+use super::lockdown;
+
 /// Inode of the initial user namespace: `PROC_USER_INIT_INO` of include/linux/proc_ns.h.
 const INITIAL_USER_NAMESPACE: &str = "user:[4026531837]";
 
@@ -83,6 +85,12 @@ pub enum PrivilegeError {
         /// `RLIMIT_MEMLOCK`.
         limit_kib: u64,
     },
+    /// Nobody may read the kernel's memory.
+    #[error(
+        "the kernel is locked down (/sys/kernel/security/lockdown: confidentiality), so no BPF program may read its \
+         memory; boot it with lockdown=integrity or without lockdown"
+    )]
+    LockedDown,
     /// Nothing that this process lacks, but something filters its system calls.
     #[error(
         "bpf(2) is refused although no capability is missing, and a seccomp filter is in force; set \
@@ -91,8 +99,8 @@ pub enum PrivilegeError {
     Filtered,
     /// Nothing that this process lacks.
     #[error(
-        "the kernel forbids BPF although no capability is missing; see whether \
-         /sys/kernel/security/lockdown says confidentiality, and what a security module wrote to the kernel's log"
+        "the kernel forbids BPF although no capability is missing; see what a security module wrote to the kernel's log, \
+         and whether /sys/kernel/security/lockdown says confidentiality"
     )]
     Forbidden,
 }
@@ -110,6 +118,8 @@ pub struct Privileges {
     pub memlock: Option<u64>,
     /// Whether a seccomp filter says which system calls it may make.
     pub filtered: bool,
+    /// Whether the kernel says that no program may read its memory.
+    pub locked_down: bool,
 }
 
 impl Privileges {
@@ -129,6 +139,7 @@ impl Privileges {
             filtered: procfs::process::Process::myself()
                 .and_then(|own| own.status())
                 .is_ok_and(|status| status.seccomp == Some(SECCOMP_MODE_FILTER)),
+            locked_down: lockdown::forbids_reading(),
         })
     }
 
@@ -149,8 +160,9 @@ impl Privileges {
     pub fn check(&self) -> Result<(), PrivilegeError> {
         let missing = self.missing();
         match missing.len() {
-            0 if self.initial_user_namespace => Ok(()),
-            0 => Err(PrivilegeError::UserNamespace),
+            0 if !self.initial_user_namespace => Err(PrivilegeError::UserNamespace),
+            0 if self.locked_down => Err(PrivilegeError::LockedDown),
+            0 => Ok(()),
             _ if !self.root && missing == Capability::ALL => Err(PrivilegeError::NoRoot),
             _ => Err(PrivilegeError::Missing(missing)),
         }
@@ -207,7 +219,14 @@ mod tests {
         .union(CapabilitySet::DAC_READ_SEARCH);
 
     fn with(root: bool, effective: CapabilitySet) -> Privileges {
-        Privileges { root, effective, initial_user_namespace: true, memlock: Some(8 << 20), filtered: false }
+        Privileges {
+            root,
+            effective,
+            initial_user_namespace: true,
+            memlock: Some(8 << 20),
+            filtered: false,
+            locked_down: false,
+        }
     }
 
     #[test]
@@ -260,6 +279,8 @@ mod tests {
         assert_eq!(confined.why_refused(true), PrivilegeError::Memlock { limit_kib: 8192 });
         let rootless = Privileges { initial_user_namespace: false, ..root };
         assert_eq!(rootless.why_refused(true), PrivilegeError::UserNamespace);
+        let locked_down = Privileges { locked_down: true, ..root };
+        assert_eq!(locked_down.why_refused(true), PrivilegeError::LockedDown);
         let lacking = with(true, CapabilitySet::all() - CapabilitySet::SYS_PTRACE);
         assert_eq!(lacking.why_refused(true), PrivilegeError::Missing(vec![Capability::SysPtrace]));
     }

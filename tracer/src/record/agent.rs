@@ -83,6 +83,8 @@ pub enum StopReason {
     Interrupted,
     /// SIGTERM.
     Terminated,
+    /// SIGHUP: the terminal or the connection that `trace` was started from is gone.
+    HungUp,
     /// The reader of the output went away.
     OutputClosed,
     /// Something failed; the log says what.
@@ -96,6 +98,7 @@ impl StopReason {
         match self {
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
+            Self::HungUp => "hung up",
             Self::OutputClosed => "output closed",
             Self::Failed => "failed",
         }

@@ -5,6 +5,7 @@ use super::{
     ProcessEnd, ProcessesRecord, Record, RecordType, SessionRecord,
 };
 use crate::clock::WallTime;
+use crate::visible;
 
 /// Columns of a line.
 pub const WIDTH: usize = 118;
@@ -76,7 +77,7 @@ fn process_rows(record: &ProcessesRecord) -> String {
         };
         let lasted = process.times.duration_ns.map(duration).unwrap_or_default();
         // The end stays, however long the command is.
-        let room = HOW.saturating_sub(end.chars().count() + 2);
+        let room = HOW.saturating_sub(visible::width(&end) + 2);
         let how = format!("{}: {end}", fit(&what, room));
         line(&time(process.times.finished_at), "ran", &who, &how, &lasted)
     };
@@ -153,9 +154,15 @@ fn clock_row(record: &ClockStepRecord) -> String {
 }
 
 fn line(time: &str, what: &str, who: &str, how: &str, lasted: &str) -> String {
-    let (who, how) = (fit(who, WHO), fit(how, HOW));
-    let line = format!("{time:<TIME$}  {what:<WHAT$}  {who:<WHO$}  {how:<HOW$}  {lasted:>LASTED$}");
-    line.trim_end().to_owned()
+    let (time, what, who, how) = (pad(time, TIME), pad(what, WHAT), pad(who, WHO), pad(how, HOW));
+    format!("{time}  {what}  {who}  {how}  {lasted:>LASTED$}").trim_end().to_owned()
+}
+
+/// `text` in exactly so many columns.
+fn pad(text: &str, width: usize) -> String {
+    let mut text = fit(text, width);
+    text.extend(std::iter::repeat_n(' ', width.saturating_sub(visible::width(&text))));
+    text
 }
 
 /// Time of day with milliseconds.
@@ -172,16 +179,28 @@ fn who(identity: &Identity, head: &Head) -> String {
     names.map(|name| name.as_deref().unwrap_or("?")).join("/")
 }
 
-/// `text` in at most `width` columns; the middle goes first, since the ends of a name tell most.
-/// Whatever a terminal could take for a command is replaced.
+/// `text` in at most `width` columns, with nothing hidden in it; the middle goes first, since the ends of a name tell
+/// most.
 fn fit(text: &str, width: usize) -> String {
-    let chars: Vec<char> = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if chars.len() <= width {
-        return chars.into_iter().collect();
+    let text = visible::line(text);
+    if visible::width(&text) <= width {
+        return text.into_owned();
     }
-    let head = (width - 1) / 2;
-    let tail = width - 1 - head;
-    chars[..head].iter().chain(&['…']).chain(&chars[chars.len() - tail..]).collect()
+    let room = width.saturating_sub(1);
+    let head = first_columns(text.chars(), room / 2);
+    let tail = first_columns(text.chars().rev(), room - room / 2);
+    head.iter().chain(&['…']).chain(tail.iter().rev()).collect()
+}
+
+/// The first characters that have room in so many columns; one may be wide.
+fn first_columns(chars: impl Iterator<Item = char>, width: usize) -> Vec<char> {
+    let mut used = 0;
+    chars
+        .take_while(|c| {
+            used += visible::columns(*c);
+            used <= width
+        })
+        .collect()
 }
 
 /// A duration in at most [`LASTED`] columns.

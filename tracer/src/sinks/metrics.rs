@@ -6,9 +6,55 @@ use std::sync::atomic::Ordering;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info};
 use prometheus_client::registry::Registry;
+use serde::Serialize;
 
 use crate::ledger::Health;
-use crate::record::{Record, RecordType, SessionKind, SessionRecord};
+use crate::record::{ExitClass, GapReason, Record, RecordType, SessionKind, SessionRecord};
+
+/// Every type of record.
+const TYPES: [RecordType; 9] = [
+    RecordType::SessionStarted,
+    RecordType::SessionEnded,
+    RecordType::SessionReconciled,
+    RecordType::SessionProcesses,
+    RecordType::SessionClosed,
+    RecordType::Gap,
+    RecordType::AgentStarted,
+    RecordType::AgentStopped,
+    RecordType::ClockStepped,
+];
+/// Every kind of session; none is one that nobody could name.
+const KINDS: [Option<SessionKind>; 5] = [
+    Some(SessionKind::Ephemeral),
+    Some(SessionKind::NodeDebug),
+    Some(SessionKind::Copy),
+    Some(SessionKind::Container),
+    None,
+];
+/// Every way to end.
+const CLASSES: [ExitClass; 8] = [
+    ExitClass::Clean,
+    ExitClass::Error,
+    ExitClass::Sigterm,
+    ExitClass::Sigkill,
+    ExitClass::Signal,
+    ExitClass::Oom,
+    ExitClass::StartError,
+    ExitClass::Unknown,
+];
+/// Every reason of a gap.
+const REASONS: [GapReason; 10] = [
+    GapReason::RingFull,
+    GapReason::MapFull,
+    GapReason::TornRead,
+    GapReason::ProgramSkipped,
+    GapReason::OutputFull,
+    GapReason::Undecided,
+    GapReason::AgentAway,
+    GapReason::WitnessUnreadable,
+    GapReason::Foreign,
+    GapReason::LedgerFull,
+];
 
 /// The agent's metrics; all names begin with `debugtrail_`.
 #[derive(Debug)]
@@ -66,7 +112,22 @@ impl Metrics {
             health,
         };
         metrics.register();
+        metrics.begin_at_zero();
         metrics
+    }
+
+    /// A counter that comes with its first count hides that count from `rate` and `increase`, so each that can come is
+    /// there from the start.
+    fn begin_at_zero(&self) {
+        for r#type in TYPES {
+            drop(self.records.get_or_create(&OfType { r#type: r#type.name() }));
+        }
+        for (kind, class) in KINDS.into_iter().flat_map(|kind| CLASSES.map(|class| (kind, class))) {
+            drop(self.ended.get_or_create(&labels(kind, Some(class))));
+        }
+        for reason in REASONS {
+            drop(self.lost.get_or_create(&Lost::of(reason)));
+        }
     }
 
     fn register(&mut self) {
@@ -112,11 +173,10 @@ impl Metrics {
             Record::Session(session)
                 if head.record_type() == RecordType::SessionEnded && !is_another_attempt(session) =>
             {
-                self.ended.get_or_create(&labels(session)).inc();
+                self.ended.get_or_create(&labels_of(session)).inc();
             }
             Record::Gap(gap) => {
-                let reason = gap.reason.words().replace(' ', "_");
-                self.lost.get_or_create(&Lost { reason }).inc_by(gap.lost.unwrap_or(0));
+                self.lost.get_or_create(&Lost::of(gap.reason)).inc_by(gap.lost.unwrap_or(0));
             }
             _ => {}
         }
@@ -159,15 +219,24 @@ fn is_another_attempt(session: &SessionRecord) -> bool {
         && session.identity.attempt.is_some_and(|attempt| attempt > 0)
 }
 
-/// As the record's JSON writes them.
-fn labels(session: &SessionRecord) -> Ended {
-    let word = |value: Result<serde_json::Value, _>| {
-        value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_else(|| "unknown".into())
-    };
-    Ended {
-        kind: word(serde_json::to_value(session.identity.session_kind)),
-        class: word(serde_json::to_value(session.exit.exit_class)),
+impl Lost {
+    fn of(reason: GapReason) -> Self {
+        Self { reason: reason.words().replace(' ', "_") }
     }
+}
+
+fn labels_of(session: &SessionRecord) -> Ended {
+    labels(session.identity.session_kind, session.exit.exit_class)
+}
+
+/// As the record's JSON writes them.
+fn labels(kind: Option<SessionKind>, class: Option<ExitClass>) -> Ended {
+    Ended { kind: word(kind), class: word(class) }
+}
+
+fn word(value: impl Serialize) -> String {
+    let value = serde_json::to_value(value).ok();
+    value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_else(|| "unknown".into())
 }
 
 #[cfg(test)]
@@ -175,9 +244,7 @@ mod tests {
     use super::*;
     use crate::clock::ClockState;
     use crate::ids::BootId;
-    use crate::record::{
-        Evidence, Exit, GapReason, GapRecord, Identity, KernelEvidence, SessionId, WaitStatus,
-    };
+    use crate::record::{Evidence, Exit, GapRecord, Identity, KernelEvidence, SessionId, WaitStatus};
 
     fn clock() -> ClockState {
         ClockState { boot_id: BootId::new("b0"), synchronized: None, max_error_us: None }
@@ -225,6 +292,53 @@ mod tests {
         ] {
             assert!(text.lines().any(|given| given == line), "{line} is not in:\n{text}");
         }
-        assert!(!text.contains("START_ERROR"), "another attempt is no other session:\n{text}");
+        let none = "debugtrail_sessions_ended_total{kind=\"ephemeral\",class=\"START_ERROR\"} 0";
+        assert!(text.lines().any(|given| given == none), "another attempt is no other session:\n{text}");
+    }
+
+    #[test]
+    fn what_can_be_counted_stands_at_nought_from_the_start() {
+        let text = Metrics::new(Arc::default()).text().unwrap();
+        for line in [
+            "debugtrail_records_total{type=\"gap\"} 0",
+            "debugtrail_sessions_ended_total{kind=\"ephemeral\",class=\"OOM\"} 0",
+            "debugtrail_sessions_ended_total{kind=\"unknown\",class=\"UNKNOWN\"} 0",
+            "debugtrail_lost_events_total{reason=\"ledger_full\"} 0",
+        ] {
+            assert!(text.lines().any(|given| given == line), "{line} is not in:\n{text}");
+        }
+    }
+
+    /// Of the enum's own schema.
+    fn variants<T: schemars::JsonSchema>() -> Vec<String> {
+        let schema = serde_json::Value::from(schemars::schema_for!(T));
+        let words = |list: &serde_json::Value| -> Vec<String> {
+            list.as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|word| word.as_str().map(str::to_owned))
+                .collect()
+        };
+        let mut all = words(&schema["enum"]);
+        for one in schema["oneOf"].as_array().into_iter().flatten() {
+            all.extend(words(&one["enum"]));
+            all.extend(one["const"].as_str().map(str::to_owned));
+        }
+        all.sort();
+        all
+    }
+
+    fn words<T: Serialize>(values: impl IntoIterator<Item = T>) -> Vec<String> {
+        let mut words: Vec<String> = values.into_iter().map(word).collect();
+        words.sort();
+        words
+    }
+
+    #[test]
+    fn every_label_that_the_records_know_is_one_here() {
+        assert_eq!(words(TYPES), variants::<RecordType>());
+        assert_eq!(words(KINDS.into_iter().flatten()), variants::<SessionKind>());
+        assert_eq!(words(CLASSES), variants::<ExitClass>());
+        assert_eq!(words(REASONS), variants::<GapReason>());
     }
 }

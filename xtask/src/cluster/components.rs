@@ -63,6 +63,8 @@ pub(super) fn api_server(layout: &Layout, network: Network) -> Vec<String> {
         flag("service-account-key-file", file("service-account.pub")),
         flag("service-account-signing-key-file", file("service-account.key")),
         flag("service-cluster-ip-range", "10.96.0.0/16"),
+        // Of GKE: see `admission_config`.
+        flag("admission-control-config-file", file("admission.json")),
         // Webhooks are called at their pods' addresses.
         flag("enable-aggregator-routing", true),
         flag("allow-privileged", true),
@@ -112,6 +114,7 @@ pub(super) fn kubelet(layout: &Layout, network: Network) -> Vec<String> {
 pub(super) fn write_configs(layout: &Layout, network: Network, runtime: Runtime) -> Result<()> {
     fs::write(layout.config("kubelet.json"), kubelet_config(layout, network, runtime)?)?;
     fs::write(layout.config("kube-proxy.json"), proxy_config(layout)?)?;
+    fs::write(layout.config("admission.json"), admission_config()?)?;
     // The machine's own may name a resolver that no pod reaches, or be missing.
     fs::write(layout.config("resolv.conf"), "nameserver 10.96.0.10\n")?;
     network.write_config(layout)
@@ -143,6 +146,21 @@ fn kubelet_config(layout: &Layout, network: Network, runtime: Runtime) -> Result
         "shutdownGracePeriod": "0s", "maxPods": 200,
         "registerNode": true, "serializeImagePulls": false,
         "staticPodPath": layout.static_pods(),
+    });
+    Ok(serde_json::to_vec_pretty(&config)?)
+}
+
+/// GKE's limit: pods of these classes only where a quota of the namespace speaks of them.
+fn admission_config() -> Result<Vec<u8>> {
+    let critical = json!({"scopeName": "PriorityClass", "operator": "In",
+        "values": ["system-node-critical", "system-cluster-critical"]});
+    let quota = json!({
+        "apiVersion": "apiserver.config.k8s.io/v1", "kind": "ResourceQuotaConfiguration",
+        "limitedResources": [{"resource": "pods", "matchScopes": [critical]}],
+    });
+    let config = json!({
+        "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration",
+        "plugins": [{"name": "ResourceQuota", "configuration": quota}],
     });
     Ok(serde_json::to_vec_pretty(&config)?)
 }

@@ -68,6 +68,10 @@ pub(super) fn prepare(layout: &Layout, runtime: Runtime) -> Result<()> {
         fs::create_dir_all(&ours)?;
         bind(&ours, &theirs)?;
     }
+    // As on a node without systemd. There a container that asks for the mounts to come (`mountPropagation`) is refused; what
+    // deploy/ asks for must do, and does on a node whose /sys is shared, too.
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/sys", private).context("cannot make /sys private inside")?;
     // The node's own: what the agent pins goes with the cluster.
     mount("bpf", BPF_FS, "bpf", MountFlags::empty(), None)
         .map_err(io::Error::from)

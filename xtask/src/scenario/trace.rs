@@ -109,8 +109,16 @@ impl Trace {
     ///
     /// # Errors
     /// When it does not end, fails, or its last word is not `agent_stopped`.
-    pub fn stop(mut self) -> Result<Vec<Value>> {
-        self.signal(Signal::INT)?;
+    pub fn stop(self) -> Result<Vec<Value>> {
+        self.stop_by(Signal::INT)
+    }
+
+    /// Ends it by a signal and gives all its records.
+    ///
+    /// # Errors
+    /// As [`Trace::stop`].
+    pub fn stop_by(mut self, signal: Signal) -> Result<Vec<Value>> {
+        self.signal(signal)?;
         let status = self.wait()?;
         ensure!(status.success(), "debugtrail trace ended with {status}\n{}", self.0.stderr());
         let records = self.records();

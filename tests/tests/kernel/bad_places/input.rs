@@ -37,3 +37,34 @@ fn the_help_tells_the_exit_codes() {
     assert_eq!(ended.code, Some(0));
     assert!(ended.stdout.contains("Exit codes:\n  0  done"), "{}", ended.stdout);
 }
+
+#[test]
+fn a_convention_from_windows_is_read() {
+    let place = Place::new();
+    let path = place.file("codes", b"\xef\xbb\xbf42 pool-exhausted\r\n");
+    // It gets as far as the API server, which is away.
+    Ended::of(place.debugtrail(&["trace", "--exit-codes", text(&path)])).complains(5, &["API server"]);
+}
+
+#[test]
+fn what_is_hidden_in_a_file_is_shown() {
+    let place = Place::new();
+    let path = place.file("codes", "42 a\n4\u{202e}3 b\n");
+    Ended::of(place.debugtrail(&["trace", "--exit-codes", text(&path)]))
+        .complains(2, &["`4\\u{202e}3` is no"]);
+}
+
+#[test]
+fn a_log_filter_is_a_level_or_is_refused() {
+    let place = Place::new();
+    let with = |filter: &str| {
+        let mut command = place.debugtrail(&["trace"]);
+        command.env("DEBUGTRAIL_LOG", filter);
+        Ended::of(command)
+    };
+    for known in ["", "warning", "debug", "info,kube=debug"] {
+        with(known).complains(5, &["API server"]);
+    }
+    with("loud").complains(2, &["DEBUGTRAIL_LOG", "loud", "`warn`"]);
+    with("kube=loud").complains(2, &["kube=loud"]);
+}

@@ -67,3 +67,12 @@ fn root_of_a_user_namespace_is_told_where_it_is() {
     let wrapper = ["unshare", "--user", "--map-root-user"];
     Ended::of(place.through(&wrapper, &["trace"])).complains(3, &["user namespace"]);
 }
+
+#[test]
+fn a_kernel_that_is_locked_down_is_named() {
+    let place = Place::new();
+    let lockdown = "mount -t tmpfs none /sys/kernel && mkdir /sys/kernel/security
+        echo 'none integrity [confidentiality]' > /sys/kernel/security/lockdown";
+    let ended = Ended::of(place.after(lockdown, &["trace", "--node", "somewhere"]));
+    ended.complains(3, &["locked down", "confidentiality", "lockdown=integrity"]);
+}

@@ -17,6 +17,10 @@ pub(super) fn initial_pid_namespace() -> bool {
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE)
 }
 
+pub(super) fn init_root() -> Result<(), String> {
+    std::fs::metadata("/proc/1/root/").map(drop).map_err(|error| error.to_string())
+}
+
 pub(super) fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }

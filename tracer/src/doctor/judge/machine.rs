@@ -137,14 +137,28 @@ fn bpffs(mounted: bool) -> Finding {
 fn runtimes(facts: &Facts) -> Finding {
     const CHECK: &str = "runtime";
     if facts.bundles.is_empty() {
-        let what =
-            "no state folder of containerd, k3s, MicroK8s or CRI-O: short sessions stay without a name";
-        let mend = "mount the runtime's state folder (such as /run/containerd) into this container, or run with \
-                    the host's pids";
-        return Finding::warning(CHECK, what, mend);
+        return no_runtime(CHECK, facts);
     }
     let folders: Vec<String> = facts.bundles.iter().map(|folder| folder.display().to_string()).collect();
     Finding::ok(CHECK, format!("bundles in {}", folders.join(", ")))
+}
+
+fn no_runtime(check: &'static str, facts: &Facts) -> Finding {
+    let what = "no state folder of containerd, k3s, MicroK8s or CRI-O: short sessions stay without a name";
+    let mount = "mount the runtime's state folder (such as /run/containerd) into this container";
+    match &facts.init_root {
+        _ if !facts.initial_pid_namespace => {
+            Finding::warning(check, what, format!("{mount}, or run with the host's pids"))
+        }
+        Ok(()) => Finding::warning(check, what, format!("{mount}, or name it with --runtime-state")),
+        Err(why) => Finding::warning(
+            check,
+            format!("{what}; the node's folders cannot be seen through /proc/1/root: {why}"),
+            format!(
+                "{mount}, or let it look at the node's init (CAP_SYS_PTRACE, the security module's profile)"
+            ),
+        ),
+    }
 }
 
 fn others(found: &Result<Others, String>) -> Finding {

@@ -17,8 +17,10 @@ fn good() -> Facts {
             initial_user_namespace: true,
             memlock: Some(8 << 20),
             filtered: false,
+            locked_down: false,
         }),
         initial_pid_namespace: true,
+        init_root: Ok(()),
         release: "6.18.0".into(),
         lacks: Ok(Vec::new()),
         programs: Ok(()),
@@ -266,4 +268,26 @@ fn what_the_sandbox_check_may_not_ask_is_no_failure() {
         facts.cluster.runtime_classes = Some(Err(problem(Failure::Cluster)));
     });
     assert_eq!(refused.level, Level::Warning);
+}
+
+#[test]
+fn who_has_the_hosts_pids_is_not_told_to_run_with_them() {
+    let mut facts = good();
+    facts.bundles.clear();
+    let runtime = |facts: &Facts| of("runtime", &findings(facts))[0].clone();
+    assert!(!runtime(&facts).mend.unwrap().contains("pids"));
+    facts.init_root = Err("Permission denied (os error 13)".into());
+    let found = runtime(&facts);
+    assert!(found.what.contains("/proc/1/root: Permission denied"), "{found:?}");
+    assert!(!found.mend.unwrap().contains("pids"));
+    facts.initial_pid_namespace = false;
+    assert!(runtime(&facts).mend.unwrap().contains("run with the host's pids"));
+}
+
+#[test]
+fn a_kernel_that_is_locked_down_is_named() {
+    let finding = one("privileges", |facts| facts.privileges.as_mut().unwrap().locked_down = true);
+    assert_eq!(finding.level, Level::Failing(Failure::NotPermitted));
+    assert!(finding.what.contains("confidentiality"), "{finding:?}");
+    assert!(finding.mend.unwrap().contains("lockdown=integrity"));
 }

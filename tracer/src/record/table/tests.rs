@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::clock::{ClockState, ClockStep, OffsetHistory, OffsetSample, SessionTimes};
 use crate::ids::{BootId, BootNanos, ContainerId, Pid};
@@ -106,7 +108,35 @@ fn a_session_without_a_name_goes_by_its_id() {
 fn a_name_cannot_move_the_cursor() {
     let record = SessionRecord::started(session_id(), evidence(), clock());
     let line = shown(&Record::Session(Box::new(SessionRecord { identity: named("\x1b[2Jweb"), ..record })));
-    assert!(!line.contains('\x1b'));
+    assert_eq!(words(&line)[2], "default/\\u{1b}[2Jweb/dbg");
+}
+
+#[test]
+fn columns_stand_below_their_names_whatever_a_name_has() {
+    let Record::Session(record) = ended(9, false) else { panic!("a session's record") };
+    for pod in [
+        "漢字漢字",
+        "web\u{202e}gpj",
+        "a\u{200b}b",
+        "e\u{301}",
+        "漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字",
+    ] {
+        let line =
+            shown(&Record::Session(Box::new(SessionRecord { identity: named(pod), ..*record.clone() })));
+        let how = line.find("signal 9").expect("how it ended");
+        assert_eq!(Some(visible::width(&line[..how])), header().find("HOW"), "{line}");
+        assert_eq!(visible::width(&line), WIDTH, "{line}");
+        assert!(!line.chars().any(visible::is_hidden), "{line:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_fitted_keeps_to_its_columns(text in any::<String>(), width in 0..60usize) {
+        let fitted = fit(&text, width);
+        prop_assert!(visible::width(&fitted) <= width.max(1), "{fitted:?}");
+        prop_assert!(!fitted.chars().any(visible::is_hidden));
+    }
 }
 
 #[test]
