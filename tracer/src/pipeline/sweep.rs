@@ -74,6 +74,9 @@ impl Pipeline {
         self.count_loss()?;
         self.recorder.tell_unwritten();
         self.review()?;
+        let tracker = &self.tracker;
+        self.lookups.review(|id| tracker.is_of_interest(id), boot_now());
+        self.tell_foreign(false);
         self.let_go()?;
         self.keep();
         Ok(())
