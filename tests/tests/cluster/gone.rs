@@ -24,8 +24,8 @@ const TRIES: usize = 3;
 /// The API server is replaced behind a load balancer, a pod comes with a session in it, and only then does the watch's
 /// connection break. The watch resumes, is told 410, and lists: what it missed has its name, what it knew is told once.
 pub fn a_watch_that_cannot_resume_lists_anew(tier: &Tier) -> Result<()> {
-    for _ in 0..TRIES {
-        if resumes_and_lists(tier)? {
+    for n in 1..=TRIES {
+        if resumes_and_lists(tier, n)? {
             return Ok(());
         }
     }
@@ -33,23 +33,25 @@ pub fn a_watch_that_cannot_resume_lists_anew(tier: &Tier) -> Result<()> {
 }
 
 /// One try; false where the watch had ended by itself before its connection broke, which is another case.
-fn resumes_and_lists(tier: &Tier) -> Result<bool> {
+/// Its sessions have names of their own: those of the try before may still be there.
+fn resumes_and_lists(tier: &Tier, n: usize) -> Result<bool> {
+    let names = [format!("known-{n}"), format!("missed-{n}")];
     let cluster = tier.cluster()?;
     let patient = Patient::admit(tier.access()?)?;
     let balancer = Balancer::before(cluster.kubeconfig())?;
     let begun = Instant::now();
     let trace = Trace::start(&balancer.access(patient.access.clone()), &[])?;
-    let known = patient.session("known", 5)?;
-    trace.wait_for_session("session_started", "known", PATIENCE)?;
+    let known = patient.session(&names[0], 5)?;
+    trace.wait_for_session("session_started", &names[0], PATIENCE)?;
 
     Away::begin(&cluster)?.end()?;
     let other = Patient::admit(tier.access()?)?;
-    let missed = other.session("missed", 6)?;
+    let missed = other.session(&names[1], 6)?;
     if begun.elapsed() > WATCH {
         return Ok(false);
     }
     balancer.cut();
-    trace.wait_for_session("session_started", "missed", PATIENCE)?;
+    trace.wait_for_session("session_started", &names[1], PATIENCE)?;
     let told = poll::until(PATIENCE, || trace.log().contains("410 Gone: too old resource version"));
     ensure!(told, "the API server did not answer the watch 410; the trace said:\n{}", trace.log());
     each_is_told_once(trace, &known, &missed)?;

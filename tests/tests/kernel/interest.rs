@@ -108,7 +108,7 @@ fn what_was_found_running_keeps_its_members() {
     let mut main = cgroup.main("/bin/sh", &["-c", "read line; (exit 31); exit 32"]);
     let mut witness = Witness::new();
     let is = RunningMain::Is(Pid(main.id()));
-    let running = Running { cgroup: cgroup.id, path: "/found".into(), main: is };
+    let running = Running { cgroup: cgroup.id, path: "/found".into(), main: is, entered: true };
     witness.kernel.take_in(&[running], now()).expect("what runs can be taken in");
     witness.track(&cgroup);
     // Something else begins and is forgotten meanwhile.
@@ -125,7 +125,8 @@ fn what_was_found_running_keeps_its_members() {
 fn what_was_found_still_empty_gets_its_main_process() {
     let cgroup = TestCgroup::new("to-come");
     let mut witness = Witness::new();
-    let running = Running { cgroup: cgroup.id, path: "/to-come".into(), main: RunningMain::ToCome };
+    let running =
+        Running { cgroup: cgroup.id, path: "/to-come".into(), main: RunningMain::ToCome, entered: true };
     witness.kernel.take_in(&[running], now()).expect("what runs can be taken in");
     witness.track(&cgroup);
     let pid = cgroup.clone_into("/bin/sh", &["-c", "(exit 33); exit 34"]);

@@ -88,6 +88,7 @@ fn what_already_runs_is_taken_in_with_its_end() {
         cgroup: cgroup.id,
         path: "/found/running".into(),
         main: RunningMain::Is(debugtrail::ids::Pid(main.id())),
+        entered: true,
     };
     witness.kernel.take_in(&[running], now()).expect("what runs can be taken in");
     let seen = witness.await_entry(cgroup.id, |seen| seen.main.is_some());
@@ -107,7 +108,8 @@ fn what_the_kernel_saw_made_is_not_overwritten_by_the_scan() {
     let cgroup = TestCgroup::new("both");
     let mut main = cgroup.main("/bin/sh", &["-c", "read line"]);
     let before = witness.await_entry(cgroup.id, |seen| seen.main.is_some());
-    let running = Running { cgroup: cgroup.id, path: "/other".into(), main: RunningMain::Unknown };
+    let running =
+        Running { cgroup: cgroup.id, path: "/other".into(), main: RunningMain::Unknown, entered: true };
     witness.kernel.take_in(&[running], now()).expect("what runs can be taken in");
     assert_eq!(witness.kernel.observation(cgroup.id).expect("readable"), Some(before));
     drop(main.stdin.take());

@@ -165,6 +165,7 @@ fn another_version_is_attached_until_its_successor_is_and_is_read_by_its_own_lay
         cgroup: over.id,
         path: "/over".into(),
         main: RunningMain::Is(debugtrail::ids::Pid(second.id())),
+        entered: true,
     };
     new.kernel.take_in(&[running], now()).expect("the scan can be read");
     let pins = new.witnessed.pins.take().expect("pinned");
@@ -215,7 +216,8 @@ fn a_main_process_that_has_left_is_taken_over_with_its_end() {
     drop((old.kernel, old.ring, old.witnessed));
 
     let mut new = start(&fs.pins());
-    let running = Running { cgroup: cgroup.id, path: "/left".into(), main: RunningMain::Unknown };
+    let running =
+        Running { cgroup: cgroup.id, path: "/left".into(), main: RunningMain::Unknown, entered: true };
     new.kernel.take_in(&[running], now()).expect("the scan can be read");
     assert_eq!(new.kernel.observation(cgroup.id).expect("readable").and_then(|seen| seen.main), None);
     let old = new.witnessed.inherited[0].observations().expect("readable");

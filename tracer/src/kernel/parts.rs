@@ -29,9 +29,8 @@ impl Parts for Ebpf {
 
     fn program(&mut self, name: &str) -> Result<OwnedFd, KernelError> {
         let program = Ebpf::program(self, name);
-        let program = program.ok_or_else(|| {
-            KernelError::Refused(anyhow::anyhow!("the object has no program {name}"))
-        })?;
+        let program = program
+            .ok_or_else(|| KernelError::Refused(anyhow::anyhow!("the object has no program {name}")))?;
         program.fd().map_err(load::refused)?.as_fd().try_clone_to_owned().map_err(load::refused)
     }
 }

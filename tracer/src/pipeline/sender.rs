@@ -59,7 +59,8 @@ fn daemon(process: Process) -> Option<String> {
     let exe = fs::read_link(format!("/proc/{}/exe", process.pid)).ok()?;
     let name = Path::new(&exe).file_name()?.to_string_lossy().into_owned();
     // Started when the kernel says, also after the reading: then the pid was its own all the time.
-    let stat = procfs::process::Process::new(process.pid.0.try_into().ok()?).and_then(|found| found.stat()).ok()?;
+    let stat =
+        procfs::process::Process::new(process.pid.0.try_into().ok()?).and_then(|found| found.stat()).ok()?;
     let ticks = process.forked.0 / (1_000_000_000 / procfs::ticks_per_second());
     (DAEMONS.contains(&name.as_str()) && stat.starttime == ticks).then_some(name)
 }

@@ -88,7 +88,8 @@ fn the_namespace_of_a_session_found_running_is_known_too() {
     let mut main = cgroup.ready_main("/bin/sh", &["-c", "echo ready; read line; exit 3"]);
     let mut witness = Witness::new();
     let pid = debugtrail::ids::Pid(main.id());
-    let running = Running { cgroup: cgroup.id, path: "/found".into(), main: RunningMain::Is(pid) };
+    let running =
+        Running { cgroup: cgroup.id, path: "/found".into(), main: RunningMain::Is(pid), entered: true };
     witness.kernel.take_in(&[running], now()).expect("what runs can be taken in");
     witness.track(&cgroup);
     wait(&mut enter_namespace_of(main.id(), sh("exit 9")));
