@@ -1,6 +1,8 @@
 //! Attacks from inside a session, and odd things on the node and in the cluster: each with a session beside it whose
 //! records stay whole. The scripts are in `tests/hostile`; docs/security.md says what is found and what is not.
 
+#[path = "hostile/exec_storm.rs"]
+mod exec_storm;
 #[path = "hostile/idle_connections.rs"]
 mod idle_connections;
 #[path = "hostile/pods.rs"]
@@ -10,6 +12,14 @@ use crate::Test;
 
 /// Every case; `cargo xtask test hostile` runs these alone.
 pub const TESTS: &[(&str, Test)] = &[
+    (
+        "hostile::exec_storm::a_storm_with_arguments_holds_up_nothing",
+        exec_storm::a_storm_with_arguments_holds_up_nothing,
+    ),
+    (
+        "hostile::exec_storm::a_signal_ends_the_trace_of_a_storm",
+        exec_storm::a_signal_ends_the_trace_of_a_storm,
+    ),
     ("hostile::idle_connections_keep_nobody_out", idle_connections::idle_connections_keep_nobody_out),
     ("hostile::pods::an_odd_pod_costs_itself_alone", pods::an_odd_pod_costs_itself_alone),
     ("hostile::pods::sixty_large_pods_fit_into_memory", pods::sixty_large_pods_fit_into_memory),
