@@ -14,13 +14,15 @@ const PROGRAMS: u64 = 10_000;
 const SLEEPERS: u64 = 300;
 /// For a storm on a busy machine.
 const STORM: Duration = Duration::from_secs(180);
+/// How many processes may be recorded: more than there are.
+const RECORDED: &str = "20000";
 /// What the session beside it exits with.
 const CODE: u8 = 6;
 
 /// A session beside it is recorded meanwhile; the storm's own processes are counted, all of them, in bounded memory.
 pub fn a_storm_with_arguments_holds_up_nothing(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
-    let trace = Trace::start(&patient.access, &["--argv"])?;
+    let trace = Trace::start(&patient.access, &["--argv", "--processes", RECORDED])?;
     patient.debug("storm", &storm()?)?;
     trace.wait_for_session("session_started", "storm", STORM)?;
     let beside = patient.session("beside", CODE)?;
