@@ -6,6 +6,9 @@
 #[path = "kernel/support.rs"]
 mod support;
 
+#[path = "kernel/crowds.rs"]
+mod crowds;
+
 #[path = "kernel/ends.rs"]
 mod ends;
 

@@ -136,6 +136,10 @@ pub struct Counts {
     pub left: u64,
     /// Were inside before the main process began to run: the runtime's own.
     pub runtime: u64,
+    /// Cgroups that its processes made and that have had an entry.
+    pub made: u64,
+    /// Processes of its own and cgroups made by them of which nothing is kept: over what one session may take.
+    pub unkept: u64,
 }
 
 /// What processes used, as getrusage(2) counts it, each process with all its threads and without its children. Taken
@@ -237,7 +241,7 @@ impl CgroupEntry {
             tgid: 0,
             reserved: 0,
         },
-        counts: Counts { members: 0, members_ended: 0, entered: 0, left: 0, runtime: 0 },
+        counts: Counts { members: 0, members_ended: 0, entered: 0, left: 0, runtime: 0, made: 0, unkept: 0 },
         main_usage: Usage { processes: 0, cpu_ns: 0, minor_faults: 0, major_faults: 0 },
         main_max_rss_pages: 0,
         members_usage: Usage { processes: 0, cpu_ns: 0, minor_faults: 0, major_faults: 0 },

@@ -30,8 +30,6 @@ macro_rules! kernel_fields {
             // An array by level, of pointers since 6.1 and of ids before.
             CGROUP_ANCESTORS = "cgroup.ancestors" | "cgroup.ancestor_ids";
             CGROUP_ROOT_HIERARCHY_ID = "cgroup_root.hierarchy_id";
-            // `__parent` since 6.15.
-            KERNFS_PARENT = "kernfs_node.__parent" | "kernfs_node.parent";
             KERNFS_ID = "kernfs_node.id";
             NSPROXY_MNT_NS = "nsproxy.mnt_ns";
             PID_LEVEL = "pid.level";

@@ -15,8 +15,10 @@ pub const LOOK_AT_ALL: u64 = 1 << 63;
 pub struct Interest {
     /// Entries of `CGROUPS`, and [`LOOK_AT_ALL`]. 0 says that no hook has anything to look up.
     pub entries: u64,
+    /// Whether a cgroup was made below a session's own or a settled one, of which nothing is kept.
+    pub below: u64,
     /// Always 0.
-    pub reserved: [u64; 7],
+    pub reserved: [u64; 6],
     /// Marks on cgroups, by where the kernel keeps each: how many entries are of one of this place,
     /// and [`STAYS`] for each that a member sits in whose entry is another's.
     pub cgroups: [u32; CGROUPS],
@@ -31,7 +33,7 @@ pub const STAYS: u32 = 1 << 20;
 impl Interest {
     /// Nothing is of interest.
     pub const NONE: Self =
-        Self { entries: 0, reserved: [0; 7], cgroups: [0; CGROUPS], namespaces: [0; NAMESPACES] };
+        Self { entries: 0, below: 0, reserved: [0; 6], cgroups: [0; CGROUPS], namespaces: [0; NAMESPACES] };
 }
 
 // SAFETY: `repr(C)`, integers only, no implicit padding: any bytes are a valid value.

@@ -69,6 +69,7 @@ pub const SHAPES: &[Shape] = &[
         signals,
         last.start_boot_ns, last.end.boot_ns, last.end.wait_status, last.end.seal, last.tgid,
         counts.members, counts.members_ended, counts.entered, counts.left, counts.runtime,
+        counts.made, counts.unkept,
         main_usage.processes, main_usage.cpu_ns, main_usage.minor_faults, main_usage.major_faults, main_max_rss_pages,
         members_usage.processes, members_usage.cpu_ns, members_usage.minor_faults, members_usage.major_faults,
         path,

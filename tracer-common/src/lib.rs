@@ -20,9 +20,10 @@ pub mod signal;
 pub mod maps {
     /// cgroup id -> [`crate::cgroup::CgroupEntry`]: every candidate and tracked cgroup.
     pub const CGROUPS: &str = "CGROUPS";
-    /// cgroup id -> id of the cgroup at the root of its session. Written by userspace; the kernel
-    /// adds the cgroups made below a tracked one.
+    /// cgroup id -> id of the cgroup at the root of its session. Written by userspace.
     pub const TRACKED: &str = "TRACKED";
+    /// cgroup id -> anything: own cgroups of containers that are no session. Written by userspace.
+    pub const SETTLED: &str = "SETTLED";
     /// [`crate::process::ProcessKey`] -> cgroup id: main processes that have not ended.
     pub const MAINS: &str = "MAINS";
     /// [`crate::process::ProcessKey`] -> [`crate::process::Member`]: every process that belongs to a cgroup of ours,

@@ -101,6 +101,20 @@ pub fn count_entries(change: i64) {
     unsafe { atomic::add_at(&raw mut INTEREST.entries, change as u64) };
 }
 
+/// Whether there may be cgroups below sessions' own.
+#[inline(always)]
+pub fn any_below() -> bool {
+    // SAFETY: an aligned word that lives as long as the program.
+    unsafe { ptr::read_volatile(&raw const INTEREST.below) != 0 }
+}
+
+/// Notes that there are.
+#[inline(always)]
+pub fn note_below() {
+    // SAFETY: an aligned word that lives as long as the program.
+    unsafe { ptr::write_volatile(&raw mut INTEREST.below, 1) };
+}
+
 /// Clears all marks where nothing is of interest; for the mkdir hook alone.
 #[inline(always)]
 pub fn begin_anew() {
@@ -109,6 +123,8 @@ pub fn begin_anew() {
     if entries().any() {
         return;
     }
+    // SAFETY: an aligned word that lives as long as the program.
+    unsafe { ptr::write_volatile(&raw mut INTEREST.below, 0) };
     for at in TABLES..END {
         // SAFETY: aligned words of the tables.
         unsafe { ptr::write_volatile((&raw mut INTEREST).cast::<u64>().add(at), 0) };

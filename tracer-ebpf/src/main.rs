@@ -14,6 +14,7 @@ mod clock;
 mod exe;
 mod hooks;
 mod interest;
+mod lineage;
 mod maps;
 mod membership;
 mod namespaces;

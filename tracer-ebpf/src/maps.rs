@@ -22,6 +22,10 @@ use crate::exe::Walk;
 const CGROUP_ENTRIES: u32 = 4096;
 /// Processes of sessions and of the newest candidates.
 const MEMBER_ENTRIES: u32 = 65_536;
+/// Of these, what one session's may take while they are not freed: no fork bomb takes another's room.
+pub const MEMBERS_AT_MOST: u64 = (MEMBER_ENTRIES / 4) as u64;
+/// Entries of cgroups that the processes of one session make, wherever: all other room is for containers.
+pub const MADE_AT_MOST: u64 = 128;
 /// Userspace may choose another size.
 const RING_BYTES: u32 = 1 << 20;
 
@@ -38,6 +42,10 @@ pub struct Collected {
 pub static CGROUPS: HashMap<u64, CgroupEntry> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
 #[map]
 pub static TRACKED: HashMap<u64, u64> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
+/// Own cgroups of containers that are no session, while they are there: nothing is kept of what is made below. The kernel
+/// gives up the one that was not asked for longest.
+#[map]
+pub static SETTLED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(CGROUP_ENTRIES, 0);
 /// Apart from `MEMBERS`, so that a fork bomb in one session cannot push out another's main process.
 #[map]
 pub static MAINS: HashMap<ProcessKey, u64> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);

@@ -12,7 +12,8 @@ use crate::{
     atomic,
     clock::now,
     interest,
-    maps::{MEMBERS, TRACKED, entry, lost},
+    lineage,
+    maps::{MADE_AT_MOST, MEMBERS, MEMBERS_AT_MOST, TRACKED, entry, lost},
     namespaces,
     task::{self, Ptr, TASK_REAL_PARENT},
 };
@@ -61,9 +62,9 @@ pub fn of_executing(task: Ptr, key: &ProcessKey) -> Option<u64> {
     if let Some(cgroup_id) = cgroup_of(key) {
         return Some(cgroup_id);
     }
-    let cgroup_id = task::cgroup_id(task);
-    let entered = if enter(key, cgroup_id, Coming::from_outside(task, origin::FOUND)) {
-        cgroup_id
+    let home = lineage::home(task::cgroup_of(task));
+    let entered = if let Some(home) = home {
+        enter(key, home, Coming::from_outside(task, origin::FOUND)).then_some(home)?
     } else {
         let session = namespaces::session_of(task)?;
         enter(key, session, Coming::from_outside(task, origin::NAMESPACE)).then_some(session)?
@@ -76,7 +77,7 @@ pub fn of_executing(task: Ptr, key: &ProcessKey) -> Option<u64> {
 /// skipped, or there was no room for it then, which has been counted.
 #[inline(always)]
 pub fn of_unheard<'a>(task: Ptr, key: &ProcessKey) -> Option<&'a mut Member> {
-    let cgroup_id = task::cgroup_id(task);
+    let cgroup_id = lineage::home(task::cgroup_of(task))?;
     let entry = entry(cgroup_id)?;
     let is_main = entry.main.tgid == key.tgid && entry.main.start_boot_ns == key.start_boot_ns;
     if is_main || !entry.steps.has_main() {
@@ -104,6 +105,13 @@ fn add(key: &ProcessKey, cgroup_id: u64, entry: &mut CgroupEntry, coming: Coming
     let before_main = !entry.steps.has_main();
     let Coming { origin, role, state, parent_tgid } = coming;
     let role = if before_main { role | role::RUNTIME } else { role };
+    if role == 0 && unfreed(entry) >= MEMBERS_AT_MOST {
+        // Whoever has a place is heard; who is in none costs his own session a fact, and no other.
+        if MEMBERS.get_ptr(key).is_none() {
+            atomic::add(&mut entry.counts.unkept, 1);
+        }
+        return Ok(());
+    }
     let member = Member {
         cgroup_id,
         since_boot_ns: now(),
@@ -120,6 +128,29 @@ fn add(key: &ProcessKey, cgroup_id: u64, entry: &mut CgroupEntry, coming: Coming
         Err(error) => return Err(error),
     }
     Ok(())
+}
+
+/// How many of a session's processes have a place.
+#[inline(always)]
+fn unfreed(entry: &CgroupEntry) -> u64 {
+    let freed = if task::HAS_USAGE.load() != 0 { entry.members_usage.processes } else { entry.counts.members_ended };
+    entry.counts.members.saturating_sub(freed)
+}
+
+/// Whether an entry is made of a cgroup that the current process makes: of any that is no session's, else of so many.
+#[inline(always)]
+pub fn may_make() -> bool {
+    let Some(maker) = of(&task::current_key()) else { return true };
+    if maker.role & role::RUNTIME != 0 {
+        return true;
+    }
+    let Some(entry) = entry(maker.cgroup_id) else { return true };
+    if entry.counts.made >= MADE_AT_MOST {
+        atomic::add(&mut entry.counts.unkept, 1);
+        return false;
+    }
+    atomic::add(&mut entry.counts.made, 1);
+    true
 }
 
 #[inline(always)]
@@ -173,9 +204,10 @@ pub fn leaves(member: &mut Member, entry: &mut CgroupEntry, to: u8) {
 
 /// Notes that a member was moved to a cgroup, which may be outside its session.
 #[inline(always)]
-pub fn moves(member: &mut Member, cgroup_id: u64) {
+pub fn moves(member: &mut Member, cgroup: Ptr) {
+    let own = root(member.cgroup_id);
     // Who entered by the namespace alone never was in the session's cgroup.
-    if member.origin == origin::NAMESPACE || root(cgroup_id) == root(member.cgroup_id) {
+    if member.origin == origin::NAMESPACE || root(task::id_of(cgroup)) == own || lineage::is_below(cgroup, own) {
         return;
     }
     if let Some(entry) = entry(member.cgroup_id) {

@@ -5,7 +5,14 @@
 
 use core::arch::asm;
 
-use aya_ebpf::{Global, cty::c_void, helpers::generated::bpf_probe_read_kernel};
+use aya_ebpf::{
+    Global,
+    cty::c_void,
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_get_current_task, bpf_probe_read_kernel},
+    },
+};
 use debugtrail_common::{
     cgroup::Usage, fields::placed, kernel_fields, optional_kernel_fields, process::ProcessKey,
 };
@@ -117,6 +124,15 @@ pub fn key(task: Ptr) -> ProcessKey {
     ProcessKey::new(tgid(task), read(leader, &TASK_START_BOOTTIME))
 }
 
+/// Identity of the current task's process.
+#[inline(always)]
+pub fn current_key() -> ProcessKey {
+    // bpf_get_current_task_btf, which would allow checked loads, is not in 5.10.
+    // SAFETY: the helper takes no argument.
+    let leader: Ptr = probe(unsafe { bpf_get_current_task() } as Ptr, &TASK_GROUP_LEADER);
+    ProcessKey::new((bpf_get_current_pid_tgid() >> 32) as u32, probe(leader, &TASK_START_BOOTTIME))
+}
+
 /// Start of the task itself, nanoseconds of `CLOCK_BOOTTIME`.
 #[inline(always)]
 pub fn start_boot_ns(task: Ptr) -> u64 {
@@ -153,14 +169,6 @@ pub fn cgroup_id(task: Ptr) -> u64 {
 pub fn id_of(cgroup: Ptr) -> u64 {
     let kn: Ptr = read(cgroup, &CGROUP_KN);
     read(kn, &KERNFS_ID)
-}
-
-/// Id of a cgroup's parent.
-#[inline(always)]
-pub fn parent_id_of(cgroup: Ptr) -> u64 {
-    let kn: Ptr = read(cgroup, &CGROUP_KN);
-    let parent: Ptr = read(kn, &KERNFS_PARENT);
-    read(parent, &KERNFS_ID)
 }
 
 /// Whether a process of the cgroup itself, none below, has not been freed yet: each holds its `css_set` until then, and

@@ -147,6 +147,15 @@ impl Kernel {
         self.maps.track(cgroup, root)
     }
 
+    /// Says that nothing need be kept of cgroups that are made below this one.
+    ///
+    /// # Errors
+    ///
+    /// A failed map call.
+    pub fn settle(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
+        self.maps.settle_container(cgroup)
+    }
+
     /// Drops all that is kept of a cgroup.
     ///
     /// # Errors

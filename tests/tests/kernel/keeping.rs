@@ -143,7 +143,7 @@ fn a_witness_that_goes_leaves_no_program_and_no_map() {
         .into_iter()
         .filter(|program| !before.contains(program) && held.contains(&program.id))
         .collect();
-    assert_eq!(ours.len(), 10, "{ours:?}");
+    assert_eq!(ours.len(), 11, "{ours:?}");
     drop(witness);
     // The kernel frees programs after an RCU period.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);

@@ -145,6 +145,65 @@ fn the_first_of_many_whatever_came_before() {
     assert_eq!((signal, sender(&seen).pid.0), (libc::SIGTERM, killer));
 }
 
+/// Sends a signal with a siginfo whose code is of our choice.
+fn queue(pid: u32, signal: i32, code: i32) {
+    let mut info = [0_i32; 32];
+    (info[0], info[2]) = (signal, code);
+    // SAFETY: a siginfo has 128 bytes.
+    let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal, info.as_ptr()) };
+    assert_eq!(sent, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn who_chooses_the_code_of_its_signal_is_known_all_the_same() {
+    // Those of a timer, of a message queue, of a thread's kill, and one that is nobody's.
+    for code in [-2, -3, -6, -60, -77] {
+        let main = Main::shell("echo ready; read line");
+        queue(main.child.id(), libc::SIGKILL, code);
+        let (signal, seen) = main.end();
+        assert_eq!((signal, sender(&seen).pid.0), (libc::SIGKILL, std::process::id()), "{code}");
+    }
+}
+
+#[test]
+fn a_fault_that_a_process_sends_itself_is_not_the_kernels() {
+    let main = Main::start(ENDING, &["forged-fault"]);
+    let pid = main.child.id();
+    let (signal, seen) = main.end();
+    assert_eq!((signal, sender(&seen).pid.0), (libc::SIGSEGV, pid));
+}
+
+#[test]
+fn a_member_is_one_whatever_it_calls_itself() {
+    let script = "echo ready; ln -s /bin/sh runc:[2:INIT]; ./runc:[2:INIT] -c 'kill -9 $PPID'; sleep 10";
+    let folder = tempfile::tempdir().expect("a folder");
+    let (witness, cgroup) = (Witness::new(), TestCgroup::new("killed"));
+    let child = cgroup.ready_main("/bin/sh", &["-c", &format!("cd {}; {script}", folder.path().display())]);
+    let (signal, seen) = Main { witness, cgroup, child }.end();
+    let sender = sender(&seen);
+    assert_eq!((signal, sender.cgroup, sender.comm.as_str()), (9, seen.cgroup, "runc:[2:INIT]"));
+    assert!(sender.kin.member, "{:?}", sender.kin);
+}
+
+#[test]
+fn who_stands_beside_the_parent_is_no_runtime_by_its_name() {
+    let main = Main::shell("echo ready; read line");
+    // The parent of the main process, which is this one, may be asked to: but a process that it has not started is none.
+    let kin = {
+        kill("KILL", main.child.id());
+        let (_, seen) = main.end();
+        sender(&seen).kin
+    };
+    assert!(kin.of_parent && kin.beside_parent && !kin.member, "{kin:?}");
+    let main = Main::shell("echo ready; read line");
+    // Its parent ends at once, so that somebody else adopts it.
+    let script = format!("(sleep 0.2; kill -9 {}) & exit 0", main.child.id());
+    wait(&mut Command::new("/bin/sh").args(["-c", &script]).spawn().expect("a shell"));
+    let (_, seen) = main.end();
+    let kin = sender(&seen).kin;
+    assert!(!kin.of_parent && !kin.member, "{kin:?}");
+}
+
 #[test]
 fn itself_by_abort() {
     let main = Main::start(ENDING, &["abort"]);

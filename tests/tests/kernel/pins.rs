@@ -10,6 +10,7 @@ use debugtrail::kernel::{
     Counted, Event, Kernel, LoadOptions, Object, Pins, PinsError, Running, RunningMain, Started, inspect,
 };
 use debugtrail::record::WaitStatus;
+use debugtrail_common::interest::Interest;
 use debugtrail_common::kept::{Kept, place};
 use debugtrail_tests::bpf_fs::BpfFs;
 use debugtrail_tests::kernel_objects::KernelObjects;
@@ -257,20 +258,19 @@ fn a_description_that_says_nothing_is_told_and_not_passed_over() {
 fn a_word_that_a_killed_process_left_wrong_is_counted_anew() {
     let fs = BpfFs::mount().expect("mountable");
     drop(start(&fs.pins()));
-    let word = |name: &str| {
-        let map = MapData::from_pin(only(&fs.pins()).join(name)).expect("readable");
-        Map::from_map_data(map).expect("a known kind")
+    let words = || {
+        let map = MapData::from_pin(only(&fs.pins()).join("map__bss")).expect("readable");
+        Array::<MapData, Interest>::try_from(Map::from_map_data(map).expect("a known kind"))
+            .expect("an array")
     };
     let kept = TestCgroup::new("kept");
-    let user = || Array::<MapData, u64>::try_from(word("map__data_user")).expect("an array");
-    let kernel = || Array::<MapData, [u64; 2]>::try_from(word("map__bss")).expect("an array").get(&0, 0);
     // Killed between adding five entries' counts and adding the entries.
-    user().set(0, 5, 0).expect("writable");
+    let left = words().get(&0, 0).expect("readable");
+    words().set(0, Interest { entries: left.entries + 5, ..left }, 0).expect("writable");
     let started = start(&fs.pins());
     let entries = started.kernel.cgroups().expect("readable");
     assert!(entries.contains(&kept.id));
-    let counted = user().get(&0, 0).expect("readable").wrapping_add(kernel().expect("readable")[0]);
-    assert_eq!(counted, entries.len() as u64);
+    assert_eq!(words().get(&0, 0).expect("readable").entries, entries.len() as u64);
 }
 
 #[test]

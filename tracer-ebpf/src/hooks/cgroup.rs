@@ -10,7 +10,8 @@ use debugtrail_common::{cgroup::PATH_LEN, event::EventKind, loss::Loss, process:
 use crate::{
     clock::now,
     interest::{self, count_entries},
-    maps::{CGROUPS, EMPTY, TRACKED, entry, lost, wake},
+    lineage,
+    maps::{CGROUPS, EMPTY, SETTLED, TRACKED, entry, lost, wake},
     membership::{self, Coming},
     task::{self, Ptr},
 };
@@ -27,6 +28,13 @@ pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(never)]
 fn created(ctx: &BtfTracePointContext, cgroup: Ptr, path: Ptr) -> i32 {
+    if lineage::below(cgroup).is_some() {
+        interest::note_below();
+        return 0;
+    }
+    if !membership::may_make() {
+        return 0;
+    }
     let id = task::id_of(cgroup);
     let Some(empty) = EMPTY.get_ptr(0) else { return 0 };
     interest::begin_anew();
@@ -47,13 +55,6 @@ fn created(ctx: &BtfTracePointContext, cgroup: Ptr, path: Ptr) -> i32 {
     let read = unsafe { bpf_probe_read_kernel_str(entry.path.as_mut_ptr().cast(), PATH_LEN as u32, path) };
     entry.path_len = if read > 0 { read as u32 } else { 0 };
     entry.steps.created = 1;
-    // SAFETY: the value is copied at once.
-    if let Some(root) = unsafe { TRACKED.get(task::parent_id_of(cgroup)) }.copied() {
-        // A full map costs the members below this cgroup, not the session.
-        if TRACKED.insert(&id, root, 0).is_err() {
-            lost(Loss::Membership);
-        }
-    }
     wake(EventKind::CgroupCreated, id);
     0
 }
@@ -71,6 +72,7 @@ pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
 #[inline(never)]
 fn removed(cgroup: Ptr) -> i32 {
     let id = task::id_of(cgroup);
+    let _ = SETTLED.remove(&id);
     let Some(entry) = entry(id) else { return 0 };
     // 7.3 may have skipped every program that would have told of a process in it. The one of its freeing is still to come.
     if entry.steps.entered == 0 && task::has_unfreed(cgroup) {
@@ -105,15 +107,15 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
 #[inline(never)]
 fn attached(cgroup: Ptr, task: Ptr) -> i32 {
     let key = task::key(task);
-    let cgroup_id = task::id_of(cgroup);
     // Membership sticks: what already belongs somewhere does not change sides.
     if let Some(member) = membership::of(&key) {
-        membership::moves(member, cgroup_id);
+        membership::moves(member, cgroup);
         interest::mark_seat(cgroup, member.cgroup_id);
         return 0;
     }
-    if membership::enter(&key, cgroup_id, Coming::from_outside(task, origin::ATTACHED)) {
-        interest::mark_seat(cgroup, cgroup_id);
+    let Some(home) = lineage::home(cgroup) else { return 0 };
+    if membership::enter(&key, home, Coming::from_outside(task, origin::ATTACHED)) {
+        interest::mark_seat(cgroup, home);
     }
     0
 }

@@ -5,7 +5,7 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use debugtrail_common::process::{origin, state};
 
 use crate::{
-    interest,
+    interest, lineage,
     membership::{self, Coming},
     task::{self, Ptr},
 };
@@ -32,11 +32,13 @@ fn forked(parent: Ptr, child: Ptr) -> i32 {
         return 0; // A thread: its process already is what it is.
     }
     let cgroup = task::cgroup_of(child);
-    let (cgroup_id, origin, state) = match membership::of(&task::key(parent)) {
-        Some(member) => (member.cgroup_id, origin::FORKED, member.state & state::IN_NAMESPACE),
-        None if cgroup != task::cgroup_of(parent) => (task::id_of(cgroup), origin::CLONED_INTO, 0),
+    let (cgroup_id, origin, state) = if let Some(member) = membership::of(&task::key(parent)) {
+        (member.cgroup_id, origin::FORKED, member.state & state::IN_NAMESPACE)
+    } else {
+        let Some(home) = lineage::home(cgroup) else { return 0 };
         // A parent inside that is no member is one whose entering was not heard.
-        None => (task::id_of(cgroup), origin::FORKED, 0),
+        let is_elsewhere = cgroup != task::cgroup_of(parent);
+        (home, if is_elsewhere { origin::CLONED_INTO } else { origin::FORKED }, 0)
     };
     let coming = Coming { origin, role: 0, state, parent_tgid: task::tgid(parent) };
     if membership::enter(&task::key(child), cgroup_id, coming) {

@@ -8,7 +8,7 @@ use debugtrail_common::{
 };
 
 use crate::{
-    interest,
+    interest, lineage,
     maps::{MAINS, entry, lost},
     membership::{self, Coming},
     namespaces,
@@ -36,10 +36,16 @@ extern "C" fn scan_tasks(ctx: *mut c_void) -> i32 {
 
 #[inline(always)]
 fn found(task: Ptr) {
-    let cgroup_id = task::cgroup_id(task);
+    let cgroup = task::cgroup_of(task);
+    let Some(cgroup_id) = lineage::home_found(cgroup) else { return };
     let Some(entry) = entry(cgroup_id) else { return };
     // Of each thread: in a threaded cgroup they may sit apart.
-    interest::mark_found(task::cgroup_of(task), entry);
+    if cgroup_id == task::id_of(cgroup) {
+        interest::mark_found(cgroup, entry);
+    } else {
+        interest::note_below();
+        interest::mark_seat(cgroup, cgroup_id);
+    }
     if !task::is_leader(task) {
         return;
     }

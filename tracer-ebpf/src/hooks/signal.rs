@@ -181,7 +181,7 @@ fn relation(sender: Ptr, target: Ptr) -> u32 {
     let parent = task::probed_parent(task::read(target, &TASK_GROUP_LEADER));
     let (own, of_parent) = (task::probed_namespaces(sender), task::probed_namespaces(parent));
     // Of a process that is about to end there is no mount namespace any more.
-    let mut state = if own == of_parent && own.0 != 0 { sender::BESIDE_PARENT } else { 0 };
+    let state = if own == of_parent && own.0 != 0 { sender::BESIDE_PARENT } else { 0 };
     if parent.is_null() {
         return 0;
     }

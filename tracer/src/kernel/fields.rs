@@ -3,8 +3,8 @@
 
 use debugtrail_common::{
     fields::{
-        EXIT_HAS_GROUP_DEAD, HAS_SYSCALL, OOM_HAS_TASK, PT_REGS_IN_STACK, PT_REGS_SYSCALL, SYSCALL_NUMBER,
-        TASK_PT_REGS, TASK_STACK,
+        ANCESTORS_ARE_IDS, EXIT_HAS_GROUP_DEAD, HAS_SYSCALL, OOM_HAS_TASK, PT_REGS_IN_STACK, PT_REGS_SYSCALL,
+        SYSCALL_NUMBER, TASK_PT_REGS, TASK_STACK,
     },
     kernel_fields, optional_kernel_fields,
 };
@@ -68,6 +68,7 @@ pub fn globals(btf: &Btf) -> Result<Vec<(&'static str, u32)>, BtfError> {
     // `(pid)` became `(task, uid)`.
     let oom_has_task = btf.tracepoint_args("mark_victim")? >= 2;
     globals.push((OOM_HAS_TASK, oom_has_task.into()));
+    globals.push((ANCESTORS_ARE_IDS, offset(btf, &["cgroup.ancestor_ids"]).is_ok().into()));
     if let Ok(syscall) = offset(btf, &SYSCALL_NUMBER) {
         globals.push((PT_REGS_SYSCALL, syscall));
         if btf.has_function(TASK_PT_REGS) {

@@ -30,6 +30,7 @@ const READINGS: usize = 8;
 pub(super) struct Maps {
     cgroups: Entries,
     tracked: HashMap<MapData, u64, u64>,
+    settled: HashMap<MapData, u64, u32>,
     mains: HashMap<MapData, ProcessKey, u64>,
     members: HashMap<MapData, ProcessKey, Member>,
     read_until: Array<MapData, u64>,
@@ -68,6 +69,7 @@ impl Maps {
         Ok(Self {
             cgroups: Entries::new(parts.map(maps::CGROUPS)?, &layout)?,
             tracked: HashMap::try_from(parts.map(maps::TRACKED)?)?,
+            settled: HashMap::try_from(parts.map(maps::SETTLED)?)?,
             mains: HashMap::try_from(parts.map(maps::MAINS)?)?,
             members: HashMap::try_from(parts.map(maps::MEMBERS)?)?,
             read_until: Array::try_from(parts.map(maps::READ_UNTIL)?)?,
@@ -132,10 +134,20 @@ impl Maps {
         Ok(self.tracked.insert(cgroup.0, root.0, 0)?)
     }
 
+    /// Says that nothing is to be kept of cgroups made below this one.
+    pub(super) fn settle_container(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
+        Ok(self.settled.insert(cgroup.0, 1, 0)?)
+    }
+
     /// Drops all that is kept of a cgroup.
     pub(super) fn forget(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
         let _ = self.tracked.remove(&cgroup.0);
+        let entered = self.cgroups.get(cgroup.0)?.is_none_or(|entry| entry.steps.entered != 0);
         self.interest.forget(cgroup)?;
+        if !entered {
+            // No process is of it: no walk over all. What came just now leaves with its process.
+            return Ok(());
+        }
         // Only after the entry: a hook that finds no entry adds no process.
         remove_of(&mut self.mains, |id| *id == cgroup.0)?;
         remove_of(&mut self.members, |member| member.cgroup_id == cgroup.0)

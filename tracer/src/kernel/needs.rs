@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(lacks.len() - needed, fields::GROUPS.len());
         let words: Vec<String> = lacks.iter().map(ToString::to_string).collect();
         assert!(words.contains(&"tracepoint cgroup_mkdir".into()), "{words:?}");
-        assert!(words.contains(&"field kernfs_node.__parent or kernfs_node.parent".into()), "{words:?}");
+        assert!(words.contains(&"field cgroup.ancestors or cgroup.ancestor_ids".into()), "{words:?}");
     }
 
     #[test]

@@ -89,6 +89,8 @@ pub struct Members {
     pub left: u64,
     /// Were there before the main process began to run: the runtime's own.
     pub runtime: u64,
+    /// Of how many processes and of how many cgroups made by them nothing is kept: over what one session may take.
+    pub unkept: u64,
 }
 
 /// What processes used.
@@ -124,6 +126,7 @@ impl Add for Members {
             entered: self.entered + other.entered,
             left: self.left + other.left,
             runtime: self.runtime + other.runtime,
+            unkept: self.unkept + other.unkept,
         }
     }
 }
@@ -276,6 +279,7 @@ fn members(entry: &CgroupEntry) -> Members {
         entered: counts.entered,
         left: counts.left,
         runtime: counts.runtime,
+        unkept: counts.unkept,
     }
 }
 

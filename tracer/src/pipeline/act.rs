@@ -21,6 +21,7 @@ impl Pipeline {
                         self.kernel.forget(cgroup)?;
                     }
                 }
+                Action::Settle(cgroup) => self.kernel.settle(cgroup)?,
                 Action::Track { cgroup, root } => self.kernel.track(cgroup, root)?,
                 Action::Started(container) => {
                     self.recorder.session(|context| report::started(&container, context), &self.index);

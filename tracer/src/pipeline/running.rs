@@ -13,7 +13,7 @@ use crate::runtime::{ContainerKind, Lookups, RuntimeFacts};
 /// What the runtime says of containers.
 pub(super) type Known = BTreeMap<ContainerId, RuntimeFacts>;
 
-/// Every cgroup of a container that is not a pause container, and what the runtime says of them.
+/// The own cgroup of every container that is not a pause container, and what the runtime says of them.
 pub(super) fn containers(hierarchy: &Hierarchy, lookups: &mut Lookups) -> (Vec<Running>, Known) {
     let cgroups = hierarchy.walk().unwrap_or_else(|error| {
         tracing::warn!("can't list {}: {error}; what already runs is not seen", hierarchy.mount().display());
@@ -26,6 +26,8 @@ pub(super) fn containers(hierarchy: &Hierarchy, lookups: &mut Lookups) -> (Vec<R
             (cgroup, place)
         })
         .collect();
+    // Who is below belongs to it, and there may be thousands.
+    let places: Vec<_> = places.into_iter().filter(|(_, place)| !place.is_inner()).collect();
     let known = lookups.ask_all(places.iter().filter_map(|(_, place)| place.container_id()));
     let running = places.into_iter().filter_map(|(cgroup, place)| running(cgroup, &place, hierarchy, &known));
     (running.collect(), known)

@@ -201,6 +201,19 @@ impl Container {
         }
     }
 
+    /// Kernel events lost while it was of interest, and what of its own was more than one container may take.
+    #[must_use]
+    pub fn lost_events(&self) -> u64 {
+        self.lost_events + self.members().unkept
+    }
+
+    /// Its own cgroup, if it is in a pod and still there.
+    pub(super) fn own_in_pod(&self) -> Option<CgroupId> {
+        self.path_pod.as_ref()?;
+        let own = self.cgroups.iter().find(|(_, seen)| !seen.inner)?;
+        own.1.observation.removed.is_none().then_some(*own.0)
+    }
+
     /// Who it is, once that is settled.
     #[must_use]
     pub fn naming(&self) -> Option<&Naming> {

@@ -103,7 +103,7 @@ fn exit_of(container: &Container) -> (Exit, KernelEvidence) {
             (Exit::witnessed(end.status, oom_victim), kernel)
         }
         // Where events were lost, its start may be among them.
-        Some(Ended::NeverStarted) if container.lost_events == 0 => {
+        Some(Ended::NeverStarted) if container.lost_events() == 0 => {
             (Exit::start_error(), KernelEvidence::None)
         }
         _ => (Exit::unknown(), KernelEvidence::None),
@@ -128,7 +128,7 @@ pub(super) fn evidence(container: &Container, index: &PodIndex) -> Evidence {
         kind_by: naming.and_then(|naming| naming.kind_by),
         runtime,
         disagreements: disagreements(container, index),
-        lost_events: container.lost_events,
+        lost_events: container.lost_events(),
         ..Evidence::of_kernel(KernelEvidence::None)
     }
 }

@@ -23,6 +23,8 @@ pub enum Action {
     /// Nothing more can come of a cgroup of a container that waits to be decided. The kernel may drop it, but an agent
     /// that starts anew would miss it.
     Release(CgroupId),
+    /// The container of this cgroup is none of interest: nothing need be kept of cgroups made below.
+    Settle(CgroupId),
     /// The cgroup belongs to the session whose own cgroup is `root`.
     Track {
         /// The cgroup.
@@ -301,6 +303,7 @@ impl Tracker {
             }
             Verdict::Other | Verdict::Foreign => {
                 self.settled.add(id);
+                actions.extend(container.own_in_pod().map(Action::Settle));
                 if container.verdict == Verdict::Foreign {
                     actions.push(Action::Foreign(Box::new(container.clone())));
                 }

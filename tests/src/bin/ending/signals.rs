@@ -12,6 +12,7 @@ pub fn way(name: &str) -> Option<Way> {
         "term-blocked" => term_blocked,
         "abort" => abort,
         "segfault" => segfault,
+        "forged-fault" => forged_fault,
         "illegal" => illegal,
         "alarm" => alarm,
         _ => return None,
@@ -82,6 +83,19 @@ fn segfault(_: &str) -> ! {
     // SAFETY: none: it faults.
     unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) };
     unreachable!("nothing is mapped there")
+}
+
+/// Sends itself what the kernel sends for a bad address.
+fn forged_fault(_: &str) -> ! {
+    ready();
+    let mut info = [0_i32; 32];
+    (info[0], info[2]) = (libc::SIGSEGV, 1);
+    // Rust's own handler takes the first for a true one, and waits for it to come again.
+    // SAFETY: plain system calls; a siginfo has 128 bytes.
+    unsafe { libc::signal(libc::SIGSEGV, libc::SIG_DFL) };
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, libc::getpid(), libc::SIGSEGV, info.as_ptr()) };
+    wait_for_ever()
 }
 
 fn illegal(_: &str) -> ! {

@@ -98,6 +98,23 @@ fn the_namespace_of_a_session_found_running_is_known_too() {
 }
 
 #[test]
+fn a_namespace_made_after_a_sessions_is_gone_is_none_of_it() {
+    let mut witness = Witness::new();
+    let cgroup = TestCgroup::new("gone");
+    let mut main = waiting(&mut witness, &cgroup);
+    drop(main.stdin.take());
+    wait(&mut main);
+    witness.await_entry(cgroup.id, |seen| seen.end.is_some() && seen.main_used.is_some());
+    // The kernel gives a namespace's number again at once.
+    for _ in 0..40 {
+        wait(&mut sh("unshare -m sh -c 'true; exit 0'").spawn().expect("a process can be started"));
+    }
+    let seen = witness.await_entry(cgroup.id, |_| true);
+    assert_eq!((seen.members.all, seen.members.entered), (0, 0));
+    assert!(witness.members().is_empty());
+}
+
+#[test]
 fn who_is_in_no_session_enters_none() {
     let mut witness = Witness::new();
     let cgroup = TestCgroup::new("other");

@@ -97,7 +97,7 @@ fn over(members: Members) -> Observation {
 fn a_closed_session_has_totals_and_usage() {
     let records = told(|tracker| {
         tracker.member_ended(member_ended(7));
-        let members = Members { all: 1, ended: 1, entered: 1, left: 2, runtime: 5 };
+        let members = Members { all: 1, ended: 1, entered: 1, left: 2, runtime: 5, unkept: 0 };
         tracker.observe(over(members), &place(), None, None, &synced([pod()]), seconds(22))
     });
     let closed = records.last().expect("it is closed");
