@@ -52,6 +52,41 @@ pub struct PodRef(String);
 #[serde(transparent)]
 pub struct BootId(String);
 
+/// Who numbers records about the node: 32 hexadecimal digits, drawn at random for each run of `trace` or `agent`. So no
+/// two runs give a record the same id, also where nodes share a boot id, or the ledger has lost its last number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecorderId(String);
+
+impl RecorderId {
+    /// A new one.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel has no random bytes to give.
+    pub fn draw() -> std::io::Result<Self> {
+        let mut bytes = [0; 16];
+        let mut drawn = 0;
+        while drawn < bytes.len() {
+            drawn += rustix::rand::getrandom(&mut bytes[drawn..], rustix::rand::GetRandomFlags::empty())?;
+        }
+        Ok(Self(format!("{:032x}", u128::from_be_bytes(bytes))))
+    }
+
+    /// One that was written down; `None` where the text is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (text.len() == 32 && text.bytes().all(digit)).then(|| Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for RecorderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl BootNanos {
     /// The time from `earlier` to `self`; zero where `earlier` is later.
     #[must_use]

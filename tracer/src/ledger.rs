@@ -7,12 +7,17 @@
 //! - `state.json`: the pods and live sessions as last known (`snapshot`);
 //! - `lock`: held by the one agent that may write here (`lock`).
 //!
-//! Nothing reaches a sink that is not durable here first.
+//! Nothing reaches a sink that is not durable here first. Files are for their owner alone (`files`), and whatever they hold
+//! is read a line at a time (`lines`): what somebody removed, truncated or changed is named in a `gap` (`ranges`).
 
 mod cursor;
+mod files;
 mod heartbeat;
 mod history;
+mod lines;
 mod lock;
+mod ranges;
+mod reading;
 mod segments;
 mod snapshot;
 mod writer;
@@ -22,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-pub use cursor::{Cursor, Follower};
+pub use cursor::{Cursor, Follower, Skipped};
 pub use heartbeat::Heartbeat;
 pub use history::History;
 pub use segments::{Limits, Position, Segments};

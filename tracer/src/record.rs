@@ -23,8 +23,8 @@ pub use evidence::{
     Synthetic,
 };
 pub use exit::{Exit, ExitClass, WaitStatus};
-pub use gap::{GapReason, GapRecord, LossCount, LossKind, PodNamed};
-pub use head::{Head, RecordType, SCHEMA, SessionId};
+pub use gap::{GapReason, GapRecord, LossCount, LossKind, PodNamed, RecordRange};
+pub use head::{Head, RecordNumber, RecordType, SCHEMA, SessionId};
 pub use processes::{
     ClosedRecord, Entered, EnteredBy, LeftTo, ProcessEnd, ProcessesRecord, SessionUsage, Usage,
 };

@@ -21,5 +21,5 @@ pub use container::{Container, Remembered};
 pub use killed::DAEMONS;
 pub use naming::{Naming, Policy, UNRESOLVED_AFTER, Verdict, decide};
 pub use processes::{Chunk, EndedProcess, RECORDED, Told, Totals};
-pub use reconcile::Reconciler;
+pub use reconcile::{KEPT, Reconciler};
 pub use tracker::{Action, EndTold, Tracker};

@@ -2,16 +2,20 @@
 
 mod error;
 pub mod metrics;
+pub(crate) mod queue;
 pub mod stdout;
+mod waiting;
 
 pub use error::OutputError;
+pub(crate) use queue::LineQueue;
+pub use waiting::{Waiting, standard_output};
 
 use std::io;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::record::GapReason;
+use crate::record::{GapReason, RecordRange};
 
 /// What becomes of a line that is handed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,15 @@ pub enum Sent {
     Full,
     /// The reader is gone.
     Closed,
+}
+
+/// Records that were kept once and are missing now, or that a reader did not get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Why.
+    pub reason: GapReason,
+    /// Which ones; never empty.
+    pub records: Vec<RecordRange>,
 }
 
 /// Where the recorder hands its lines: stdout for `trace`, the ledger for `agent`. Never makes it wait.
@@ -44,6 +57,14 @@ pub trait Output: Send {
     fn durable(&self) -> u64 {
         u64::MAX
     }
+
+    /// What was found to be missing and has yet to be told; the same again until [`Self::missing_told`].
+    fn missing(&self) -> Option<Missing> {
+        None
+    }
+
+    /// What [`Self::missing`] gave last is told by the line that was queued last.
+    fn missing_told(&self) {}
 
     /// Writes what is queued, within limits.
     ///

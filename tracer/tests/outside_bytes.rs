@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use debugtrail::cgroup::Place;
 use debugtrail::cli::convention;
 use debugtrail::cli::log::filter::Filter;
+use debugtrail::ids::BootId;
 use debugtrail::ids::ContainerId;
 use debugtrail::kernel::btf::Btf;
 use debugtrail::kernel::{event, needs};
+use debugtrail::ledger::{Heartbeat, Ledger, Limits, Snapshot};
 use debugtrail::pods::connect::{Node, kubeconfig};
 use debugtrail::pods::read::{PodRead, Said};
 use debugtrail::pods::split::{LineSplitter, ListSplitter, Piece};
@@ -19,6 +21,7 @@ use debugtrail::record::{Convention, redact};
 use debugtrail::runtime::bundle;
 use debugtrail::serve;
 use debugtrail::sinks::metrics::Metrics;
+use debugtrail::sinks::{Output, Sent};
 use debugtrail::visible;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -373,4 +376,44 @@ fn the_seed_of_types_is_right() {
     let types = Btf::parse(&btf()).expect("it is read");
     assert!(types.offset("task_struct", "pid").is_ok());
     assert!(types.tracepoint_args("sched_process_exit").is_ok());
+}
+
+const GAP: &str = r#"{"schema":"debugtrail.dev/record/v1","type":"gap","id":"gap:00112233445566778899aabbccddeeff:3",
+"session_id":null,"node_name":"n","reason":"ledger_damaged","from_at":null,"to_at":null,"from_boot_ns":null,"to_boot_ns":null,
+"lost":2,"counts":[],"sessions":[],"sessions_truncated":false,"records":[{"first":1,"last":2}],"pods":[],
+"clock":{"boot_id":"b0","synchronized":null,"max_error_us":null}}"#;
+
+/// A folder in which somebody has changed every file: the ledger opens, or says that it can't, and stdout ends.
+#[test]
+fn fuzz_ledgers() {
+    let gap = GAP.replace('\n', "") + "\n";
+    let records = [gap.clone(), gap, "{\"a\":1}\n".into(), "\0\0{}\n{\"torn".into()].concat().into_bytes();
+    let cursor = br#"{"record":3,"segment":0,"offset":300}"#.to_vec();
+    let far = br#"{"record":9007199254740991,"segment":9007199254740991,"offset":0}"#.to_vec();
+    let heartbeat = br#"{"boot_id":"b0","boot_ns":"7","at":"9999-12-31T23:59:59.000000007Z"}"#.to_vec();
+    let number = prop_oneof![Just(0), 0..9u64, Just((1 << 53) - 1), any::<u64>()];
+    let folder = (
+        prop::collection::vec((number, nearly(vec![records])), 0..3),
+        nearly(vec![cursor, far]),
+        nearly(vec![heartbeat]),
+        nearly(vec![br#"{"pods":[],"live":[]}"#.to_vec()]),
+    );
+    let limits = Limits { segment: 200, total: 1 << 20 };
+    fuzz(folder, |(segments, cursor, heartbeat, snapshot)| {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        std::fs::create_dir(folder.path().join("records")).unwrap();
+        segments.iter().for_each(|(n, bytes)| write(&format!("records/{n:020}.jsonl"), bytes));
+        write("stdout.cursor", &cursor);
+        write("heartbeat.json", &heartbeat);
+        write("state.json", &snapshot);
+        let _ = Heartbeat::read(&folder.path().join("heartbeat.json")).map(|heartbeat| heartbeat.offset());
+        let _ = Snapshot::read(&folder.path().join("state.json"));
+        for _ in 0..2 {
+            let opened = Ledger::open(folder.path(), limits, BootId::new("b0")).unwrap();
+            let ledger = opened.writing.start(std::io::sink()).unwrap();
+            assert_eq!(ledger.send(r#"{"new":1}"#.into()), Sent::Queued);
+            Box::new(ledger).finish().unwrap();
+        }
+    });
 }

@@ -1,5 +1,6 @@
 //! `debugtrail agent`: the DaemonSet's process. What `trace` does, for good.
 
+use std::io::BufWriter;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,12 +11,14 @@ use clap::Args;
 use super::signals::Hangup;
 use super::witness::{Keeping, Witness};
 use crate::clock;
+use crate::ids::RecorderId;
 use crate::kernel::{self, Kernel, LoadOptions, Object, Pins, PinsError, Started, pins};
 use crate::ledger::{Ledger, Limits, Opened};
 use crate::pipeline::{Agent as Keeps, Format, Memory, Recorder, Style};
 use crate::pods::access::Refused;
 use crate::serve::{self, Pulse, Status, address};
 use crate::sinks::metrics::Metrics;
+use crate::sinks::standard_output;
 
 /// Of every address of this machine, unless another is told.
 const PORT: u16 = 9757;
@@ -72,7 +75,8 @@ pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
     agent.witness.run(Hangup::Ignored, None, Refused::TriesAgain, start, |node, convention, argv| {
         let Opened { history, heartbeat, snapshot, writing } = opened;
         let memory = Memory::of(history, heartbeat, snapshot, &boot_id);
-        let ledger = writing.start(std::io::stdout())?;
+        let stdout = standard_output().context("standard output can't be used")?;
+        let ledger = writing.start(BufWriter::new(stdout))?;
         let metrics = Arc::new(Metrics::new(ledger.health()));
         let pulse = Arc::new(Pulse::default());
         let status =
@@ -80,7 +84,8 @@ pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
         serve::start(listener, status).context("can't start the thread that serves health and metrics")?;
         let keeps = Keeps::new(ledger.keeper(), pulse, Arc::clone(&metrics));
         let style = Style { format: Format::Json, namespace: None, convention, argv };
-        let recorder = Recorder::new(node, style, Box::new(ledger)).counting(metrics);
+        let id = RecorderId::draw().context("the kernel gives no random bytes")?;
+        let recorder = Recorder::new(node, id, style, Box::new(ledger)).counting(metrics);
         Ok(Keeping { recorder, memory, agent: Some(keeps) })
     })
 }

@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::signals::Hangup;
 use super::witness::{Keeping, Witness};
+use crate::ids::RecorderId;
 use crate::kernel::{Kernel, LoadOptions, Started};
 use crate::pipeline::{Format, Memory, Recorder, Style};
 use crate::pods::access::Refused;
@@ -30,7 +31,8 @@ pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
     witness.run(Hangup::Ends, wanted.as_deref(), Refused::Ends, start, |node, convention, argv| {
         let out = Stdout::start().context("can't start the thread that writes to stdout")?;
         let style = Style { format: output, namespace, convention, argv };
-        let recorder = Recorder::new(node, style, Box::new(out));
+        let id = RecorderId::draw().context("the kernel gives no random bytes")?;
+        let recorder = Recorder::new(node, id, style, Box::new(out));
         Ok(Keeping { recorder, memory: Memory::default(), agent: None })
     })
 }

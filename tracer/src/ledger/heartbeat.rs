@@ -7,8 +7,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::files;
 use crate::clock::{OffsetSample, WallTime};
 use crate::ids::{BootId, BootNanos};
+
+/// Bytes of the file.
+const LENGTH: usize = 256;
 
 /// One sign of life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +29,7 @@ impl Heartbeat {
     /// The last sign of life kept at `path`; `None` where there is none, or a power loss left none that can be read.
     #[must_use]
     pub fn read(path: &Path) -> Option<Self> {
-        serde_json::from_str(std::fs::read_to_string(path).ok()?.trim()).ok()
+        serde_json::from_slice(files::read(path, 2 * LENGTH as u64).ok()?.trim_ascii()).ok()
     }
 
     /// The offset between the clocks then.
@@ -38,7 +42,7 @@ impl Heartbeat {
     /// Keeps it in a file that is open for writing. One write in place each second, which a full disk does not fail.
     pub(super) fn write(&self, file: &File) -> io::Result<()> {
         let mut text = serde_json::to_string(self)?;
-        text.push_str(&" ".repeat(256_usize.saturating_sub(text.len() + 1)));
+        text.push_str(&" ".repeat(LENGTH.saturating_sub(text.len() + 1)));
         text.push('\n');
         file.write_all_at(text.as_bytes(), 0)
     }

@@ -1,31 +1,49 @@
 //! What a ledger has told so far, from its lines. Pure.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod recent;
+
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::Deserialize;
 
+use super::ranges::Ranges;
 use crate::ids::BootId;
-use crate::record::{GapReason, KernelEvidence, Record, RecordType, SessionId, SessionRecord};
-use crate::session::Told;
+use crate::record::{GapReason, GapRecord, KernelEvidence, Record, RecordType, SessionId, SessionRecord};
+use crate::session::{KEPT, Told};
+use recent::{Bound, Recent, Weight};
 
-/// What was told, as far as the kept segments say.
+/// Sessions that began and have not ended: as many as the kernel's map of cgroups has entries, and as many again.
+const OPEN: Bound = Bound { sessions: 8192, bytes: 16 << 20 };
+/// Ends that were told. What asks for them is of now: a container that is still there, or one that ended while no agent ran.
+const ENDED: Bound = Bound { sessions: 32_768, bytes: usize::MAX };
+/// Ends that wait for the API's word: as many as will be waited for.
+const UNRECONCILED: Bound = Bound { sessions: KEPT, bytes: 8 << 20 };
+/// What was told of processes.
+const PROCESSES: Bound = Bound { sessions: 8192, bytes: usize::MAX };
+
+/// What was told, as far as the kept segments say; of the newest sessions, so that no ledger is too large to be read.
 #[derive(Debug)]
 pub struct History {
     boot: BootId,
     /// The highest sequence number given in this boot; 0 where none was.
     pub sequence: u64,
-    /// Sessions that began and have not ended: their `session_started`.
-    pub open: BTreeMap<SessionId, SessionRecord>,
-    /// Sessions whose end was told.
-    pub ended: HashSet<SessionId>,
-    /// Ends without a `session_reconciled` yet.
-    pub unreconciled: BTreeMap<SessionId, SessionRecord>,
-    /// What was told of the processes of sessions that are not closed.
-    pub processes: HashMap<SessionId, Told>,
-    /// Sessions of this boot whose processes were witnessed to the end of the main one, and not to the last one's.
-    pub unclosed: HashSet<SessionId>,
     /// Lines that are no record of this schema.
     pub unreadable: u64,
+    /// The lines of starts without an end.
+    open: Recent<String>,
+    ended: Recent<()>,
+    /// The lines of ends without a `session_reconciled`.
+    unreconciled: Recent<String>,
+    processes: Recent<Told>,
+    unclosed: Recent<()>,
+    told_missing: Ranges,
+}
+
+impl Weight for Told {
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 /// All that most lines are asked for.
@@ -34,7 +52,20 @@ struct Glance<'a> {
     #[serde(rename = "type")]
     record_type: RecordType,
     #[serde(borrow)]
-    id: std::borrow::Cow<'a, str>,
+    id: Cow<'a, str>,
+    session_id: Option<SessionId>,
+    evidence: Option<GlanceEvidence>,
+    clock: GlanceClock,
+}
+
+#[derive(Deserialize)]
+struct GlanceEvidence {
+    kernel: KernelEvidence,
+}
+
+#[derive(Deserialize)]
+struct GlanceClock {
+    boot_id: BootId,
 }
 
 impl History {
@@ -44,78 +75,142 @@ impl History {
         Self {
             boot,
             sequence: 0,
-            open: BTreeMap::new(),
-            ended: HashSet::new(),
-            unreconciled: BTreeMap::new(),
-            processes: HashMap::new(),
-            unclosed: HashSet::new(),
             unreadable: 0,
+            open: Recent::within(OPEN),
+            ended: Recent::within(ENDED),
+            unreconciled: Recent::within(UNRECONCILED),
+            processes: Recent::within(PROCESSES),
+            unclosed: Recent::within(PROCESSES),
+            told_missing: Ranges::default(),
         }
     }
 
-    /// Takes in the next line.
-    pub fn read(&mut self, line: &str) {
+    /// Whether a session's end was told.
+    #[must_use]
+    pub fn is_ended(&self, session: &SessionId) -> bool {
+        self.ended.contains(session)
+    }
+
+    /// Whether a session's start was told, and no end.
+    #[must_use]
+    pub fn is_open(&self, session: &SessionId) -> bool {
+        self.open.contains(session)
+    }
+
+    /// Sessions whose end was told.
+    #[must_use]
+    pub fn ended(&self) -> HashSet<SessionId> {
+        self.ended.sessions().cloned().collect()
+    }
+
+    /// The `session_started` of sessions that have not ended, oldest first. They are not kept.
+    pub fn take_open(&mut self) -> impl Iterator<Item = SessionRecord> {
+        sessions_in(&mut self.open)
+    }
+
+    /// The `session_ended` of those without a `session_reconciled`, oldest first. They are not kept.
+    pub fn take_unreconciled(&mut self) -> impl Iterator<Item = SessionRecord> {
+        sessions_in(&mut self.unreconciled)
+    }
+
+    /// What was told of the processes of a session that is not closed.
+    #[must_use]
+    pub fn processes(&self, session: &SessionId) -> Told {
+        self.processes.get(session).copied().unwrap_or_default()
+    }
+
+    /// Sessions of this boot whose processes were witnessed to the end of the main one, and not to the last one's.
+    pub fn unclosed(&self) -> impl Iterator<Item = &SessionId> {
+        self.unclosed.sessions()
+    }
+
+    /// Sessions without an end that were given up as there are newer ones: none on a node that is well.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.open.forgotten()
+    }
+
+    /// Which records were said to be missing.
+    pub(super) fn told_missing(&self) -> &Ranges {
+        &self.told_missing
+    }
+
+    /// Takes in the next line; whether it is a record that this version knows.
+    pub fn read(&mut self, line: &str) -> bool {
+        let unreadable = self.unreadable;
+        self.take_in(line);
+        self.unreadable == unreadable
+    }
+
+    fn take_in(&mut self, line: &str) {
         let Ok(glance) = serde_json::from_str::<Glance<'_>>(line) else {
             self.unreadable += 1;
             return;
         };
-        match glance.record_type {
-            RecordType::SessionStarted | RecordType::SessionEnded | RecordType::SessionReconciled => {
-                self.read_session(line);
-            }
-            RecordType::SessionProcesses | RecordType::SessionClosed => self.read_processes(line),
-            RecordType::Gap => {
-                self.read_sequence(&glance.id);
+        match (glance.record_type, &glance.session_id) {
+            (
+                RecordType::SessionStarted | RecordType::SessionEnded | RecordType::SessionReconciled,
+                Some(_),
+            ) => self.read_session(glance, line),
+            (RecordType::SessionProcesses | RecordType::SessionClosed, Some(_)) => self.read_processes(line),
+            (RecordType::Gap, None) => {
+                self.read_sequence(&glance);
                 self.read_gap(line);
             }
-            RecordType::AgentStarted | RecordType::AgentStopped | RecordType::ClockStepped => {
-                self.read_sequence(&glance.id);
+            (RecordType::AgentStarted | RecordType::AgentStopped | RecordType::ClockStepped, None) => {
+                self.read_sequence(&glance);
             }
+            _ => self.unreadable += 1,
         }
     }
 
-    fn read_session(&mut self, line: &str) {
-        let Ok(Record::Session(record)) = Record::from_json_line(line) else {
+    fn read_session(&mut self, glance: Glance<'_>, line: &str) {
+        let (Some(session), Some(evidence)) = (glance.session_id, glance.evidence) else {
             self.unreadable += 1;
             return;
         };
-        let Some(session) = record.head.session_id().cloned() else { return };
-        match record.head.record_type() {
-            RecordType::SessionStarted if !self.ended.contains(&session) => {
-                self.open.insert(session, *record);
+        match glance.record_type {
+            RecordType::SessionStarted => {
+                if !self.ended.contains(&session) {
+                    self.open.insert(session, line.to_owned());
+                }
             }
             RecordType::SessionEnded => {
                 self.open.remove(&session);
-                self.ended.insert(session.clone());
-                let witnessed =
-                    matches!(record.evidence.kernel, KernelEvidence::Full | KernelEvidence::ExitOnly);
-                if witnessed && record.clock.boot_id == self.boot {
-                    self.unclosed.insert(session.clone());
+                self.ended.insert(session.clone(), ());
+                let witnessed = matches!(evidence.kernel, KernelEvidence::Full | KernelEvidence::ExitOnly);
+                if witnessed && glance.clock.boot_id == self.boot {
+                    self.unclosed.insert(session.clone(), ());
                 }
-                self.unreconciled.insert(session, *record);
+                self.unreconciled.insert(session, line.to_owned());
             }
-            _ => {
-                self.unreconciled.remove(&session);
-            }
+            _ => self.unreconciled.remove(&session),
         }
     }
 
     /// What nobody witnessed any more will not be closed.
     fn read_gap(&mut self, line: &str) {
-        if let Ok(Record::Gap(gap)) = Record::from_json_line(line)
-            && gap.reason == GapReason::AgentAway
-        {
-            self.unclosed.retain(|session| !gap.sessions.contains(session));
+        let Ok(Record::Gap(gap)) = Record::from_json_line(line) else { return };
+        let GapRecord { reason, sessions, sessions_truncated, records, .. } = gap;
+        if reason == GapReason::AgentAway {
+            sessions.iter().for_each(|session| self.unclosed.remove(session));
+            if sessions_truncated {
+                self.unclosed.clear();
+            }
+        }
+        for range in records.into_iter().filter(|range| range.first <= range.last) {
+            self.told_missing.add(range);
         }
     }
 
     fn read_processes(&mut self, line: &str) {
         match Record::from_json_line(line) {
             Ok(Record::Processes(record)) => {
-                let Some(session) = record.head.session_id().cloned() else { return };
-                let told = self.processes.entry(session).or_default();
-                told.chunks = told.chunks.max(record.chunk + 1);
-                told.processes += record.processes.len() as u64;
+                let Some(session) = record.head.session_id() else { return };
+                self.processes.change(session, |told| {
+                    told.chunks = told.chunks.max(record.chunk.saturating_add(1));
+                    told.processes += record.processes.len() as u64;
+                });
             }
             Ok(Record::Closed(record)) => {
                 let Some(session) = record.head.session_id() else { return };
@@ -126,15 +221,24 @@ impl History {
         }
     }
 
-    /// `type:boot:sequence`.
-    fn read_sequence(&mut self, id: &str) {
-        let parts = id.rsplit_once(':').and_then(|(rest, n)| Some((rest, n.parse::<u64>().ok()?)));
-        if let Some((rest, sequence)) = parts
-            && rest.ends_with(&format!(":{}", self.boot))
+    /// `type:recorder:sequence`. Earlier versions and other recorders of this boot numbered on in the same way: what the
+    /// kernel keeps of a loss that was told is found by the number alone.
+    fn read_sequence(&mut self, glance: &Glance<'_>) {
+        let sequence = glance.id.rsplit_once(':').and_then(|(_, n)| n.parse::<u64>().ok());
+        if let Some(sequence) = sequence.filter(|n| *n < super::segments::MOST)
+            && glance.clock.boot_id == self.boot
         {
             self.sequence = self.sequence.max(sequence);
         }
     }
+}
+
+/// One at a time, so that a line goes when its record comes.
+fn sessions_in(lines: &mut Recent<String>) -> impl Iterator<Item = SessionRecord> {
+    lines.drain().filter_map(|(_, line)| match Record::from_json_line(&line) {
+        Ok(Record::Session(record)) => Some(*record),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -142,7 +246,7 @@ mod tests {
     use super::*;
     use crate::clock::ClockState;
     use crate::ids::ContainerId;
-    use crate::record::{Evidence, Exit, GapRecord};
+    use crate::record::{Evidence, Exit, RecordNumber, RecordRange};
 
     fn clock(boot: &str) -> ClockState {
         ClockState { boot_id: BootId::new(boot), synchronized: None, max_error_us: None }
@@ -178,22 +282,22 @@ mod tests {
 
     #[test]
     fn what_began_is_open_until_it_ended() {
-        let history = history(vec![of(started(1)), of(started(2)), of(ended(1))]);
-        assert_eq!(history.open.keys().collect::<Vec<_>>(), [&session(2)]);
-        assert_eq!(history.open[&session(2)], started(2));
-        assert_eq!(history.ended, HashSet::from([session(1)]));
+        let mut history = history(vec![of(started(1)), of(started(2)), of(ended(1))]);
+        assert_eq!(history.take_open().collect::<Vec<_>>(), [started(2)]);
+        assert_eq!(history.ended(), HashSet::from([session(1)]));
     }
 
     #[test]
     fn an_end_waits_for_its_reconciliation() {
         let reconciled = ended(1).reconciled(clock("b1"));
-        let history = history(vec![of(ended(1)), of(ended(2)), of(reconciled)]);
-        assert_eq!(history.unreconciled.into_keys().collect::<Vec<_>>(), [session(2)]);
+        let mut history = history(vec![of(ended(1)), of(ended(2)), of(reconciled)]);
+        assert_eq!(history.take_unreconciled().collect::<Vec<_>>(), [ended(2)]);
     }
 
     #[test]
     fn numbers_go_on_within_a_boot() {
-        let gap = |n, boot| Record::Gap(GapRecord::new(GapReason::RingFull, n, clock(boot)));
+        let gap =
+            |n, boot| Record::Gap(GapRecord::new(GapReason::RingFull, &RecordNumber::test(n), clock(boot)));
         assert_eq!(history(vec![gap(3, "b1"), gap(7, "b1"), gap(90, "b0")]).sequence, 7);
         assert_eq!(history(vec![gap(90, "b0")]).sequence, 0);
     }
@@ -204,6 +308,52 @@ mod tests {
         for line in ["", "{}", "{\"type\":\"session_ended\",\"id\":\"x\"}", "nonsense"] {
             history.read(line);
         }
-        assert_eq!((history.unreadable, history.open.len()), (4, 1));
+        assert_eq!((history.unreadable, history.take_open().count()), (4, 1));
+    }
+
+    /// Of a ledger that a version before recorder ids has written in this boot.
+    #[test]
+    fn numbers_go_on_after_an_upgrade_and_after_a_lost_id() {
+        let mut history = history(Vec::new());
+        let line = |id: &str, boot: &str| {
+            let gap = Record::Gap(GapRecord::new(GapReason::RingFull, &RecordNumber::test(1), clock(boot)));
+            let mut json: serde_json::Value = serde_json::from_str(&gap.to_json_line().unwrap()).unwrap();
+            json["id"] = id.into();
+            let fields = json.as_object_mut().unwrap();
+            fields.remove("records");
+            fields.remove("sessions_truncated");
+            json.to_string()
+        };
+        history.read(&line("gap:b1:12", "b1"));
+        history.read(&line("gap:b0:90", "b0"));
+        history.read(&line("gap:ffffffffffffffffffffffffffffffff:13", "b1"));
+        history.read(&line("gap:b1:18446744073709551615", "b1"));
+        assert_eq!((history.sequence, history.unreadable), (13, 0));
+    }
+
+    #[test]
+    fn what_was_said_to_be_missing_is_remembered() {
+        let (first, last) = (3, 9);
+        let gap = GapRecord {
+            records: vec![RecordRange { first, last }, RecordRange { first: last, last: first }],
+            ..GapRecord::new(GapReason::LedgerDamaged, &RecordNumber::test(1), clock("b1"))
+        };
+        let history = history(vec![Record::Gap(gap)]);
+        assert_eq!(history.told_missing().iter().collect::<Vec<_>>(), [RecordRange { first, last }]);
+    }
+
+    #[test]
+    fn of_more_ends_than_will_be_waited_for_the_newest_are_kept() {
+        let mut history = History::new(BootId::new("b1"));
+        for n in 0..3 * KEPT {
+            let id = SessionId::of_container(&ContainerId::parse(&format!("{n:064x}")).unwrap());
+            let record = SessionRecord::ended(id, Exit::unknown(), evidence(), clock("b1"));
+            history.read(&of(record).to_json_line().unwrap());
+        }
+        assert_eq!(history.ended().len(), 3 * KEPT);
+        let kept: Vec<_> = history.take_unreconciled().collect();
+        assert_eq!(kept.len(), KEPT);
+        let first = kept[0].head.session_id().unwrap().to_string();
+        assert_eq!(first, format!("{:064x}", 2 * KEPT));
     }
 }

@@ -1,13 +1,13 @@
 //! One writer a ledger: an advisory lock that the kernel lets go of with the process, however it ends.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::LedgerError;
+use super::{LedgerError, files};
 
 /// Held while the agent runs.
 #[derive(Debug)]
@@ -17,14 +17,12 @@ impl Lock {
     /// Takes the lock of the ledger in `folder`.
     pub(super) fn take(folder: &Path) -> Result<Self, LedgerError> {
         let path = folder.join("lock");
-        let mut options = OpenOptions::new();
-        let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = opened.map_err(LedgerError::unusable(&path))?;
+        let mut file = files::open(&path).map_err(LedgerError::unusable(&path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let mut text = String::new();
-                let _unreadable = file.read_to_string(&mut text);
+                let _unreadable = file.take(16).read_to_string(&mut text);
                 return Err(LedgerError::Held { path: folder.to_owned(), holder: text.trim().parse().ok() });
             }
             Err(error) => return Err(LedgerError::unusable(&path)(error.into())),

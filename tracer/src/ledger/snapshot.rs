@@ -1,13 +1,17 @@
 //! What the agent knew when it was last alive: without it an agent that starts while the API is away knows no pod.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::files;
 use crate::pods::PodFacts;
 use crate::record::SessionRecord;
+
+/// Bytes of the largest one that is kept or read: some 4,000 live sessions and the pods of a full node.
+pub(super) const LARGEST: usize = 16 << 20;
 
 /// Pods and live sessions, as last known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,8 +27,11 @@ impl Snapshot {
     /// later version may have written it.
     #[must_use]
     pub fn read(path: &Path) -> Self {
-        let Ok(bytes) = fs::read(path) else { return Self::default() };
-        serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+        let read = match files::read(path, LARGEST as u64) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
+            read => read.and_then(|bytes| Ok(serde_json::from_slice(&bytes)?)),
+        };
+        read.unwrap_or_else(|error| {
             tracing::warn!("{} can't be read ({error}); pods come from the API alone", path.display());
             Self::default()
         })
@@ -43,7 +50,8 @@ impl Snapshot {
 /// Puts new content in a file's place; a reader, also one after a power loss, sees the old or the new one whole.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
-    let mut file = File::create(&fresh)?;
+    let mut file = files::open(&fresh)?;
+    file.set_len(0)?;
     file.write_all(bytes)?;
     file.sync_data()?;
     fs::rename(&fresh, path)
@@ -63,5 +71,7 @@ mod tests {
         replace(&path, b"{\"pods\":7}").unwrap();
         assert_eq!(Snapshot::read(&path), Snapshot::default());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(Snapshot::read(&path), Snapshot::default());
     }
 }

@@ -1,33 +1,34 @@
 //! The ledger at work: one thread makes records durable, another one hands them to stdout. Neither is ever waited for
 //! by the thread that drains the kernel's ring.
 
+mod kept;
+mod missing;
 mod progress;
 mod threads;
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::lock::Lock;
-use super::segments::{list, path_of};
-use super::{Cursor, Follower, Heartbeat, History, LedgerError, Limits, Segments, Snapshot};
+use super::{Cursor, Follower, Heartbeat, History, LedgerError, Limits, Segments, Snapshot, files, reading};
 use crate::ids::BootId;
 use crate::record::GapReason;
-use crate::sinks::{Output, Sent};
+use crate::sinks::queue::ROOM;
+use crate::sinks::{LineQueue, Missing, Output, Sent};
 
+use kept::Files;
+pub use kept::Keeper;
+use missing::Absent;
 pub use progress::Health;
 use progress::Shared;
-use threads::{Files, Job, follow, write};
+use threads::{Writer, follow};
 
-/// Jobs that may wait for a slow disk: some 6 MiB of records.
-const QUEUE: usize = 4096;
 /// How long the end waits for the disk, and for a reader that has stopped reading.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
@@ -50,25 +51,21 @@ pub struct Writing {
     folder: PathBuf,
     segments: Segments,
     cursor: Cursor,
+    absent: Absent,
     lock: Lock,
 }
 
 /// Takes lines and makes them durable; see [`Output`].
 pub struct Ledger {
+    queue: Arc<LineQueue>,
     keeper: Keeper,
     queued: AtomicU64,
-    /// Records that were there before.
-    base: u64,
     never: Arc<Notify>,
     shared: Arc<Shared>,
-    writer: JoinHandle<()>,
+    writer: JoinHandle<bool>,
     stdout: JoinHandle<()>,
     _lock: Lock,
 }
-
-/// Keeps what the agent needs after a restart.
-#[derive(Clone, Debug)]
-pub struct Keeper(SyncSender<Job>);
 
 impl Ledger {
     /// Opens the ledger in `folder`, which is made where it is missing, and reads what it has told.
@@ -78,19 +75,26 @@ impl Ledger {
     /// Where the folder can't be used, or another agent has it.
     pub fn open(folder: &Path, limits: Limits, boot: BootId) -> Result<Opened, LedgerError> {
         let records = folder.join("records");
-        std::fs::create_dir_all(&records).map_err(LedgerError::unusable(folder))?;
+        files::folder(folder).map_err(LedgerError::unusable(folder))?;
         let lock = Lock::take(folder)?;
-        let segments = Segments::open(&records, limits)?;
-        let history = read_history(&records, boot).map_err(LedgerError::unusable(&records))?;
+        let mut segments = Segments::open(&records, limits)?;
+        let (history, damaged) = reading::history(&records, boot).map_err(LedgerError::unusable(&records))?;
         if history.unreadable > 0 {
             tracing::warn!("{} lines in {} are no records", history.unreadable, records.display());
         }
-        let cursor = Cursor::open(&folder.join("stdout.cursor"))?;
+        let cursor = Cursor::open(&folder.join("stdout.cursor"), segments.oldest())?;
+        if cursor.position().record > segments.end().record {
+            tracing::warn!("stdout has got more records than {} has: see the gap record", records.display());
+            segments.go_on_at(cursor.position().record);
+        }
+        let absent = Absent::knowing(history.told_missing().clone());
+        absent.removed_before(segments.oldest());
+        absent.damaged(damaged.into_iter().chain(segments.take_missing()));
         Ok(Opened {
             history,
             heartbeat: Heartbeat::read(&folder.join("heartbeat.json")),
             snapshot: Snapshot::read(&folder.join("state.json")),
-            writing: Writing { folder: folder.to_owned(), segments, cursor, lock },
+            writing: Writing { folder: folder.to_owned(), segments, cursor, absent, lock },
         })
     }
 
@@ -115,21 +119,20 @@ impl Writing {
     /// Where the heartbeat's file can't be opened, or no thread can be started.
     pub fn start(self, stdout: impl Write + Send + 'static) -> Result<Ledger, LedgerError> {
         let unusable = || LedgerError::unusable(&self.folder);
-        let path = self.folder.join("heartbeat.json");
-        let heartbeat = File::options().write(true).create(true).truncate(false).open(&path);
-        let files = Files {
-            heartbeat: heartbeat.map_err(LedgerError::unusable(&path))?,
-            snapshot: self.folder.join("state.json"),
+        let files = Files::open(&self.folder)?;
+        let shared = Arc::new(Shared::new(self.segments.end(), self.absent));
+        let queue = Arc::new(LineQueue::new(ROOM));
+        let keeper = Keeper::new(Arc::clone(&queue));
+        let writer = Writer {
+            queue: Arc::clone(&queue),
+            segments: self.segments,
+            keeper: keeper.clone(),
+            files,
+            shared: Arc::clone(&shared),
         };
-        let shared = Arc::new(Shared::default());
-        shared.commit(self.segments.end());
-        let (sender, jobs) = sync_channel(QUEUE);
-        let base = self.segments.end().record;
-        let mut segments = self.segments;
-        let of_writer = Arc::clone(&shared);
         let writer = std::thread::Builder::new()
             .name("ledger".into())
-            .spawn(move || write(&jobs, &mut segments, &files, &of_writer))
+            .spawn(move || writer.run())
             .map_err(unusable())?;
         let mut follower = Follower::new(self.folder.join("records"), self.cursor);
         let of_stdout = Arc::clone(&shared);
@@ -137,49 +140,18 @@ impl Writing {
             .name("stdout".into())
             .spawn(move || follow(&mut follower, stdout, &of_stdout))
             .map_err(unusable())?;
-        let (keeper, never) = (Keeper(sender), Arc::new(Notify::new()));
-        Ok(Ledger {
-            keeper,
-            queued: AtomicU64::new(0),
-            base,
-            never,
-            shared,
-            writer,
-            stdout,
-            _lock: self.lock,
-        })
-    }
-}
-
-impl Keeper {
-    /// Keeps a sign of life. A queue that is full keeps none: the gap is then told longer than it was.
-    pub fn beat(&self, heartbeat: Heartbeat) {
-        let _full = self.0.try_send(Job::Beat(heartbeat));
-    }
-
-    /// Keeps what is known now; whether it will be.
-    #[must_use]
-    pub fn keep(&self, snapshot: &Snapshot) -> bool {
-        match snapshot.to_bytes() {
-            Ok(bytes) => self.0.try_send(Job::Snapshot(bytes)).is_ok(),
-            Err(error) => {
-                tracing::error!("the state can't be kept: {error}");
-                false
-            }
-        }
+        let (queued, never) = (AtomicU64::new(0), Arc::new(Notify::new()));
+        Ok(Ledger { queue, keeper, queued, never, shared, writer, stdout, _lock: self.lock })
     }
 }
 
 impl Output for Ledger {
     fn send(&self, line: String) -> Sent {
-        match self.keeper.0.try_send(Job::Line(line)) {
-            Ok(()) => {
-                self.queued.fetch_add(1, Ordering::Relaxed);
-                Sent::Queued
-            }
-            Err(TrySendError::Full(_)) => Sent::Full,
-            Err(TrySendError::Disconnected(_)) => Sent::Closed,
+        let sent = self.queue.push(line);
+        if sent == Sent::Queued {
+            self.queued.fetch_add(1, Ordering::Relaxed);
         }
+        sent
     }
 
     fn queued(&self) -> u64 {
@@ -187,7 +159,15 @@ impl Output for Ledger {
     }
 
     fn durable(&self) -> u64 {
-        self.shared.health.records.load(Ordering::Relaxed).saturating_sub(self.base)
+        self.shared.health.written()
+    }
+
+    fn missing(&self) -> Option<Missing> {
+        self.shared.absent.next()
+    }
+
+    fn missing_told(&self) {
+        self.shared.absent.told(self.queued());
     }
 
     /// Never: without a reader of stdout the ledger goes on.
@@ -201,37 +181,22 @@ impl Output for Ledger {
 
     /// Two seconds at most for the disk, and as long for stdout, whose cursor stays where it stops.
     fn finish(self: Box<Self>) -> io::Result<()> {
-        let deadline = Instant::now() + LAST_WRITES;
-        while let Err(TrySendError::Full(_)) = self.keeper.0.try_send(Job::Finish) {
-            if Instant::now() > deadline {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let written = ended(&self.writer, deadline);
+        self.queue.end();
+        let in_time = ended(&self.writer, Instant::now() + LAST_WRITES);
         self.shared.update(|state| (state.finished, state.abandoned) = (true, true));
         ended(&self.stdout, Instant::now() + LAST_WRITES);
-        if written {
+        if in_time && self.writer.join().unwrap_or(false) {
             return Ok(());
         }
         Err(io::Error::new(io::ErrorKind::StorageFull, "the last records are not in the ledger: no room"))
     }
 }
 
-fn ended(thread: &JoinHandle<()>, deadline: Instant) -> bool {
+fn ended<T>(thread: &JoinHandle<T>, deadline: Instant) -> bool {
     while !thread.is_finished() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
     thread.is_finished()
-}
-
-fn read_history(records: &Path, boot: BootId) -> io::Result<History> {
-    let mut history = History::new(boot);
-    for segment in list(records)? {
-        let text = std::fs::read(path_of(records, segment))?;
-        String::from_utf8_lossy(&text).lines().for_each(|line| history.read(line));
-    }
-    Ok(history)
 }
 
 #[cfg(test)]

@@ -32,33 +32,32 @@ pub struct Memory {
 impl Memory {
     /// Of a ledger and what was kept beside it, in this boot.
     #[must_use]
-    pub fn of(history: History, heartbeat: Option<Heartbeat>, snapshot: Snapshot, boot: &BootId) -> Self {
+    pub fn of(mut history: History, heartbeat: Option<Heartbeat>, snapshot: Snapshot, boot: &BootId) -> Self {
         let mut memory = Self {
             pods: snapshot.pods,
             sequence: history.sequence,
             last_alive: heartbeat,
-            unreconciled: history.unreconciled.into_values().collect(),
+            unreconciled: history.take_unreconciled().collect(),
             ..Self::default()
         };
         // The ledger knows more of a session than the state: it is durable first.
         let untold = snapshot.live.into_iter().filter(|record| {
             let session = record.head.session_id();
-            session.is_some_and(|id| !history.open.contains_key(id) && !history.ended.contains(id))
+            session.is_some_and(|id| !history.is_open(id) && !history.is_ended(id))
         });
         let untold: Vec<_> = untold.map(|started| (started, false)).collect();
-        let told = history.open.into_values().map(|started| (started, true));
-        for (started, told) in told.chain(untold) {
+        let told: Vec<_> = history.take_open().map(|started| (started, true)).collect();
+        for (started, told) in told.into_iter().chain(untold) {
             if started.clock.boot_id == *boot {
                 let session = started.head.session_id();
-                let processes = session.and_then(|id| history.processes.get(id)).copied().unwrap_or_default();
+                let processes = session.map(|id| history.processes(id)).unwrap_or_default();
                 memory.live.push(Remembered { started, told, processes });
             } else {
                 memory.cut_off.push(started);
             }
         }
-        let told = |id: &SessionId| history.processes.get(id).copied().unwrap_or_default();
-        memory.unclosed = history.unclosed.iter().map(|id| (id.clone(), told(id))).collect();
-        memory.told = history.ended;
+        memory.unclosed = history.unclosed().map(|id| (id.clone(), history.processes(id))).collect();
+        memory.told = history.ended();
         memory
     }
 }

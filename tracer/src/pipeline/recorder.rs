@@ -1,5 +1,6 @@
 //! Numbers records, gives them their times, and hands them to the output.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,19 +8,23 @@ use tokio::sync::Notify;
 
 use super::Lost;
 use crate::clock::{self, ClockState, OffsetHistory, OffsetSample, WallTime, boot_now};
-use crate::ids::{BootId, BootNanos, Pid};
+use crate::ids::{BootId, BootNanos, Pid, RecorderId};
 use crate::ledger::Heartbeat;
 use crate::pods::PodIndex;
 use crate::record::{
     AgentIdentity, AgentRecord, ClockStepRecord, ClosedRecord, Convention, GapReason, GapRecord,
-    ProcessesRecord, Record, SessionId, SessionRecord, StopReason, redact::Argv, table,
+    ProcessesRecord, Record, RecordNumber, RecordRange, SessionId, SessionRecord, StopReason, redact::Argv,
+    table,
 };
 use crate::session::{Container, UnseenEnd, report::Context};
 use crate::sinks::metrics::Metrics;
-use crate::sinks::{Output, Sent};
+use crate::sinks::{Missing, Output, Sent};
 
 /// How long the end waits for room to say what was not written.
 const LAST_GAP: Duration = Duration::from_secs(2);
+
+/// How many sessions a gap names at most: a record must not grow with what went wrong.
+const NAMED: usize = 512;
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -59,22 +64,55 @@ pub struct Recorder {
     node: NodeFacts,
     style: Style,
     history: OffsetHistory,
+    id: RecorderId,
     sequence: u64,
     out: Box<dyn Output>,
     metrics: Option<Arc<Metrics>>,
-    /// Records that the output had no room for: how many, and since when.
-    unwritten: Option<(u64, BootNanos)>,
+    /// Records that the output had no room for.
+    unwritten: Option<Unwritten>,
+}
+
+/// Records that had no room.
+#[derive(Debug)]
+struct Unwritten {
+    count: u64,
+    since: BootNanos,
+    /// What they were about.
+    sessions: Named,
+}
+
+/// Sessions, up to a bound.
+#[derive(Debug, Default)]
+struct Named {
+    sessions: BTreeSet<SessionId>,
+    truncated: bool,
+}
+
+impl Named {
+    fn of(sessions: impl IntoIterator<Item = SessionId>) -> Self {
+        let mut named = Self::default();
+        sessions.into_iter().for_each(|session| named.add(session));
+        named
+    }
+
+    fn add(&mut self, session: SessionId) {
+        if self.sessions.len() < NAMED {
+            self.sessions.insert(session);
+        } else if !self.sessions.contains(&session) {
+            self.truncated = true;
+        }
+    }
 }
 
 impl Recorder {
-    /// A recorder that writes to `out`.
+    /// A recorder that numbers records as `id` and writes to `out`.
     #[must_use]
-    pub fn new(node: NodeFacts, style: Style, out: Box<dyn Output>) -> Self {
+    pub fn new(node: NodeFacts, id: RecorderId, style: Style, out: Box<dyn Output>) -> Self {
         if style.format == Format::Table {
             out.send(table::header());
         }
         let history = OffsetHistory::new(clock::sample());
-        Self { node, style, history, sequence: 0, out, metrics: None, unwritten: None }
+        Self { node, style, history, id, sequence: 0, out, metrics: None, unwritten: None }
     }
 
     /// Counts every record in `metrics` as well.
@@ -129,9 +167,12 @@ impl Recorder {
     }
 
     pub(super) fn agent_started(&mut self) {
-        let (now, sequence, clock) = (boot_now(), self.next(), self.clock());
+        // Where all records of the ledger are gone, what is said of it stands before the first new one, so that no crash
+        // comes between.
+        self.tell_missing();
+        let (now, number, clock) = (boot_now(), self.next(), self.clock());
         let at = self.history.wall_at(now);
-        self.write(&Record::Agent(AgentRecord::started(self.identity(), sequence, now, at, clock)));
+        self.write(&Record::Agent(AgentRecord::started(self.identity(), &number, now, at, clock)));
     }
 
     /// Says the last word and waits, within limits, until all is written.
@@ -141,9 +182,10 @@ impl Recorder {
             std::thread::sleep(Duration::from_millis(1));
             self.tell_unwritten();
         }
-        let (now, sequence, clock) = (boot_now(), self.next(), self.clock());
+        self.tell_missing();
+        let (now, number, clock) = (boot_now(), self.next(), self.clock());
         let at = self.history.wall_at(now);
-        let record = AgentRecord::stopped(self.identity(), reason, sequence, now, at, clock);
+        let record = AgentRecord::stopped(self.identity(), reason, &number, now, at, clock);
         self.write(&Record::Agent(record));
         self.out.finish()
     }
@@ -208,15 +250,17 @@ impl Recorder {
     ) {
         let in_this_boot = since.filter(|since| since.boot_id == self.node.boot_id);
         let from_boot_ns = in_this_boot.map(|since| since.boot_ns);
-        let (sequence, clock) = (self.next(), self.clock());
+        let (number, clock) = (self.next(), self.clock());
+        let Named { sessions, truncated } = Named::of(sessions);
         let record = GapRecord {
             node_name: self.node.node_name.clone(),
             from_at: since.map(|since| since.at),
             to_at: Some(self.history.wall_at(now)),
             from_boot_ns,
             to_boot_ns: Some(now),
-            sessions,
-            ..GapRecord::new(reason, sequence, clock)
+            sessions: sessions.into_iter().collect(),
+            sessions_truncated: truncated,
+            ..GapRecord::new(reason, &number, clock)
         };
         self.write(&Record::Gap(record));
     }
@@ -234,24 +278,20 @@ impl Recorder {
 
     pub(super) fn clock_sampled(&mut self, sample: OffsetSample) {
         if let Some(step) = self.history.observe(sample) {
-            let (sequence, clock) = (self.next(), self.clock());
+            let (number, clock) = (self.next(), self.clock());
             let node_name = self.node.node_name.clone();
-            self.write(&Record::ClockStep(ClockStepRecord::new(&step, node_name, sequence, clock)));
+            self.write(&Record::ClockStep(ClockStepRecord::new(&step, node_name, &number, clock)));
         }
     }
 
     pub(super) fn gap<'a>(&mut self, lost: &Lost, sessions: impl IntoIterator<Item = &'a Container>) {
-        let sequence = self.next();
-        let record = self.gap_record(lost, sequence, sessions);
+        let number = self.next();
+        let sessions = sessions.into_iter().map(|session| SessionId::of_container(&session.id));
+        let record = self.gap_record(lost, &number, Named::of(sessions));
         self.write(&Record::Gap(record));
     }
 
-    fn gap_record<'a>(
-        &self,
-        lost: &Lost,
-        sequence: u64,
-        sessions: impl IntoIterator<Item = &'a Container>,
-    ) -> GapRecord {
+    fn gap_record(&self, lost: &Lost, number: &RecordNumber, named: Named) -> GapRecord {
         GapRecord {
             node_name: self.node.node_name.clone(),
             from_at: Some(self.history.wall_at(lost.from)),
@@ -260,8 +300,9 @@ impl Recorder {
             to_boot_ns: Some(lost.to),
             lost: Some(lost.count),
             counts: lost.counts.clone(),
-            sessions: sessions.into_iter().map(|session| SessionId::of_container(&session.id)).collect(),
-            ..GapRecord::new(lost.reason, sequence, self.clock())
+            sessions: named.sessions.into_iter().collect(),
+            sessions_truncated: named.truncated,
+            ..GapRecord::new(lost.reason, number, self.clock())
         }
     }
 
@@ -273,13 +314,13 @@ impl Recorder {
              kernel, or --node is not this machine; see the gap record",
             noted.count
         );
-        let sequence = self.next();
+        let number = self.next();
         let (reason, count, from) = (GapReason::Foreign, noted.count, noted.from);
         let lost = Lost { reason, count, from, to: now, counts: Vec::new() };
         let record = GapRecord {
             sessions: noted.containers.into_iter().collect(),
             pods: noted.pods.into_iter().collect(),
-            ..self.gap_record(&lost, sequence, [])
+            ..self.gap_record(&lost, &number, Named::default())
         };
         self.write(&Record::Gap(record));
     }
@@ -309,24 +350,63 @@ impl Recorder {
         self.tell_unwritten();
         // What has no room for the gap has none for what comes after it.
         if self.unwritten.is_some() || self.out.send(line) == Sent::Full {
-            let (count, since) = self.unwritten.unwrap_or((0, boot_now()));
-            self.unwritten = Some((count + 1, since));
+            let begin = || Unwritten { count: 0, since: boot_now(), sessions: Named::default() };
+            let unwritten = self.unwritten.get_or_insert_with(begin);
+            unwritten.count += 1;
+            if let Some(session) = record.head().session_id() {
+                unwritten.sessions.add(session.clone());
+            }
         }
     }
 
-    /// Says how many records were not written, once there is room to say so.
+    /// Says how many records were not written, and of which sessions, once there is room to say so.
     pub(super) fn tell_unwritten(&mut self) {
-        let Some((count, from)) = self.unwritten else { return };
+        let Some(unwritten) = &mut self.unwritten else { return };
+        let (count, from) = (unwritten.count, unwritten.since);
+        let named = std::mem::take(&mut unwritten.sessions);
         let lost = Lost { reason: self.out.full(), count, from, to: boot_now(), counts: Vec::new() };
-        let record = Record::Gap(self.gap_record(&lost, self.sequence + 1, []));
-        let Some(line) = self.line(&record) else { return };
-        if self.out.send(line) != Sent::Full {
-            if let Some(metrics) = &self.metrics {
-                metrics.recorded(&record);
+        let gap = self.gap_record(&lost, &self.upcoming_number(), named);
+        self.unwritten = self.try_gap(gap).map(|gap| {
+            let truncated = gap.sessions_truncated;
+            let sessions = Named { sessions: gap.sessions.into_iter().collect(), truncated };
+            Unwritten { count, since: from, sessions }
+        });
+    }
+
+    /// Says which records of the ledger are missing, in it or on stdout, as far as there is room to say so.
+    pub(super) fn tell_missing(&mut self) {
+        while self.unwritten.is_none() {
+            let Some(Missing { reason, records }) = self.out.missing() else { return };
+            let now = boot_now();
+            // Of files that lack their beginning nobody knows how many there were: the oldest may have gone for newer ones.
+            let counted = reason != GapReason::LedgerDamaged || records.iter().all(|range| range.first > 0);
+            let gap = GapRecord {
+                node_name: self.node.node_name.clone(),
+                to_at: Some(self.history.wall_at(now)),
+                to_boot_ns: Some(now),
+                lost: counted.then(|| records.iter().map(RecordRange::count).sum()),
+                records,
+                ..GapRecord::new(reason, &self.upcoming_number(), self.clock())
+            };
+            if self.try_gap(gap).is_some() {
+                return;
             }
-            self.sequence += 1;
-            self.unwritten = None;
+            self.out.missing_told();
         }
+    }
+
+    /// Writes a gap; gives it back where there is no room, and its number is given to another.
+    fn try_gap(&mut self, gap: GapRecord) -> Option<GapRecord> {
+        let record = Record::Gap(gap);
+        let sent = self.line(&record).map(|line| self.out.send(line));
+        if let (Some(Sent::Full), Record::Gap(gap)) = (sent, &record) {
+            return Some(gap.clone());
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.recorded(&record);
+        }
+        self.sequence += 1;
+        None
     }
 
     fn line(&self, record: &Record) -> Option<String> {
@@ -352,9 +432,14 @@ impl Recorder {
         clock::state(self.node.boot_id.clone())
     }
 
-    fn next(&mut self) -> u64 {
-        self.sequence += 1;
-        self.sequence
+    fn next(&mut self) -> RecordNumber {
+        let number = self.upcoming_number();
+        self.sequence = number.sequence;
+        number
+    }
+
+    fn upcoming_number(&self) -> RecordNumber {
+        RecordNumber { recorder: self.id.clone(), sequence: self.upcoming() }
     }
 }
 

@@ -73,6 +73,7 @@ impl Pipeline {
         }
         self.count_loss()?;
         self.recorder.tell_unwritten();
+        self.recorder.tell_missing();
         self.review()?;
         let tracker = &self.tracker;
         self.lookups.review(|id| tracker.is_of_interest(id), boot_now());

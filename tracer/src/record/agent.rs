@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Head, RecordType};
+use super::{Head, RecordNumber, RecordType};
 use crate::clock::{ClockState, ClockStep, WallTime};
 use crate::ids::{BootNanos, Pid};
 
@@ -49,12 +49,12 @@ impl AgentRecord {
     #[must_use]
     pub fn started(
         agent: AgentIdentity,
-        sequence: u64,
+        number: &RecordNumber,
         boot_ns: BootNanos,
         at: WallTime,
         clock: ClockState,
     ) -> Self {
-        let head = Head::of_node(RecordType::AgentStarted, &clock.boot_id, sequence);
+        let head = Head::of_node(RecordType::AgentStarted, number);
         let AgentIdentity { node_name, version, kernel_release, pid } = agent;
         Self { head, node_name, version, kernel_release, pid, reason: None, at, boot_ns, clock }
     }
@@ -64,13 +64,13 @@ impl AgentRecord {
     pub fn stopped(
         agent: AgentIdentity,
         reason: StopReason,
-        sequence: u64,
+        number: &RecordNumber,
         boot_ns: BootNanos,
         at: WallTime,
         clock: ClockState,
     ) -> Self {
-        let head = Head::of_node(RecordType::AgentStopped, &clock.boot_id, sequence);
-        Self { head, reason: Some(reason), ..Self::started(agent, sequence, boot_ns, at, clock) }
+        let head = Head::of_node(RecordType::AgentStopped, number);
+        Self { head, reason: Some(reason), ..Self::started(agent, number, boot_ns, at, clock) }
     }
 }
 
@@ -135,9 +135,14 @@ pub struct ClockStepRecord {
 impl ClockStepRecord {
     /// The record of `step`.
     #[must_use]
-    pub fn new(step: &ClockStep, node_name: Option<String>, sequence: u64, clock: ClockState) -> Self {
+    pub fn new(
+        step: &ClockStep,
+        node_name: Option<String>,
+        number: &RecordNumber,
+        clock: ClockState,
+    ) -> Self {
         Self {
-            head: Head::of_node(RecordType::ClockStepped, &clock.boot_id, sequence),
+            head: Head::of_node(RecordType::ClockStepped, number),
             node_name,
             before_at: step.before,
             after_at: step.after,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Head, RecordType, SessionId};
+use super::{Head, RecordNumber, RecordType, SessionId};
 use crate::clock::{ClockState, WallTime};
 use crate::ids::{BootId, BootNanos, PodUid};
 
@@ -29,8 +29,14 @@ pub struct GapRecord {
     pub lost: Option<u64>,
     /// The same by kind and CPU, where the kernel or its reader counted; adds up to `lost`.
     pub counts: Vec<LossCount>,
-    /// Sessions that were alive then, and so may lack evidence.
+    /// Sessions that were alive then, and so may lack evidence; of records that had no room, the sessions they were about.
     pub sessions: Vec<SessionId>,
+    /// Whether there are more than `sessions` names.
+    #[serde(default)]
+    pub sessions_truncated: bool,
+    /// Which records of this node's ledger are missing, in it or on stdout: numbers counted from the ledger's first record.
+    #[serde(default)]
+    pub records: Vec<RecordRange>,
     /// Pods that it is about, with reason `foreign`: by namespace, name and UID as the runtime calls them.
     #[serde(default)]
     pub pods: Vec<PodNamed>,
@@ -41,9 +47,9 @@ pub struct GapRecord {
 impl GapRecord {
     /// A gap of which only the reason is known; fill in what is.
     #[must_use]
-    pub fn new(reason: GapReason, sequence: u64, clock: ClockState) -> Self {
+    pub fn new(reason: GapReason, number: &RecordNumber, clock: ClockState) -> Self {
         Self {
-            head: Head::of_node(RecordType::Gap, &clock.boot_id, sequence),
+            head: Head::of_node(RecordType::Gap, number),
             node_name: None,
             reason,
             from_at: None,
@@ -53,6 +59,8 @@ impl GapRecord {
             lost: None,
             counts: Vec::new(),
             sessions: Vec::new(),
+            sessions_truncated: false,
+            records: Vec::new(),
             pods: Vec::new(),
             clock,
         }
@@ -62,6 +70,24 @@ impl GapRecord {
     #[must_use]
     pub fn boot_id(&self) -> &BootId {
         &self.clock.boot_id
+    }
+}
+
+/// Some of a ledger's records, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RecordRange {
+    /// The number of the first.
+    pub first: u64,
+    /// The number of the last.
+    pub last: u64,
+}
+
+impl RecordRange {
+    /// How many they are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        (self.last - self.first).saturating_add(1)
     }
 }
 
@@ -123,7 +149,8 @@ pub enum GapReason {
     TornRead,
     /// The kernel skipped a BPF program (`recursion_misses`).
     ProgramSkipped,
-    /// The reader of the output was too slow: records are missing.
+    /// The reader of the output was too slow: records are missing in it. With `records`, the ledger had to remove them for
+    /// newer ones before the reader got them.
     OutputFull,
     /// Containers ended of which neither runtime nor API said what they were: sessions may be among them.
     Undecided,
@@ -138,6 +165,8 @@ pub enum GapReason {
     Foreign,
     /// The ledger could not be written, for instance because the disk was full: records are missing.
     LedgerFull,
+    /// Records that were in the ledger are not there any more, or can't be read: its files were removed, truncated or changed.
+    LedgerDamaged,
 }
 
 impl GapReason {
@@ -155,6 +184,7 @@ impl GapReason {
             Self::WitnessUnreadable => "witness unreadable",
             Self::Foreign => "foreign",
             Self::LedgerFull => "ledger full",
+            Self::LedgerDamaged => "ledger damaged",
         }
     }
 }

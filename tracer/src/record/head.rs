@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BootId, ContainerId, PodUid};
+use crate::ids::{ContainerId, PodUid, RecorderId};
 
 /// The schema that records are written in.
 pub const SCHEMA: &str = "debugtrail.dev/record/v1";
@@ -85,6 +85,15 @@ impl fmt::Display for SessionId {
     }
 }
 
+/// The number of a record about the node. Who gives it never gives a sequence twice under one id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordNumber {
+    /// Who numbers.
+    pub recorder: RecorderId,
+    /// Counted from 1.
+    pub sequence: u64,
+}
+
 /// The first fields of every record. The id is derived, so that a replay gives the same one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -111,10 +120,11 @@ impl Head {
         Self { schema: Cow::Borrowed(SCHEMA), record_type, id, session_id: Some(session_id) }
     }
 
-    /// Of a record about the node: `type:boot_id:sequence`. The caller never gives a sequence twice in a boot.
+    /// Of a record about the node: `type:recorder:sequence`.
     #[must_use]
-    pub fn of_node(record_type: RecordType, boot: &BootId, sequence: u64) -> Self {
-        let id = format!("{}:{boot}:{sequence}", record_type.name());
+    pub fn of_node(record_type: RecordType, number: &RecordNumber) -> Self {
+        let RecordNumber { recorder, sequence } = number;
+        let id = format!("{}:{recorder}:{sequence}", record_type.name());
         Self { schema: Cow::Borrowed(SCHEMA), record_type, id, session_id: None }
     }
 
@@ -138,6 +148,15 @@ impl Head {
 }
 
 #[cfg(test)]
+impl RecordNumber {
+    /// Of one recorder, for tests.
+    pub(crate) fn test(sequence: u64) -> Self {
+        let recorder = RecorderId::parse("00112233445566778899aabbccddeeff").expect("an id");
+        Self { recorder, sequence }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -146,10 +165,12 @@ mod tests {
         let session = SessionId::of_declaration(&PodUid::new("78089609-0000"), "dbg");
         let head = Head::of_session(RecordType::SessionEnded, session);
         assert_eq!(head.id(), "session_ended:78089609-0000/dbg");
-        let head = Head::of_node(RecordType::Gap, &BootId::new("b0"), 3);
-        assert_eq!(
-            serde_json::to_string(&head).unwrap(),
-            r#"{"schema":"debugtrail.dev/record/v1","type":"gap","id":"gap:b0:3","session_id":null}"#
+        let head = Head::of_node(RecordType::Gap, &RecordNumber::test(3));
+        assert_eq!(head.id(), "gap:00112233445566778899aabbccddeeff:3");
+        let json = serde_json::to_string(&head).unwrap();
+        assert!(
+            json.starts_with(r#"{"schema":"debugtrail.dev/record/v1","type":"gap","id":"gap:0011"#),
+            "{json}"
         );
     }
 

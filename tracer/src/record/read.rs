@@ -60,8 +60,8 @@ mod tests {
     use crate::clock::{ClockState, SessionTimes, WallTime};
     use crate::ids::{BootId, BootNanos, ContainerId, Pid};
     use crate::record::{
-        ApiEvidence, Evidence, Exit, GapReason, Identity, KernelEvidence, MainProcess, SessionId,
-        SessionKind, Synthetic, WaitStatus,
+        ApiEvidence, Evidence, Exit, GapReason, Identity, KernelEvidence, MainProcess, RecordNumber,
+        SessionId, SessionKind, Synthetic, WaitStatus,
     };
 
     const ID: &str = "a24ec411d2fbb5a3c5dbd4c9e5fbbb3b4e2f1d0c9b8a79685746352413021fff";
@@ -109,7 +109,7 @@ mod tests {
         let gap = GapRecord {
             lost: Some(3),
             sessions: vec![session().head.session_id().unwrap().clone()],
-            ..GapRecord::new(GapReason::AgentAway, 7, clock())
+            ..GapRecord::new(GapReason::AgentAway, &RecordNumber::test(7), clock())
         };
         for record in [
             Record::Session(Box::new(session())),

@@ -121,6 +121,7 @@ fn api_in_words(api: &ApiEvidence) -> String {
 fn gap_row(record: &GapRecord) -> String {
     let who = match record.sessions.len() {
         0 => String::new(),
+        n if record.sessions_truncated => format!("more than {n} sessions may lack evidence"),
         1 => "1 session may lack evidence".into(),
         n => format!("{n} sessions may lack evidence"),
     };

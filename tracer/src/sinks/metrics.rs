@@ -43,7 +43,7 @@ const CLASSES: [ExitClass; 8] = [
     ExitClass::Unknown,
 ];
 /// Every reason of a gap.
-const REASONS: [GapReason; 10] = [
+const REASONS: [GapReason; 11] = [
     GapReason::RingFull,
     GapReason::MapFull,
     GapReason::TornRead,
@@ -54,6 +54,7 @@ const REASONS: [GapReason; 10] = [
     GapReason::WitnessUnreadable,
     GapReason::Foreign,
     GapReason::LedgerFull,
+    GapReason::LedgerDamaged,
 ];
 
 /// The agent's metrics; all names begin with `debugtrail_`.
@@ -244,7 +245,9 @@ mod tests {
     use super::*;
     use crate::clock::ClockState;
     use crate::ids::BootId;
-    use crate::record::{Evidence, Exit, GapRecord, Identity, KernelEvidence, SessionId, WaitStatus};
+    use crate::record::{
+        Evidence, Exit, GapRecord, Identity, KernelEvidence, RecordNumber, SessionId, WaitStatus,
+    };
 
     fn clock() -> ClockState {
         ClockState { boot_id: BootId::new("b0"), synchronized: None, max_error_us: None }
@@ -277,7 +280,10 @@ mod tests {
             )
         };
         metrics.recorded(&Record::Session(Box::new(another)));
-        let gap = GapRecord { lost: Some(7), ..GapRecord::new(GapReason::RingFull, 1, clock()) };
+        let gap = GapRecord {
+            lost: Some(7),
+            ..GapRecord::new(GapReason::RingFull, &RecordNumber::test(1), clock())
+        };
         metrics.recorded(&Record::Gap(gap));
         metrics.stand(2, 1, true);
         let text = metrics.text().unwrap();

@@ -3,28 +3,23 @@
 
 use std::{
     io::{self, BufWriter, Write},
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
-    },
+    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
 
-use super::{Output, Sent};
+use super::queue::{LineQueue, ROOM};
+use super::{Output, Sent, standard_output};
 use crate::record::GapReason;
-
-/// Lines that may wait for a slow reader: some 6 MiB of records.
-const QUEUE: usize = 4096;
 
 /// How long the end waits for a reader that has stopped reading.
 const LAST_FLUSH: Duration = Duration::from_secs(2);
 
 /// Standard output.
 pub struct Stdout {
-    lines: SyncSender<String>,
+    lines: Arc<LineQueue>,
     closed: Arc<Notify>,
     writer: JoinHandle<io::Result<()>>,
 }
@@ -36,17 +31,17 @@ impl Stdout {
     ///
     /// Where no thread can be started.
     pub fn start() -> io::Result<Self> {
-        Self::writing_to(io::stdout())
+        Self::writing_to(standard_output()?)
     }
 
     pub(crate) fn writing_to(out: impl Write + Send + 'static) -> io::Result<Self> {
-        let (lines, queue) = sync_channel(QUEUE);
+        let lines = Arc::new(LineQueue::new(ROOM));
         let closed = Arc::new(Notify::new());
-        let tell = Arc::clone(&closed);
+        let (queue, tell) = (Arc::clone(&lines), Arc::clone(&closed));
         let writer = std::thread::Builder::new().name("stdout".into()).spawn(move || {
             let result = write_all(&queue, BufWriter::new(out));
             // First the queue, so that whoever is told finds it closed.
-            drop(queue);
+            queue.close();
             tell.notify_one();
             result
         })?;
@@ -56,11 +51,7 @@ impl Stdout {
 
 impl Output for Stdout {
     fn send(&self, line: String) -> Sent {
-        match self.lines.try_send(line) {
-            Ok(()) => Sent::Queued,
-            Err(TrySendError::Full(_)) => Sent::Full,
-            Err(TrySendError::Disconnected(_)) => Sent::Closed,
-        }
+        self.lines.push(line)
     }
 
     /// The reader is gone, or the disk is full.
@@ -74,7 +65,7 @@ impl Output for Stdout {
 
     /// Waits for two seconds at most; a reader that went away is no error.
     fn finish(self: Box<Self>) -> io::Result<()> {
-        drop(self.lines);
+        self.lines.end();
         let deadline = Instant::now() + LAST_FLUSH;
         while !self.writer.is_finished() {
             if Instant::now() > deadline {
@@ -90,20 +81,23 @@ impl Output for Stdout {
 }
 
 /// Writes lines as they come, and flushes whenever none is waiting.
-fn write_all(queue: &Receiver<String>, mut out: impl Write) -> io::Result<()> {
-    loop {
-        let result = match queue.recv_timeout(Duration::ZERO) {
-            Ok(line) => writeln!(out, "{line}"),
-            Err(RecvTimeoutError::Disconnected) => return quiet_if_closed(out.flush()),
-            Err(RecvTimeoutError::Timeout) => out.flush().and_then(|()| match queue.recv() {
-                Ok(line) => writeln!(out, "{line}"),
-                Err(_) => Ok(()),
-            }),
-        };
-        if result.is_err() {
-            return quiet_if_closed(result);
+fn write_all(queue: &LineQueue, mut out: impl Write) -> io::Result<()> {
+    while let Some(first) = queue.take() {
+        let mut next = Some(first);
+        while let Some(batch) = next {
+            let result = batch.lines.iter().try_for_each(|line| writeln!(out, "{line}"));
+            queue.done(&batch);
+            if result.is_err() {
+                return quiet_if_closed(result);
+            }
+            next = queue.take_waiting();
+        }
+        let flushed = out.flush();
+        if flushed.is_err() {
+            return quiet_if_closed(flushed);
         }
     }
+    Ok(())
 }
 
 /// A reader that goes away is the ordinary end of `debugtrail trace | head`.
@@ -170,10 +164,9 @@ mod tests {
     fn a_stalled_reader_costs_lines_and_never_waits() {
         let (release, stalled) = mpsc::channel();
         let stdout = Stdout::writing_to(Stalled(stalled)).unwrap();
-        // Longer than the writer's buffer: it holds one line, the queue all others.
         let line = "x".repeat(10_000);
-        let sent: Vec<Sent> = (0..QUEUE + 10).map(|_| stdout.send(line.clone())).collect();
-        assert_eq!(sent.last(), Some(&Sent::Full));
+        let sent: Vec<Sent> = (0..ROOM / line.len()).map(|_| stdout.send(line.clone())).collect();
+        assert_eq!((sent.first(), sent.last()), (Some(&Sent::Queued), Some(&Sent::Full)));
         drop(release);
         Box::new(stdout).finish().unwrap();
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::missing::Absent;
 use crate::ledger::Position;
 
 /// Between two tries on a full disk.
@@ -14,19 +15,27 @@ const RETRY: Duration = Duration::from_millis(500);
 pub struct Health {
     /// Records that are durable, counted from the ledger's first.
     pub records: AtomicU64,
+    /// Of them, how many this agent has written.
+    pub(super) written: AtomicU64,
     /// Records that stdout has got.
     pub on_stdout: AtomicU64,
-    /// Records that had to be removed before stdout got them.
-    pub removed: AtomicU64,
     /// Tries to write that failed.
     pub failures: AtomicU64,
     /// Whether the last try failed.
     pub failing: AtomicBool,
 }
 
+impl Health {
+    /// How many records of this agent are durable.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) health: Arc<Health>,
+    pub(super) absent: Absent,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -41,12 +50,21 @@ pub(super) struct State {
 }
 
 impl Shared {
+    /// Of a ledger whose records end here.
+    pub(super) fn new(end: Position, absent: Absent) -> Self {
+        let shared = Self { absent, ..Self::default() };
+        shared.commit(end, 0);
+        shared
+    }
+
     pub(super) fn update(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
     }
 
-    pub(super) fn commit(&self, end: Position) {
+    /// So many more records are durable.
+    pub(super) fn commit(&self, end: Position, more: usize) {
+        self.health.written.fetch_add(more as u64, Ordering::Relaxed);
         self.health.records.store(end.record, Ordering::Relaxed);
         self.update(|state| state.end = end);
     }

@@ -1,6 +1,9 @@
 use std::sync::{Mutex, mpsc};
 
 use super::*;
+use crate::clock::ClockState;
+use crate::ledger::segments::path_of;
+use crate::record::{GapRecord, Record, RecordNumber, RecordRange};
 
 const LIMITS: Limits = Limits { segment: 1 << 20, total: 16 << 20 };
 
@@ -42,12 +45,12 @@ fn open(folder: &Path) -> Opened {
 
 fn say(ledger: &Ledger, range: std::ops::Range<u32>) {
     for n in range {
-        assert_eq!(ledger.send(format!("line {n}")), Sent::Queued);
+        assert_eq!(ledger.send(format!("{{\"n\":{n}}}")), Sent::Queued);
     }
 }
 
 fn lines(range: std::ops::Range<u32>) -> String {
-    range.map(|n| format!("line {n}\n")).collect()
+    range.map(|n| format!("{{\"n\":{n}}}\n")).collect()
 }
 
 fn durable(folder: &Path) -> String {
@@ -109,4 +112,98 @@ fn one_agent_a_ledger() {
     assert!(matches!(second, LedgerError::Held { .. }), "{second}");
     drop(first);
     open(folder.path());
+}
+
+/// Runs an agent's ledger that says what is missing and then these lines: what stdout got of lines, and what was missing.
+fn run(folder: &Path, range: std::ops::Range<u32>) -> (String, Option<Missing>) {
+    let reader = Reader::default();
+    let ledger = open(folder).writing.start(reader.clone()).unwrap();
+    let missing = ledger.missing();
+    if let Some(Missing { reason, records }) = missing.clone() {
+        let clock = ClockState { boot_id: BootId::new("b0"), synchronized: None, max_error_us: None };
+        let gap = GapRecord { records, ..GapRecord::new(reason, &RecordNumber::test(1), clock) };
+        assert_eq!(ledger.send(Record::Gap(gap).to_json_line().unwrap()), Sent::Queued);
+        ledger.missing_told();
+        assert_eq!(ledger.missing(), None);
+    }
+    say(&ledger, range);
+    Box::new(ledger).finish().unwrap();
+    let text = reader.text();
+    (text.split_inclusive('\n').filter(|line| line.starts_with("{\"n\"")).collect(), missing)
+}
+
+fn damaged(first: u64, last: u64) -> Option<Missing> {
+    Some(Missing { reason: GapReason::LedgerDamaged, records: vec![RecordRange { first, last }] })
+}
+
+#[test]
+fn stdout_goes_on_where_records_were_emptied() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(run(folder.path(), 0..10), (lines(0..10), None));
+    std::fs::remove_file(path_of(&folder.path().join("records"), 0)).unwrap();
+    assert_eq!(run(folder.path(), 10..12), (lines(10..12), damaged(0, 9)));
+    assert_eq!(run(folder.path(), 12..14), (lines(12..14), None));
+}
+
+#[test]
+fn stdout_goes_on_where_its_cursor_is_ahead() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), 0..3);
+    std::fs::write(folder.path().join("stdout.cursor"), "{\"record\":7,\"segment\":0,\"offset\":900}")
+        .unwrap();
+    assert_eq!(run(folder.path(), 7..9), (lines(7..9), damaged(3, 6)));
+    assert_eq!(run(folder.path(), 9..10), (lines(9..10), None));
+}
+
+#[test]
+fn a_step_over_damage_is_kept_once_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), 0..3);
+    let segment = path_of(&folder.path().join("records"), 0);
+    std::fs::write(&segment, b"{\"n\":0}\n\xff\n{\"n\":2}\n").unwrap();
+    std::fs::remove_file(folder.path().join("stdout.cursor")).unwrap();
+    let reader = Reader::default();
+    let ledger = open(folder.path()).writing.start(reader.clone()).unwrap();
+    assert_eq!(ledger.missing(), damaged(1, 1));
+    Box::new(ledger).finish().unwrap();
+    let all = [lines(0..1), lines(2..3)].concat();
+    assert_eq!(reader.text(), all);
+    // Nothing was told, and so all comes again.
+    assert_eq!(run(folder.path(), 3..4), ([all, lines(3..4)].concat(), damaged(1, 1)));
+    assert_eq!(run(folder.path(), 4..5), (lines(4..5), None));
+}
+
+#[test]
+fn what_is_truncated_while_it_is_written_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = Reader::default();
+    let ledger = open(folder.path()).writing.start(reader.clone()).unwrap();
+    say(&ledger, 0..5);
+    let health = ledger.health();
+    while health.on_stdout.load(Ordering::Relaxed) < 5 {
+        std::thread::yield_now();
+    }
+    let segment = path_of(&folder.path().join("records"), 0);
+    std::fs::OpenOptions::new().write(true).open(segment).unwrap().set_len(0).unwrap();
+    say(&ledger, 5..7);
+    while ledger.durable() < 7 {
+        std::thread::yield_now();
+    }
+    assert_eq!(ledger.missing(), damaged(0, 4));
+    Box::new(ledger).finish().unwrap();
+    assert_eq!(reader.text(), lines(0..7));
+}
+
+#[test]
+fn files_are_for_their_owner_alone() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("ledger");
+    run(&ledger, 0..1);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+    assert_eq!([mode(&ledger), mode(&ledger.join("records"))], [0o700, 0o700]);
+    let files = [&ledger, &ledger.join("records")].map(|folder| std::fs::read_dir(folder).unwrap());
+    let files = files.into_iter().flatten().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let modes: Vec<_> = files.map(|path| mode(&path)).collect();
+    assert_eq!(modes, [0o600; 4]);
 }

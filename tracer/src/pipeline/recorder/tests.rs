@@ -28,7 +28,7 @@ fn recorder(out: Stdout) -> Recorder {
     };
     let style =
         Style { format: Format::Json, namespace: None, convention: Convention::default(), argv: Argv::Off };
-    Recorder::new(node, style, Box::new(out))
+    Recorder::new(node, RecorderId::draw().unwrap(), style, Box::new(out))
 }
 
 #[test]
@@ -36,7 +36,8 @@ fn what_a_stalled_reader_missed_is_told_once_it_reads_again() {
     let (release, stalled) = mpsc::channel();
     let written = Arc::new(Mutex::new(Vec::new()));
     let mut recorder = recorder(Stdout::writing_to(Stalled(stalled, Arc::clone(&written))).unwrap());
-    let told: u64 = 6000;
+    // Some 20 MB.
+    let told: u64 = 40_000;
     for _ in 0..told {
         recorder.agent_started();
         recorder.tell_unwritten();

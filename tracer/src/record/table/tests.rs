@@ -3,7 +3,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::{ClockState, ClockStep, OffsetHistory, OffsetSample, SessionTimes};
 use crate::ids::{BootId, BootNanos, ContainerId, Pid};
-use crate::record::{AgentIdentity, Evidence, GapReason, KernelEvidence, SessionId, StopReason, WaitStatus};
+use crate::record::{
+    AgentIdentity, Evidence, GapReason, KernelEvidence, RecordNumber, SessionId, StopReason, WaitStatus,
+};
 
 const ID: &str = "a24ec411d2fbb5a3c5dbd4c9e5fbbb3b4e2f1d0c9b8a79685746352413021fff";
 
@@ -148,12 +150,19 @@ fn gaps_agents_and_clock_steps() {
         pid: Pid(7),
     };
     let at = wall(1_795_447_614_123_456_789);
-    let started = AgentRecord::started(agent.clone(), 0, BootNanos(1), at, clock());
+    let started = AgentRecord::started(agent.clone(), &RecordNumber::test(0), BootNanos(1), at, clock());
     assert_eq!(
         words(&shown(&Record::Agent(started))),
         ["15:26:54.123Z", "agent started", "node node1", "debugtrail 0.1.0"]
     );
-    let stopped = AgentRecord::stopped(agent, StopReason::Interrupted, 1, BootNanos(2), at, clock());
+    let stopped = AgentRecord::stopped(
+        agent,
+        StopReason::Interrupted,
+        &RecordNumber::test(1),
+        BootNanos(2),
+        at,
+        clock(),
+    );
     assert_eq!(
         words(&shown(&Record::Agent(stopped))),
         ["15:26:54.123Z", "agent stopped", "node node1", "interrupted"]
@@ -164,7 +173,7 @@ fn gaps_agents_and_clock_steps() {
         to_boot_ns: Some(BootNanos(1_500_000)),
         lost: Some(12),
         sessions: vec![session_id()],
-        ..GapRecord::new(GapReason::RingFull, 2, clock())
+        ..GapRecord::new(GapReason::RingFull, &RecordNumber::test(2), clock())
     };
     assert_eq!(
         words(&shown(&Record::Gap(gap))),
@@ -177,7 +186,7 @@ fn gaps_agents_and_clock_steps() {
         after: wall(0),
         step_ns: -3_600_000_000_000,
     };
-    let step = ClockStepRecord::new(&step, Some("node1".into()), 3, clock());
+    let step = ClockStepRecord::new(&step, Some("node1".into()), &RecordNumber::test(3), clock());
     assert_eq!(
         words(&shown(&Record::ClockStep(step))),
         ["00:00:00.000Z", "clock stepped", "node node1", "back by 1h00m"]

@@ -1,0 +1,178 @@
+//! Records that are missing, from when somebody finds it until a record that says so is durable.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::ledger::Skipped;
+use crate::ledger::ranges::Ranges;
+use crate::record::{GapReason, RecordRange};
+use crate::sinks::Missing;
+
+use super::progress::Shared;
+
+/// Ranges that one record names: it must not grow with what went wrong.
+const NAMED: usize = 512;
+
+/// What the writer, the follower and the recorder know of it.
+#[derive(Debug, Default)]
+pub(super) struct Absent(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// What was told, or will be.
+    known: Ranges,
+    /// The number of the oldest record that was not removed for newer ones.
+    oldest: u64,
+    /// Gone from the ledger, and to be told.
+    damaged: Ranges,
+    /// Removed for newer ones before stdout got them, and to be told.
+    unread: Ranges,
+    /// What is being told.
+    given: Option<Missing>,
+    /// How many records have to be durable so that all which is not in `damaged` and `unread` is told.
+    told_with: u64,
+}
+
+impl Absent {
+    /// With what the ledger says of records that are missing already.
+    pub(super) fn knowing(known: Ranges) -> Self {
+        Self(Mutex::new(State { known, ..State::default() }))
+    }
+
+    /// These are not in the ledger any more.
+    pub(super) fn damaged(&self, records: impl IntoIterator<Item = RecordRange>) {
+        let state = &mut *self.state();
+        for range in records {
+            state.known.add(range).into_iter().for_each(|new| drop(state.damaged.add(new)));
+        }
+    }
+
+    /// What is before this record was removed for newer ones.
+    pub(super) fn removed_before(&self, oldest: u64) {
+        self.state().oldest = oldest;
+    }
+
+    /// Stdout can't get these.
+    fn skipped(&self, records: RecordRange) {
+        let state = &mut *self.state();
+        for RecordRange { first, last } in state.known.add(records) {
+            if first < state.oldest {
+                state.unread.add(RecordRange { first, last: last.min(state.oldest - 1) });
+            }
+            if last >= state.oldest {
+                state.damaged.add(RecordRange { first: first.max(state.oldest), last });
+            }
+        }
+    }
+
+    /// What is to be told next; the same again until [`Self::told`].
+    pub(super) fn next(&self) -> Option<Missing> {
+        let state = &mut *self.state();
+        if state.given.is_none() {
+            let of = |reason, ranges: &Ranges| {
+                let records: Vec<_> = ranges.iter().take(NAMED).collect();
+                (!records.is_empty()).then_some(Missing { reason, records })
+            };
+            state.given = of(GapReason::LedgerDamaged, &state.damaged)
+                .or_else(|| of(GapReason::OutputFull, &state.unread));
+        }
+        state.given.clone()
+    }
+
+    /// What [`Self::next`] gave is told once so many records are durable.
+    pub(super) fn told(&self, with: u64) {
+        let state = &mut *self.state();
+        let Some(Missing { reason, records }) = state.given.take() else { return };
+        let of = if reason == GapReason::LedgerDamaged { &mut state.damaged } else { &mut state.unread };
+        records.into_iter().for_each(|range| of.remove(range));
+        state.told_with = with;
+    }
+
+    fn all_told(&self, durable: u64) -> bool {
+        let state = self.state();
+        state.damaged.is_empty() && state.unread.is_empty() && state.told_with <= durable
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Skipped for Shared {
+    fn missing(&self, records: RecordRange) {
+        self.absent.skipped(records);
+    }
+
+    fn all_told(&self) -> bool {
+        self.absent.all_told(self.health.written())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(first: u64, last: u64) -> RecordRange {
+        RecordRange { first, last }
+    }
+
+    fn missing(reason: GapReason, records: &[RecordRange]) -> Option<Missing> {
+        Some(Missing { reason, records: records.to_vec() })
+    }
+
+    #[test]
+    fn what_two_find_is_told_once_and_until_that_is_durable() {
+        let absent = Absent::default();
+        assert!(absent.next().is_none() && absent.all_told(0));
+        absent.damaged([range(3, 5)]);
+        absent.skipped(range(4, 6));
+        let found = missing(GapReason::LedgerDamaged, &[range(3, 6)]);
+        assert_eq!([absent.next(), absent.next()], [found.clone(), found]);
+        assert!(!absent.all_told(100));
+        absent.told(8);
+        assert!(absent.next().is_none());
+        assert_eq!([absent.all_told(7), absent.all_told(8)], [false, true]);
+        absent.skipped(range(3, 6));
+        assert!(absent.next().is_none());
+    }
+
+    #[test]
+    fn what_was_removed_for_newer_records_is_no_damage() {
+        let absent = Absent::default();
+        absent.removed_before(10);
+        absent.skipped(range(5, 12));
+        assert_eq!(absent.next(), missing(GapReason::LedgerDamaged, &[range(10, 12)]));
+        absent.told(0);
+        assert_eq!(absent.next(), missing(GapReason::OutputFull, &[range(5, 9)]));
+        absent.told(0);
+        assert!(absent.all_told(0));
+    }
+
+    #[test]
+    fn what_is_found_while_the_same_is_told_is_told_after_it() {
+        let absent = Absent::default();
+        absent.damaged([range(3, 5)]);
+        let first = absent.next();
+        absent.damaged([range(6, 7)]);
+        assert_eq!(absent.next(), first);
+        absent.told(0);
+        assert_eq!(absent.next(), missing(GapReason::LedgerDamaged, &[range(6, 7)]));
+    }
+
+    #[test]
+    fn many_are_told_in_several_records() {
+        let absent = Absent::default();
+        absent.damaged((0..NAMED as u64 + 1).map(|n| range(2 * n, 2 * n)));
+        assert_eq!(absent.next().unwrap().records.len(), NAMED);
+        absent.told(0);
+        assert_eq!(absent.next().unwrap().records, [range(2 * NAMED as u64, 2 * NAMED as u64)]);
+    }
+
+    #[test]
+    fn what_an_earlier_agent_told_is_not_told_again() {
+        let mut known = Ranges::default();
+        known.add(range(0, 9));
+        let absent = Absent::knowing(known);
+        absent.damaged([range(5, 10)]);
+        assert_eq!(absent.next(), missing(GapReason::LedgerDamaged, &[range(10, 10)]));
+    }
+}
