@@ -49,6 +49,11 @@ impl Attack {
         Self::start(name, variables)?.wait()
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
@@ -114,6 +119,66 @@ pub fn cgroup(session: &Session) -> Result<PathBuf> {
 /// When it is not.
 pub fn hierarchy() -> Result<PathBuf> {
     Ok(Hierarchy::find()?.mount().to_owned())
+}
+
+/// A cgroup of an attacker's, beside all others. Dropping it removes what is left of it, with the processes inside.
+#[derive(Debug)]
+pub struct Apart {
+    name: String,
+    path: PathBuf,
+}
+
+impl Apart {
+    /// Of this name in the hierarchy; the script makes it.
+    ///
+    /// # Errors
+    /// When there is no hierarchy.
+    pub fn new(name: &str) -> Result<Self> {
+        Ok(Self { name: name.to_owned(), path: hierarchy()?.join(name) })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// As a folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        let gone = poll::until(PATIENCE, || {
+            end_processes(&self.path);
+            remove_cgroups(&self.path);
+            !self.path.exists()
+        });
+        if !gone {
+            eprintln!("{} is left", self.path.display());
+        }
+    }
+}
+
+/// Sends SIGKILL to what is in a cgroup or below it.
+fn end_processes(cgroup: &Path) {
+    let below = std::fs::read_dir(cgroup).into_iter().flatten().flatten().map(|entry| entry.path());
+    below.filter(|path| path.is_dir()).for_each(|path| end_processes(&path));
+    let pids = std::fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    for pid in pids.lines().filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)) {
+        // It may be gone by now.
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+    }
+}
+
+fn remove_cgroups(cgroup: &Path) {
+    let below = std::fs::read_dir(cgroup).into_iter().flatten().flatten().map(|entry| entry.path());
+    below.filter(|path| path.is_dir()).for_each(|path| remove_cgroups(&path));
+    // Busy as long as a process that was killed is not gone.
+    let _ = std::fs::remove_dir(cgroup);
 }
 
 /// Checks that the records tell all of a session that ended with `code`, and nothing twice: what an attack beside it

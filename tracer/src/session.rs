@@ -19,7 +19,7 @@ mod tracker;
 pub use away::{Away, UnseenEnd};
 pub use container::{Container, Remembered};
 pub use killed::DAEMONS;
-pub use naming::{Naming, Policy, UNRESOLVED_AFTER, Verdict, decide};
+pub use naming::{FOREIGN_AFTER, Naming, Policy, UNRESOLVED_AFTER, Verdict, decide};
 pub use processes::{Chunk, EndedProcess, RECORDED, Told, Totals};
 pub use reconcile::{KEPT, Reconciler};
 pub use tracker::{Action, EndTold, Tracker};

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use debugtrail::cgroup::Place;
+use debugtrail::cgroup::{Own, Place};
 use debugtrail::cli::convention;
 use debugtrail::cli::log::filter::Filter;
 use debugtrail::ids::BootId;
@@ -241,6 +241,11 @@ fn fuzz_paths() {
         let path = pieces.concat();
         if let Place::Container { container_id, .. } = Place::of(&path) {
             assert!(path.contains(container_id.as_str()), "{path:?}");
+        }
+        if let Some(Own { cgroup, root }) = Own::of(&path) {
+            assert!(path.starts_with(cgroup) && cgroup.starts_with(root), "{path:?}");
+            let (own, all) = (Place::of(cgroup), Place::of(&path));
+            assert!(!own.is_inner() && own.container_id() == all.container_id(), "{path:?}");
         }
         let _ = ContainerId::parse(&path);
         let _ = ContainerId::parse_url(&path);

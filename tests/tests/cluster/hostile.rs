@@ -1,8 +1,14 @@
 //! Attacks from inside a session, and odd things on the node and in the cluster: each with a session beside it whose
 //! records stay whole. The scripts are in `tests/hostile`; docs/security.md says what is found and what is not.
 
+#[path = "hostile/bundles.rs"]
+mod bundles;
+#[path = "hostile/cgroups.rs"]
+mod cgroups;
 #[path = "hostile/exec_storm.rs"]
 mod exec_storm;
+#[path = "hostile/foreign.rs"]
+mod foreign;
 #[path = "hostile/idle_connections.rs"]
 mod idle_connections;
 #[path = "hostile/pods.rs"]
@@ -12,6 +18,10 @@ use crate::Test;
 
 /// Every case; `cargo xtask test hostile` runs these alone.
 pub const TESTS: &[(&str, Test)] = &[
+    ("hostile::cgroups::forged_cgroups_are_nobodys", cgroups::forged_cgroups_are_nobodys),
+    ("hostile::cgroups::thousands_that_nobody_knows", cgroups::thousands_that_nobody_knows),
+    ("hostile::foreign::who_is_another_kubelets_is_a_gap", foreign::who_is_another_kubelets_is_a_gap),
+    ("hostile::bundles::bundles_that_block_hold_up_nobody", bundles::bundles_that_block_hold_up_nobody),
     (
         "hostile::exec_storm::a_storm_with_arguments_holds_up_nothing",
         exec_storm::a_storm_with_arguments_holds_up_nothing,

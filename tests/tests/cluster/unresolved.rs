@@ -20,16 +20,26 @@ use super::api_server::Away;
 /// By when a verdict that does not wait for the index would have been given: time is looked at once a second.
 const OVERDUE: Duration = Duration::from_secs(UNRESOLVED_AFTER.as_secs() + 2);
 
-/// A container in a pod's cgroup that no kubelet made: of a pod that no API server has, without CRI's annotations.
-struct Stray {
-    id: String,
-    pod_uid: String,
+/// A container in a pod's cgroup that no kubelet made: of a pod that no API server has.
+pub(crate) struct Stray {
+    pub(crate) id: String,
+    pub(crate) pod_uid: String,
     ctr: Child,
     kill: Command,
 }
 
 impl Stray {
+    /// One without CRI's annotations.
     fn run(cluster: &Cluster, script: &str) -> Result<Self> {
+        Self::annotated(cluster, script, |_| Vec::new())
+    }
+
+    /// One with annotations, by its pod's UID.
+    pub(crate) fn annotated(
+        cluster: &Cluster,
+        script: &str,
+        annotations: impl FnOnce(&str) -> Vec<String>,
+    ) -> Result<Self> {
         let pod_uid = uuid()?;
         let id = format!("{}{}", uuid()?, uuid()?).replace('-', "");
         // Not in the kubelet's own tree: it kills what is in a pod's cgroup that it does not know.
@@ -46,7 +56,10 @@ impl Stray {
         // The kubelet's short name, as the runtime keeps it.
         let image = format!("docker.io/{BUSYBOX_IMAGE}");
         let command = [&image, &id, "sh", "-c", script];
-        let child = ctr().args(options).args(command).spawn().context("cannot start ctr")?;
+        let annotations =
+            annotations(&pod_uid).into_iter().map(|annotation| format!("--annotation={annotation}"));
+        let child =
+            ctr().args(options).args(annotations).args(command).spawn().context("cannot start ctr")?;
         Ok(Self { id, pod_uid, ctr: child, kill })
     }
 

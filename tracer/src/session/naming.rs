@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::processes::RECORDED;
 use crate::ids::{BootNanos, ContainerId, PodRef, PodUid};
-use crate::pods::{ContainerStatus, PodFacts, PodIndex, Role, index::role_in};
+use crate::pods::{ContainerState, ContainerStatus, PodFacts, PodIndex, Role, index::role_in};
 use crate::record::{KindBy, NamedBy, SessionKind};
 use crate::runtime::{ContainerKind, ContainerMeta};
 
@@ -19,7 +19,8 @@ pub const UNRESOLVED_AFTER: Duration = Duration::from_secs(10);
 /// a kind cluster share a kernel). Longer than a watch that died silently goes unnoticed.
 pub const FOREIGN_AFTER: Duration = Duration::from_secs(90);
 
-/// How long the runtime may be silent on a cgroup outside of all pods before it is nobody's of Kubernetes.
+/// How long the runtime and a synced index may be silent on a cgroup outside of all pods before it is nobody's of
+/// Kubernetes.
 pub const BARE_AFTER: Duration = Duration::from_secs(5);
 
 /// What is recorded besides debug sessions.
@@ -141,7 +142,14 @@ fn find<'a>(question: Question<'a>, index: &'a PodIndex) -> Option<(&'a PodFacts
         return Some((index.pod(&question.pod_ref()?)?, name, NamedBy::Runtime));
     }
     let (pod, name) = index.by_container_id(question.id)?;
-    Some((pod, name, NamedBy::Api))
+    // Elsewhere than where the kubelet's are, anybody may have made a cgroup with the id of one that is over.
+    let may_be_it = !question.elsewhere || runs(pod.status(name));
+    may_be_it.then_some((pod, name, NamedBy::Api))
+}
+
+/// Whether the API says that a container runs.
+pub(super) fn runs(status: Option<&ContainerStatus>) -> bool {
+    matches!(status.and_then(|status| status.state.as_ref()), Some(ContainerState::Running { .. }))
 }
 
 /// Kind, how it is known, image, target.
@@ -200,7 +208,8 @@ fn of_the_path_alone(question: Question<'_>, index: &PodIndex, now: BootNanos) -
         return None;
     }
     let Some(pod) = question.pod else {
-        let over = now.since(question.first_seen) >= BARE_AFTER;
+        let waited = index.synced_since().map(|synced| now.since(synced.max(question.first_seen)));
+        let over = waited.is_some_and(|waited| waited >= BARE_AFTER);
         return Some(if over { Verdict::Other } else { Verdict::Undecided });
     };
     let Some(entered) = question.entered else { return Some(Verdict::Undecided) };

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::attempts::Attempts;
 use super::container::{Container, Remembered};
-use super::naming::{Policy, Verdict, decide};
+use super::naming::{Policy, Verdict, decide, runs};
 use super::own::{Roots, Settled};
 use super::processes::{AllProcesses, Chunk, Told, Totals};
 use crate::cgroup::Place;
 use crate::ids::{BootNanos, CgroupId, ContainerId, PodRef};
 use crate::kernel::Observation;
-use crate::pods::{ContainerState, PodIndex};
+use crate::pods::PodIndex;
 use crate::runtime::RuntimeFacts;
 
 mod members;
@@ -365,20 +365,21 @@ impl Tracker {
     }
 }
 
-/// Whether runtime or API vouch that it is a container of the pod that its path names, and of this node.
+/// Whether runtime or API vouch that it is a container of the pod that its path names, if that names any, and of this
+/// node.
 fn is_known(container: &Container, index: &PodIndex) -> bool {
-    let Some(path_pod) = &container.path_pod else { return false };
+    let is_of = |pod: &PodRef| container.path_pod.as_ref().is_none_or(|named| named == pod);
     let meta = container.runtime.as_ref().map(|facts| &facts.meta);
-    let by_runtime = meta.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from);
-    if let Some(pod) = by_runtime {
-        return pod == *path_pod && index.pod(&pod).is_some();
+    if let Some(pod) = meta.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from) {
+        return is_of(&pod) && index.pod(&pod).is_some();
     }
-    let runs = index.by_container_id(&container.id).is_some_and(|(pod, name)| {
-        let status = pod.status(name).and_then(|status| status.state.as_ref());
-        matches!(status, Some(ContainerState::Running { .. }))
-            && index.pod(path_pod).is_some_and(|named| named.uid == pod.uid)
-    });
-    runs && container.was_entered()
+    let in_api = index.by_container_id(&container.id);
+    in_api.is_some_and(|(pod, name)| {
+        let named = container.path_pod.as_ref().map(|named| index.pod(named));
+        container.was_entered()
+            && runs(pod.status(name))
+            && named.is_none_or(|named| named.is_some_and(|named| named.uid == pod.uid))
+    })
 }
 
 /// What is to be said of a session now, each once.

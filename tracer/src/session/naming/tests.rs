@@ -198,8 +198,15 @@ fn a_pods_container_is_not_elsewhere_than_the_others() {
     assert_eq!(ask(&synced([pod()])), Verdict::Other);
     // Of a pod that nobody knows it takes no name.
     assert!(matches!(ask(&synced([])), Verdict::Unresolved(Naming { pod_name: None, .. })));
-    // Unless runtime or API know it.
-    assert!(matches!(ask(&synced([with_status(pod(), "dbg")])), Verdict::Session(_)));
+    // Unless the API says that it runs: the id of one that is over is known to many.
+    let with_state = |state| {
+        let mut facts = with_status(pod(), "dbg");
+        facts.statuses[0].state = Some(state);
+        ask(&synced([facts]))
+    };
+    assert!(matches!(with_state(ContainerState::Running { started_at: None }), Verdict::Session(_)));
+    let waiting = ContainerState::Waiting { reason: None, message: None };
+    assert_eq!(with_state(waiting), Verdict::Other);
 }
 
 #[test]
@@ -208,6 +215,8 @@ fn outside_of_all_pods_only_the_runtime_makes_a_session() {
     let bare = Question { pod: None, ..question(&id, &pod_ref, None) };
     assert_eq!(decide(bare, &index, Policy::default(), seconds(14)), Verdict::Undecided);
     assert_eq!(decide(bare, &index, Policy::default(), seconds(15)), Verdict::Other);
+    // The API may name it yet.
+    assert_eq!(decide(bare, &PodIndex::new(), Policy::default(), seconds(900)), Verdict::Undecided);
     let named = named("dbg");
     let Verdict::Session(naming) =
         decide(Question { runtime: Some(&named), ..bare }, &index, Policy::default(), seconds(10))
