@@ -45,4 +45,4 @@ exec 5>&-
 kill $(jobs -p)
 wait || true
 rm --recursive "${made[@]}"
-rmdir "$pod"/* "$pod" "${pod%/*}" "$HIERARCHY/$APART"
+rmdir "$pod"/*/ "$pod" "${pod%/*}" "$HIERARCHY/$APART"

@@ -9,6 +9,7 @@ pub mod kernel;
 pub mod ledger;
 mod malloc;
 pub mod oom;
+mod pid_namespace;
 pub mod pipeline;
 pub mod pods;
 pub mod record;

@@ -44,6 +44,8 @@ fn running(cgroup: Cgroup, place: &Place, hierarchy: &Hierarchy, known: &Known) 
         // Of another cgroup with the same id in its name.
         Some((_, Some(init))) if !is_in(init, &cgroup.path) => return None,
         Some((_, Some(init))) => RunningMain::Is(init),
+        // It runs, and nobody tells a pid that the kernel knows: the container of a node that is itself a container.
+        Some((facts, None)) if facts.other_pids && populated => RunningMain::Unknown,
         // A bundle without a pid: the container is being made.
         Some((_, None)) => RunningMain::ToCome,
         None if populated => RunningMain::Unknown,

@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 use crate::cgroup::Hierarchy;
 use crate::ids::CgroupId;
 use crate::kernel::{Killer, Observation, Sender, event::Process};
+use crate::pid_namespace;
 use crate::session::DAEMONS;
 
 /// Senders and their cgroups that are remembered, so that a look at the same end asks once.
@@ -56,6 +57,9 @@ impl SenderPaths {
 
 /// The name of a process's executable, where that is a daemon's.
 fn daemon(process: Process) -> Option<String> {
+    if !pid_namespace::is_initial() {
+        return None;
+    }
     let exe = fs::read_link(format!("/proc/{}/exe", process.pid)).ok()?;
     let name = Path::new(&exe).file_name()?.to_string_lossy().into_owned();
     // Started when the kernel says, also after the reading: then the pid was its own all the time.

@@ -9,6 +9,7 @@ use super::bundle::{self, ContainerMeta};
 use super::file::read_regular;
 use super::shims::{Progress, Shim, Shims};
 use crate::ids::{ContainerId, Pid};
+use crate::pid_namespace;
 
 /// containerd's state directories of the namespace `k8s.io`: plain, k3s and RKE2, k0s, MicroK8s.
 const CONTAINERD: [&str; 4] = [
@@ -38,6 +39,8 @@ pub struct RuntimeFacts {
     pub meta: ContainerMeta,
     /// The runtime's init process of the container, once there is one; in the initial pid namespace.
     pub init_pid: Option<Pid>,
+    /// The runtime is in another pid namespace than the initial one, so that its pids say nothing here.
+    pub other_pids: bool,
     /// The OCI runtime has made the container and was not yet told to start its program.
     pub to_start: bool,
 }
@@ -56,6 +59,8 @@ struct Place {
 pub(super) struct Places {
     bundles: Vec<Place>,
     roots: Vec<PathBuf>,
+    /// Whether pids in there are those that the kernel tells. They are read in this process's pid namespace.
+    our_pids: bool,
 }
 
 /// Looks up bundles, one after the other and for as long as it takes. A witness asks through [`super::Lookups`].
@@ -98,7 +103,11 @@ impl Bundles {
             layouts.iter().map(|layout| Place::below(root, *layout)).collect()
         };
         let bundles = roots.iter().flat_map(places).collect();
-        Self { places: Places { bundles, roots }, shims: Shims::new(proc, Arc::new(Progress::default())) }
+        let our_pids = pid_namespace::is_initial_of(&proc.join("self"));
+        Self {
+            places: Places { bundles, roots, our_pids },
+            shims: Shims::new(proc, Arc::new(Progress::default())),
+        }
     }
 
     /// Folders that hold bundles, or could: those of the well-known ones that exist, and those that shims show.
@@ -130,7 +139,7 @@ impl Places {
     /// What a well-known place says of `id`.
     pub(super) fn lookup(&self, id: &ContainerId) -> Option<RuntimeFacts> {
         let place = self.bundles.iter().find(|place| place.has(id))?;
-        let facts = facts(&place.bundle(id), Some(place.pid_file))?;
+        let facts = facts(&place.bundle(id), self.our_pids.then_some(place.pid_file))?;
         Some(RuntimeFacts { to_start: self.roots.iter().any(|root| is_to_start(root, id)), ..facts })
     }
 }
@@ -165,7 +174,7 @@ fn facts(bundle: &Path, pid_file: Option<&str>) -> Option<RuntimeFacts> {
     let meta = bundle::parse(&config)?;
     let init_pid = pid_file.and_then(|name| read_regular(&bundle.join(name), LARGEST_PID).ok());
     let init_pid = init_pid.and_then(|text| std::str::from_utf8(&text).ok()?.trim().parse().ok()).map(Pid);
-    Some(RuntimeFacts { meta, init_pid, to_start: false })
+    Some(RuntimeFacts { meta, init_pid, other_pids: pid_file.is_none(), to_start: false })
 }
 
 /// Whether `runc start` is still to come: until then there is a FIFO that the container's init process waits at.

@@ -4,6 +4,7 @@
 //! Well-known places, which only the node's root can write, have one thread; the ways that shims show have another, as
 //! they may lead anywhere.
 
+mod queue;
 mod schedule;
 mod worker;
 
@@ -15,9 +16,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::bundles::{Bundles, Places, RuntimeFacts};
 use super::shims::{Progress, Shims};
 use crate::ids::{BootNanos, ContainerId};
+use queue::Job;
 pub use schedule::Stage;
 use schedule::{Asking, Told};
-use worker::{Job, Look, Worker};
+use worker::{Look, Worker};
 
 /// A look at one container's bundle takes less than a millisecond; past this the runtime is silent on it for now.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -76,7 +78,7 @@ impl Lookups {
             return;
         }
         let asking = self.asked.entry(id.clone()).or_default();
-        if asking.is_due(stage, now) && !self.places.ask(id.clone()) {
+        if asking.is_due(stage, now) && !self.places.ask(id.clone(), asking.is_news()) {
             asking.not_asked(now);
         }
     }
@@ -84,7 +86,7 @@ impl Lookups {
     /// Takes in that an answer came; whether to ask again at once, as more is known of the container by now.
     pub fn answered(&mut self, answer: &Answer, now: BootNanos) {
         let Some(asking) = self.asked.get_mut(&answer.id) else { return };
-        if asking.answered(now) == Told::Outdated && !self.places.ask(answer.id.clone()) {
+        if asking.answered(now) == Told::Outdated && !self.places.ask(answer.id.clone(), true) {
             asking.not_asked(now);
         }
     }
@@ -114,7 +116,7 @@ impl Lookups {
         let mut next = to_ask.next();
         while (next.is_some() || open > 0) && began.elapsed() < AT_THE_START {
             if let Some(id) = next
-                && self.places.ask(id.clone())
+                && self.places.ask(id.clone(), true)
             {
                 (next, open) = (to_ask.next(), open + 1);
                 continue;

@@ -13,6 +13,7 @@ use procfs::process::Process;
 use super::bundles::{RuntimeFacts, of_shim};
 use crate::cgroup::Place;
 use crate::ids::ContainerId;
+use crate::pid_namespace;
 
 /// What a shim's name starts with; the kernel cuts `containerd-shim-runc-v2` to just that.
 const NAME: &str = "containerd-shim";
@@ -33,7 +34,7 @@ pub(super) struct Shim {
     process: PathBuf,
     /// Since when the process runs, in clock ticks: with the pid, its identity.
     since: u64,
-    /// Whether pids of that containerd are ours too.
+    /// Whether pids of that containerd are those that the kernel tells.
     pub our_pids: bool,
 }
 
@@ -190,8 +191,7 @@ fn shim(process: &Path) -> Option<Shim> {
     if !named || !trusted(process) {
         return None;
     }
-    let namespace = |process: &Path| fs::read_link(process.join("ns/pid")).ok();
-    let our_pids = namespace(process) == namespace(Path::new("/proc/self"));
+    let our_pids = pid_namespace::is_initial_of(process);
     Some(Shim { process: process.to_owned(), since: since(process)?, our_pids })
 }
 

@@ -81,12 +81,17 @@ pub(super) fn container_meta(name: &str) -> ContainerMeta {
 }
 
 pub(super) fn runtime(name: &str) -> Option<RuntimeFacts> {
-    Some(RuntimeFacts { meta: container_meta(name), init_pid: Some(Pid(4242)), to_start: false })
+    Some(RuntimeFacts {
+        meta: container_meta(name),
+        init_pid: Some(Pid(4242)),
+        other_pids: false,
+        to_start: false,
+    })
 }
 
 pub(super) fn sandbox() -> Option<RuntimeFacts> {
     let meta = ContainerMeta { kind: ContainerKind::Sandbox, container_name: None, ..container_meta("") };
-    Some(RuntimeFacts { meta, init_pid: None, to_start: false })
+    Some(RuntimeFacts { meta, init_pid: None, other_pids: false, to_start: false })
 }
 
 /// The container's cgroup, made at second 10.

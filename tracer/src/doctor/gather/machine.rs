@@ -7,14 +7,12 @@ use procfs::process::Process;
 use crate::cgroup::{Hierarchy, HierarchyError};
 use crate::cli::exit_code::Failure;
 use crate::kernel::{Kernel, KernelError, LoadOptions, pins};
+use crate::pid_namespace;
 
 use super::super::facts::{CgroupFacts, Problem};
 
-/// Inode of the initial pid namespace: `PROC_PID_INIT_INO` of include/linux/proc_ns.h.
-const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
-
 pub(super) fn initial_pid_namespace() -> bool {
-    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE)
+    pid_namespace::is_initial()
 }
 
 pub(super) fn init_root() -> Result<(), String> {

@@ -47,8 +47,11 @@ fn pids(initial: bool) -> Finding {
     if initial {
         return Finding::ok(CHECK, "the host's");
     }
-    let what = "not the host's: processes cannot be found by the pids that the kernel tells";
-    Finding::warning(CHECK, what, "set hostPID: true in the pod's spec, or give the container --pid=host")
+    let what = "not the host's: processes cannot be found by the pids that the kernel tells; sessions are recorded, and \
+                `evidence.runtime` has no pid";
+    let mend = "set hostPID: true in the pod's spec, or give the container --pid=host; the node of a kind or k3d \
+                cluster has no other pids";
+    Finding::warning(CHECK, what, mend)
 }
 
 /// One finding, or one for each thing that the kernel lacks.

@@ -19,8 +19,26 @@ fn node(bundle: &str, config: &str, pid: Option<(&str, &str)>) -> (tempfile::Tem
         fs::write(bundle.join(name), text).unwrap();
     }
     let proc = root.path().join("proc");
+    fs::create_dir_all(proc.join("self/ns")).unwrap();
+    std::os::unix::fs::symlink("pid:[4026531836]", proc.join("self/ns/pid")).unwrap();
     let bundles = Bundles::of(vec![root.path().to_owned()], proc, &["/srv/runtime".into()]);
     (root, bundles)
+}
+
+/// The node is a container (kind, k3d): what a pid file has there is nothing that the kernel tells.
+#[test]
+fn pids_of_a_node_that_is_a_container_are_not_taken() {
+    let place = CONTAINERD[0];
+    let (root, mut bundles) = node(&format!("{place}/{ID}"), CONFIG, Some(("init.pid", "26623")));
+    let facts = bundles.lookup(&id()).unwrap();
+    assert_eq!((facts.init_pid, facts.other_pids), (Some(Pid(26623)), false));
+    let (link, proc) = (root.path().join("proc/self/ns/pid"), root.path().join("proc"));
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("pid:[4026532177]", link).unwrap();
+    let mut bundles = Bundles::of(vec![root.path().to_owned()], proc, &[]);
+    let facts = bundles.lookup(&id()).unwrap();
+    assert_eq!((facts.init_pid, facts.other_pids), (None, true));
+    assert_eq!(facts.meta.container_name.as_deref(), Some("dbg"));
 }
 
 #[test]

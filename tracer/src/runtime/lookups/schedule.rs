@@ -79,6 +79,11 @@ impl Asking {
         true
     }
 
+    /// Whether it was not asked in vain since it came so far.
+    pub(super) fn is_news(&self) -> bool {
+        self.pauses == 0
+    }
+
     /// There was no room to ask.
     pub(super) fn not_asked(&mut self, now: BootNanos) {
         self.waiting = false;

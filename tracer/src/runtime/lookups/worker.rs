@@ -1,26 +1,16 @@
 //! One thread that looks up containers, and the next one where that one hangs.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::shims::Progress;
+use super::queue::{Job, Queue};
 use crate::ids::ContainerId;
 use crate::runtime::RuntimeFacts;
 
-/// Containers that wait to be looked up.
-const QUEUED: usize = 4096;
-
 /// Threads that may hang at once; with as many, nothing is looked up until one comes back.
 const HANGING: usize = 8;
-
-/// A container to look up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Job {
-    pub id: ContainerId,
-    pub asked: Instant,
-}
 
 /// What a look gives.
 #[derive(Debug)]
@@ -73,19 +63,6 @@ struct State {
     left: bool,
 }
 
-/// What waits for a worker.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    jobs: VecDeque<Job>,
-    over: bool,
-}
-
 impl<S: Source> Worker<S> {
     /// Starts the first thread.
     pub(super) fn new(
@@ -105,9 +82,9 @@ impl<S: Source> Worker<S> {
         worker
     }
 
-    /// Whether there is room for one more.
-    pub(super) fn ask(&self, id: ContainerId) -> bool {
-        self.queue.push(Job { id, asked: Instant::now() })
+    /// Whether there is room for one more; who has just come or come further is looked up before others.
+    pub(super) fn ask(&self, id: ContainerId, is_news: bool) -> bool {
+        self.queue.push(Job { id, asked: Instant::now(), is_news })
     }
 
     pub(super) fn queue(&self) -> Arc<Queue> {
@@ -157,10 +134,7 @@ impl<S: Source> Worker<S> {
                 }
                 match look {
                     Look::Said(facts) => tell(job, facts),
-                    Look::After(pause) => {
-                        queue.push_back(job);
-                        std::thread::sleep(pause);
-                    }
+                    Look::After(pause) => queue.put_aside(job, Instant::now() + pause),
                 }
             }
         };
@@ -175,40 +149,7 @@ impl<S: Source> Worker<S> {
 
 impl<S> Drop for Worker<S> {
     fn drop(&mut self) {
-        lock(&self.queue.waiting).over = true;
-        self.queue.changed.notify_all();
-    }
-}
-
-impl Queue {
-    /// Whether there was room for it.
-    pub(super) fn push(&self, job: Job) -> bool {
-        let mut waiting = lock(&self.waiting);
-        let room = waiting.jobs.len() < QUEUED;
-        if room {
-            waiting.jobs.push_back(job);
-            self.changed.notify_one();
-        }
-        room
-    }
-
-    /// First again: those behind it have to wait as well.
-    fn push_back(&self, job: Job) {
-        lock(&self.waiting).jobs.push_front(job);
-    }
-
-    /// Waits for a job; `None` at the end.
-    fn next(&self) -> Option<Job> {
-        let mut waiting = lock(&self.waiting);
-        loop {
-            if waiting.over {
-                return None;
-            }
-            if let Some(job) = waiting.jobs.pop_front() {
-                return Some(job);
-            }
-            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-        }
+        self.queue.close();
     }
 }
 
