@@ -81,6 +81,10 @@ const TESTS: &[(&str, Test)] = &[
     ("gone::a_watch_that_cannot_resume_lists_anew", gone::a_watch_that_cannot_resume_lists_anew),
     ("node_debug::profiles_of_older_kubectls", node_debug::profiles_of_older_kubectls),
     ("static_pod::named_as_the_api_names_its_mirror", static_pod::named_as_the_api_names_its_mirror),
+    (
+        "unresolved::outside_of_all_pods_the_runtime_names_it",
+        unresolved::outside_of_all_pods_the_runtime_names_it,
+    ),
     ("unresolved::what_nobody_knows_is_told_once", unresolved::what_nobody_knows_is_told_once),
     (
         "unresolved::nothing_is_told_while_the_api_server_is_away",

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use debugtrail::session::UNRESOLVED_AFTER;
-use debugtrail_tests::debug::{PATIENCE, Session};
+use debugtrail_tests::debug::{PATIENCE, Patient, Session};
 use debugtrail_tests::tier::Tier;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -40,10 +40,33 @@ impl Stray {
         script: &str,
         annotations: impl FnOnce(&str) -> Vec<String>,
     ) -> Result<Self> {
-        let pod_uid = uuid()?;
-        let id = format!("{}{}", uuid()?, uuid()?).replace('-', "");
+        let (pod_uid, id) = (uuid()?, id()?);
         // Not in the kubelet's own tree: it kills what is in a pod's cgroup that it does not know.
         let cgroup = format!("{}/apart/kubepods/besteffort/pod{pod_uid}/{id}", cluster.cgroup_root());
+        let annotations = annotations(&pod_uid);
+        Self::start(cluster, script, (id, pod_uid), &cgroup, annotations)
+    }
+
+    /// One in the cgroup that containerd gives where nobody asks for another, as the kubelet does not with
+    /// `cgroupsPerQOS: false`.
+    fn in_default_cgroup(
+        cluster: &Cluster,
+        script: &str,
+        pod_uid: &str,
+        annotations: Vec<String>,
+    ) -> Result<Self> {
+        let id = id()?;
+        let cgroup = format!("{}/k8s.io/{id}", cluster.cgroup_root());
+        Self::start(cluster, script, (id, pod_uid.to_owned()), &cgroup, annotations)
+    }
+
+    fn start(
+        cluster: &Cluster,
+        script: &str,
+        (id, pod_uid): (String, String),
+        cgroup: &str,
+        annotations: Vec<String>,
+    ) -> Result<Self> {
         let ctr = || {
             let mut ctr = Command::new("ctr");
             ctr.arg("--address").arg(cluster.runtime_socket()).args(["--namespace", "k8s.io"]);
@@ -52,12 +75,11 @@ impl Stray {
         };
         let mut kill = ctr();
         kill.args(["task", "kill", "--signal", "SIGKILL", &id]).stderr(Stdio::null());
-        let options = ["run", "--rm", "--null-io", "--snapshotter", "native", "--cgroup", &cgroup];
+        let options = ["run", "--rm", "--null-io", "--snapshotter", "native", "--cgroup", cgroup];
         // The kubelet's short name, as the runtime keeps it.
         let image = format!("docker.io/{BUSYBOX_IMAGE}");
         let command = [&image, &id, "sh", "-c", script];
-        let annotations =
-            annotations(&pod_uid).into_iter().map(|annotation| format!("--annotation={annotation}"));
+        let annotations = annotations.into_iter().map(|annotation| format!("--annotation={annotation}"));
         let child =
             ctr().args(options).args(annotations).args(command).spawn().context("cannot start ctr")?;
         Ok(Self { id, pod_uid, ctr: child, kill })
@@ -147,6 +169,42 @@ pub fn nothing_is_told_while_the_api_server_is_away(tier: &Tier) -> Result<()> {
         before.elapsed()
     );
     stray.check(6, &trace.stop()?)
+}
+
+/// Where no cgroup names a pod (`cgroupsPerQOS: false`), the runtime does.
+pub fn outside_of_all_pods_the_runtime_names_it(tier: &Tier) -> Result<()> {
+    let cluster = tier.cluster()?;
+    let patient = Patient::admit(tier.access()?)?;
+    let trace = Trace::start(&patient.access, &["--all-containers"])?;
+    let annotations = cri_annotations("app", &patient.pod.namespace, &patient.pod.name, &patient.pod.uid);
+    let mut outside = Stray::in_default_cgroup(&cluster, "exit 4", &patient.pod.uid, annotations)?;
+    ensure!(outside.end()? == Some(4), "the runtime has another exit code");
+    let ended = outside.wait_for("session_ended", &trace)?;
+    let expected = json!({
+        "namespace": patient.pod.namespace, "pod_name": patient.pod.name, "pod_uid": patient.pod.uid,
+        "container_name": "app", "exit_code": 4, "evidence": {"kernel": "full", "named_by": "runtime"},
+    });
+    let wrong = mismatches(&expected, &ended);
+    ensure!(wrong.is_empty(), "{}", wrong.join("; "));
+    trace.stop().map(drop)
+}
+
+/// What CRI writes into a container's bundle.
+pub(crate) fn cri_annotations(container: &str, namespace: &str, pod: &str, uid: &str) -> Vec<String> {
+    let annotation = |(key, value): (&str, &str)| format!("io.kubernetes.cri.{key}={value}");
+    [
+        ("container-type", "container"),
+        ("container-name", container),
+        ("sandbox-name", pod),
+        ("sandbox-namespace", namespace),
+        ("sandbox-uid", uid),
+    ]
+    .map(annotation)
+    .to_vec()
+}
+
+fn id() -> Result<String> {
+    Ok(format!("{}{}", uuid()?, uuid()?).replace('-', ""))
 }
 
 fn uuid() -> Result<String> {

@@ -2,8 +2,11 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::container::Container;
+use super::naming::runs;
 use crate::cgroup::Own;
-use crate::ids::ContainerId;
+use crate::ids::{ContainerId, PodRef};
+use crate::pods::PodIndex;
 
 /// How many roots are believed at most. A kubelet has one; a node may have had another before.
 const ROOTS: usize = 8;
@@ -81,6 +84,23 @@ impl Settled {
     pub(super) fn has(&self, id: &ContainerId) -> bool {
         self.ids.contains(id)
     }
+}
+
+/// Whether runtime or API vouch that it is a container of the pod that its path names, if that names any, and of this
+/// node.
+pub(super) fn is_known(container: &Container, index: &PodIndex) -> bool {
+    let is_of = |pod: &PodRef| container.path_pod.as_ref().is_none_or(|named| named == pod);
+    let meta = container.runtime.as_ref().map(|facts| &facts.meta);
+    if let Some(pod) = meta.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from) {
+        return is_of(&pod) && index.pod(&pod).is_some();
+    }
+    let in_api = index.by_container_id(&container.id);
+    in_api.is_some_and(|(pod, name)| {
+        let named = container.path_pod.as_ref().map(|named| index.pod(named));
+        container.was_entered()
+            && runs(pod.status(name))
+            && named.is_none_or(|named| named.is_some_and(|named| named.uid == pod.uid))
+    })
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::attempts::Attempts;
 use super::container::{Container, Remembered};
-use super::naming::{Policy, Verdict, decide, runs};
-use super::own::{Roots, Settled};
+use super::naming::{Policy, Verdict, decide};
+use super::own::{Roots, Settled, is_known};
 use super::processes::{AllProcesses, Chunk, Told, Totals};
 use crate::cgroup::Place;
 use crate::ids::{BootNanos, CgroupId, ContainerId, PodRef};
@@ -363,23 +363,6 @@ impl Tracker {
         }
         container.cgroups().map(Action::Forget).collect()
     }
-}
-
-/// Whether runtime or API vouch that it is a container of the pod that its path names, if that names any, and of this
-/// node.
-fn is_known(container: &Container, index: &PodIndex) -> bool {
-    let is_of = |pod: &PodRef| container.path_pod.as_ref().is_none_or(|named| named == pod);
-    let meta = container.runtime.as_ref().map(|facts| &facts.meta);
-    if let Some(pod) = meta.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from) {
-        return is_of(&pod) && index.pod(&pod).is_some();
-    }
-    let in_api = index.by_container_id(&container.id);
-    in_api.is_some_and(|(pod, name)| {
-        let named = container.path_pod.as_ref().map(|named| index.pod(named));
-        container.was_entered()
-            && runs(pod.status(name))
-            && named.is_none_or(|named| named.is_some_and(|named| named.uid == pod.uid))
-    })
 }
 
 /// What is to be said of a session now, each once.

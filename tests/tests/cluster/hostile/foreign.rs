@@ -12,7 +12,7 @@ use xtask::scenario::check;
 use xtask::scenario::matcher::mismatches;
 use xtask::scenario::trace::Trace;
 
-use crate::unresolved::Stray;
+use crate::unresolved::{Stray, cri_annotations};
 
 /// What the session beside it exits with.
 const CODE: u8 = 9;
@@ -22,18 +22,8 @@ pub fn who_is_another_kubelets_is_a_gap(tier: &Tier) -> Result<()> {
     let cluster = tier.cluster()?;
     let patient = Patient::admit(tier.access()?)?;
     let trace = Trace::start(&patient.access, &[])?;
-    let stray = Stray::annotated(&cluster, "sleep 1000", |uid| {
-        let annotation = |(key, value): (&str, &str)| format!("io.kubernetes.cri.{key}={value}");
-        [
-            ("container-type", "container"),
-            ("container-name", "dbg"),
-            ("sandbox-name", "elsewhere"),
-            ("sandbox-namespace", "default"),
-            ("sandbox-uid", uid),
-        ]
-        .map(annotation)
-        .to_vec()
-    })?;
+    let stray =
+        Stray::annotated(&cluster, "sleep 1000", |uid| cri_annotations("dbg", "default", "elsewhere", uid))?;
     let session = patient.session("beside", CODE)?;
     session.end()?;
     trace.wait_for_session("session_closed", "beside", PATIENCE)?;
