@@ -8,5 +8,6 @@ pub mod clone;
 pub mod debug;
 pub mod http;
 pub mod kernel_objects;
+pub mod proxy;
 pub mod tier;
 pub mod tiny;

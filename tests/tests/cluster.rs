@@ -31,6 +31,8 @@ mod pins;
 mod processes;
 #[path = "cluster/prometheus.rs"]
 mod prometheus;
+#[path = "cluster/proxy.rs"]
+mod proxy;
 #[path = "cluster/running.rs"]
 mod running;
 #[path = "cluster/scenarios.rs"]
@@ -79,6 +81,10 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("api_server::the_trace_starts_while_it_is_away", api_server::the_trace_starts_while_it_is_away),
     ("gone::a_watch_that_cannot_resume_lists_anew", gone::a_watch_that_cannot_resume_lists_anew),
+    (
+        "proxy::names_come_through_it_and_its_password_is_kept",
+        proxy::names_come_through_it_and_its_password_is_kept,
+    ),
     ("node_debug::profiles_of_older_kubectls", node_debug::profiles_of_older_kubectls),
     ("static_pod::named_as_the_api_names_its_mirror", static_pod::named_as_the_api_names_its_mirror),
     (

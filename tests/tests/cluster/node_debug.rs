@@ -1,5 +1,5 @@
-//! `kubectl debug node/NODE` of kubectls that label nothing, with profiles that give neither the host's root nor, some,
-//! its namespaces.
+//! `kubectl debug node/NODE` of kubectls that label nothing, with the profiles that do not give both the host's root and its
+//! namespaces.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 use debugtrail_tests::debug::PATIENCE;
 use debugtrail_tests::tier::Tier;
 use serde_json::json;
+use tempfile::NamedTempFile;
 use xtask::cluster::BUSYBOX_IMAGE;
 use xtask::command;
 use xtask::scenario::access::Access;
@@ -15,8 +16,8 @@ use xtask::scenario::matcher::mismatches;
 use xtask::scenario::pod::Namespace;
 use xtask::scenario::trace::Trace;
 
-/// By the kubectls of the Google Cloud SDK, whose package has one of each version beside its own. `restricted` wants an
-/// image with another user than root, which ours is not; its pod is a case of `pods/debug`.
+/// By the kubectls of the Google Cloud SDK, whose package has one of each version beside its own. `restricted` wants another
+/// user than root, which ours gets by `--custom`.
 pub fn profiles_of_older_kubectls(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
     let found = older_kubectls();
@@ -25,11 +26,18 @@ pub fn profiles_of_older_kubectls(tier: &Tier) -> Result<()> {
         return Ok(());
     }
     let namespace = Namespace::create(&access, "test")?;
+    let user = NamedTempFile::new()?;
+    std::fs::write(user.path(), r#"{"securityContext": {"runAsUser": 1000}}"#)?;
     let trace = Trace::start(&access, &["--namespace", &namespace.name])?;
     for (version, kubectl) in &found {
-        for profile in ["netadmin", "baseline"] {
+        for profile in ["netadmin", "baseline", "restricted"] {
             let container = format!("dbg-{profile}-{version}");
-            debug_node(&access, kubectl, &namespace.name, profile, &container)?;
+            let mut debug = debug_node(&access, kubectl, &namespace.name, profile, &container);
+            if profile == "restricted" {
+                debug.env("KUBECTL_DEBUG_CUSTOM_PROFILE", "true").arg("--custom").arg(user.path());
+            }
+            debug.args(["--", "sh", "-c", "sleep 1; exit 22"]);
+            command::output(&mut debug)?;
             let ended = trace.wait_for_session("session_ended", &container, PATIENCE)?;
             let expected = json!({
                 "session_kind": "node_debug", "exit_code": 22,
@@ -48,14 +56,13 @@ fn debug_node(
     namespace: &str,
     profile: &str,
     container: &str,
-) -> Result<()> {
+) -> Command {
     let mut debug = Command::new(kubectl);
     access.set_environment(&mut debug);
     debug.args(["debug", &format!("node/{}", access.node_name), "-n", namespace, "--attach=false"]);
     debug.args([&format!("--image={BUSYBOX_IMAGE}"), "--image-pull-policy=Never"]);
     debug.args([&format!("--profile={profile}"), &format!("--container={container}")]);
-    debug.args(["--", "sh", "-c", "sleep 1; exit 22"]);
-    command::output(&mut debug).map(drop)
+    debug
 }
 
 /// With the minor version of each.

@@ -12,5 +12,7 @@ mod machine;
 mod output;
 #[path = "bad_places/privileges.rs"]
 mod privileges;
+#[path = "bad_places/refused.rs"]
+mod refused;
 #[path = "bad_places/run.rs"]
 mod run;

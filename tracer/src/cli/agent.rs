@@ -19,6 +19,7 @@ use crate::pods::access::Refused;
 use crate::serve::{self, Pulse, Status, address};
 use crate::sinks::metrics::Metrics;
 use crate::sinks::standard_output;
+use crate::visible;
 
 /// Of every address of this machine, unless another is told.
 const PORT: u16 = 9757;
@@ -66,6 +67,16 @@ pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
     // Both first: a second agent on this node must not come so far as to load programs.
     let opened = Ledger::open(&agent.ledger, Limits::of_mebibytes(agent.ledger_size), boot_id.clone())?;
     let listener = agent.listen.map_or_else(|| address::everywhere(PORT), address::on)?;
+    let Opened { history, heartbeat, snapshot, writing } = opened;
+    let memory = Memory::of(history, heartbeat, snapshot, &boot_id);
+    let stdout = standard_output().context("standard output can't be used")?;
+    let ledger = writing.start(BufWriter::new(stdout))?;
+    let metrics = Arc::new(Metrics::new(ledger.health()));
+    let pulse = Arc::new(Pulse::default());
+    // Before what may take long, such as an API server that refuses: a probe has an answer, and one that never attaches its
+    // programs is found not live.
+    let status = Status { pulse: Arc::clone(&pulse), ledger: ledger.health(), metrics: Arc::clone(&metrics) };
+    serve::start(listener, status).context("can't start the thread that serves health and metrics")?;
     let pins = if agent.no_pins { None } else { pins_in(&agent.pins)? };
     let object = agent.object.as_deref().map(Object::read).transpose().context("can't read --object")?;
     let start = move |options: LoadOptions| match pins {
@@ -73,15 +84,6 @@ pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
         None => Kernel::load(options).map(Started::of_loaded),
     };
     agent.witness.run(Hangup::Ignored, None, Refused::TriesAgain, start, |node, convention, argv| {
-        let Opened { history, heartbeat, snapshot, writing } = opened;
-        let memory = Memory::of(history, heartbeat, snapshot, &boot_id);
-        let stdout = standard_output().context("standard output can't be used")?;
-        let ledger = writing.start(BufWriter::new(stdout))?;
-        let metrics = Arc::new(Metrics::new(ledger.health()));
-        let pulse = Arc::new(Pulse::default());
-        let status =
-            Status { pulse: Arc::clone(&pulse), ledger: ledger.health(), metrics: Arc::clone(&metrics) };
-        serve::start(listener, status).context("can't start the thread that serves health and metrics")?;
         let keeps = Keeps::new(ledger.keeper(), pulse, Arc::clone(&metrics));
         let style = Style { format: Format::Json, namespace: None, convention, argv };
         let id = RecorderId::draw().context("the kernel gives no random bytes")?;
@@ -103,13 +105,13 @@ fn pins_in(folder: &Path) -> Result<Option<Pins>, PinsError> {
 }
 
 fn unpin(folder: &Path) -> anyhow::Result<()> {
-    if Pins::remove_all(folder)? {
-        eprintln!(
-            "removed what was pinned in {}: nothing of debugtrail is in the kernel any more",
-            folder.display()
-        );
+    let removed = Pins::remove_all(folder)?;
+    let shown = folder.display().to_string();
+    let shown = visible::line(&shown);
+    if removed {
+        eprintln!("removed what was pinned in {shown}: nothing of debugtrail is in the kernel any more");
     } else {
-        eprintln!("nothing is pinned in {}", folder.display());
+        eprintln!("nothing is pinned in {shown}");
     }
     Ok(())
 }

@@ -45,8 +45,7 @@ impl PodEnding {
         if disruption.is_none() && reason.is_none() && deleted.is_none() {
             return None;
         }
-        let condition = |key| disruption.as_ref().and_then(|found| found.text(key));
-        let message = status.text("message").filter(|_| reason.is_some());
+        let message = status.words("message").filter(|_| reason.is_some());
         let told = disruption
             .as_ref()
             .and_then(|found| found.time("lastTransitionTime"))
@@ -56,8 +55,8 @@ impl PodEnding {
         Some(Self {
             since: told.or(last_end),
             not_before: last_end.and_then(|end| end.checked_sub(grace(&pod.object("spec"))).ok()),
-            reason: reason.or_else(|| condition("reason")).map(str::to_owned),
-            message: message.or_else(|| condition("message")).map(str::to_owned),
+            reason: reason.or_else(|| disruption.as_ref()?.text("reason")).map(str::to_owned),
+            message: message.or_else(|| disruption.as_ref()?.words("message")),
         })
     }
 

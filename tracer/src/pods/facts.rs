@@ -287,7 +287,7 @@ fn container_state(state: &Fields<'_>) -> Option<ContainerState> {
             exit_code: code("exitCode")?,
             signal: code("signal"),
             reason: text(&ended, "reason"),
-            message: text(&ended, "message"),
+            message: ended.words("message"),
             started_at: ended.time("startedAt"),
             finished_at: ended.time("finishedAt"),
             container_id: text(&ended, "containerID"),
@@ -300,7 +300,7 @@ fn container_state(state: &Fields<'_>) -> Option<ContainerState> {
     let waiting = state.object("waiting");
     waiting.is_there().then(|| ContainerState::Waiting {
         reason: text(&waiting, "reason"),
-        message: text(&waiting, "message"),
+        message: waiting.words("message"),
     })
 }
 

@@ -11,6 +11,12 @@ use serde_json::{Map, Value};
 /// So many faults of one object are told.
 const TOLD: usize = 8;
 
+/// A longer text is not taken: the API has a limit for few, and whoever makes a pod could fill the agent's memory with it.
+const LONGEST: usize = 4096;
+
+/// So many elements of a list are read. A pod has some ten.
+const MOST: usize = 1024;
+
 /// Which parts of a JSON value are kept; the rest is skipped while it is parsed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Keep {
@@ -180,12 +186,31 @@ impl<'a> Fields<'a> {
     pub(super) fn each(&self, key: &str) -> impl Iterator<Item = Self> + use<'a> {
         let elements = self.read(key, "list", Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let (at, faults) = (self.path(key), self.faults);
-        elements.iter().enumerate().map(move |(n, value)| Self::at(Some(value), format!("{at}[{n}]"), faults))
+        if elements.len() > MOST {
+            faults.add(&at, &format!("list of at most {MOST}"));
+        }
+        let elements = elements.iter().take(MOST).enumerate();
+        elements.map(move |(n, value)| Self::at(Some(value), format!("{at}[{n}]"), faults))
     }
 
-    /// A text.
+    /// A text, which is no longer than anything is called.
     pub(super) fn text(&self, key: &str) -> Option<&'a str> {
-        self.read(key, "text", Value::as_str)
+        let text = self.read(key, "text", Value::as_str)?;
+        if text.len() > LONGEST {
+            self.faults.add(&self.path(key), &format!("text of at most {LONGEST} bytes"));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Words for people; those that are too many end with an ellipsis.
+    pub(super) fn words(&self, key: &str) -> Option<String> {
+        let text = self.read(key, "text", Value::as_str)?;
+        if text.len() <= LONGEST {
+            return Some(text.to_owned());
+        }
+        let end = text.floor_char_boundary(LONGEST - '…'.len_utf8());
+        Some(format!("{}…", &text[..end]))
     }
 
     /// A text that something must have to be of use.
@@ -251,6 +276,27 @@ mod tests {
                 "times[2] is no object",
                 "inner.count is no whole number"
             ]
+        );
+    }
+
+    #[test]
+    fn what_is_longer_than_it_can_be_is_not_taken() {
+        let times = vec![serde_json::json!({ "at": "2026-11-24T10:00:00Z" }); MOST + 1];
+        let (fits, over) = ("a".repeat(LONGEST), "ä".repeat(LONGEST));
+        let (value, faults) =
+            (serde_json::json!({"name": over, "times": times, "other": fits}), Faults::default());
+        let fields = Fields::of(&value, &faults);
+        assert_eq!((fields.text("name"), fields.text("other")), (None, Some(&*fits)));
+        assert_eq!(fields.each("times").count(), MOST);
+        let words = fields.words("name").unwrap();
+        assert!(
+            words.len() <= LONGEST && words.len() > LONGEST - 4 && words.ends_with("ä…"),
+            "{}",
+            words.len()
+        );
+        assert_eq!(
+            faults.into_words(),
+            ["name is no text of at most 4096 bytes", "times is no list of at most 1024"]
         );
     }
 

@@ -214,7 +214,7 @@ impl Said {
         let event = Fields::of(event, &faults);
         let (kind, object) = (event.needed("type"), event.object("object"));
         if kind == Some("ERROR") {
-            let message = object.text("message").unwrap_or("an error without a message").to_owned();
+            let message = object.words("message").unwrap_or_else(|| "an error without a message".to_owned());
             let code = object.integer("code").unwrap_or_default();
             return Self { version: None, what: What::Error { code, message } };
         }

@@ -110,6 +110,9 @@ impl Place {
         for name in ["NODE_NAME", "DEBUGTRAIL_LOG", "KUBERNETES_SERVICE_HOST"] {
             command.env_remove(name);
         }
+        for proxy in ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
+            command.env_remove(proxy).env_remove(proxy.to_lowercase());
+        }
     }
 }
 

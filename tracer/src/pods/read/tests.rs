@@ -90,3 +90,25 @@ fn an_event_that_can_not_be_read_costs_itself_alone() {
     let said = Said::of(br#"{"type":"MODIFIED","object":{"metadata":{"uid":"u1","resourceVersion":"8"}}}"#);
     assert_eq!(said.version.as_deref(), Some("8"));
 }
+
+/// The API has no limit of its own for an image's name.
+#[test]
+fn nobody_fills_the_memory_with_names() {
+    let (long, many) = ("x".repeat(1_300_000), vec![json!({ "name": "app", "image": "i" }); 9000]);
+    let of = |containers: Value| {
+        let meta = json!({ "uid": "u1", "namespace": "default", "name": "web", "resourceVersion": "7",
+            "annotations": { "kubernetes.io/config.hash": long } });
+        let pod = json!({ "metadata": meta, "spec": { "containers": containers } });
+        let PodRead { facts, unread } = PodRead::of(pod.to_string().as_bytes());
+        (facts.unwrap(), unread.unwrap().faults)
+    };
+    let (facts, faults) = of(json!([{ "name": "app", "image": long }]));
+    assert_eq!((facts.config_hash, &facts.containers[0].image), (None, &None));
+    assert!(faults.iter().any(|fault| fault.starts_with("spec.containers[0].image is no text of at most")));
+    let (facts, faults) = of(json!(many));
+    assert!(facts.containers.len() <= 1024);
+    assert!(
+        faults.iter().any(|fault| fault.starts_with("spec.containers is no list of at most")),
+        "{faults:?}"
+    );
+}
