@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 
@@ -75,7 +76,10 @@ pub fn run(tiers: &[Tier], choice: &Choice) -> Result<()> {
             ahead.wait()?;
         }
         heading(&format!("{tier} tier"));
-        if let Err(error) = run_one(tier, choice, extent) {
+        let began = Instant::now();
+        let result = run_one(tier, choice, extent);
+        eprintln!("{tier} tier: {:.0} s with its builds", began.elapsed().as_secs_f64());
+        if let Err(error) = result {
             eprintln!("{tier} tier: {error:#}");
             failed.push(tier.to_string());
         }

@@ -59,6 +59,9 @@ pub fn findings(
         found.extend(lines.chain(contradictions(record)).map(|line| format!("{about}: {line}")));
     }
     found.extend(ends_once(records));
+    if expect.made_anew {
+        found.extend(expect.truth.keys().filter_map(|container| miscounted(container, records)));
+    }
     found.extend(
         records.iter().filter(|record| !record.is_object()).map(|line| format!("not a record: {line}")),
     );
@@ -130,6 +133,16 @@ fn pod_differs(pods: &BTreeMap<String, String>, record: &Value) -> Option<String
         Some(name) if record["pod_name"] == name.as_str() => None,
         Some(name) => Some(format!("pod_name is {}, not {name:?}", record["pod_name"])),
     }
+}
+
+/// The attempts of a container that is made anew are 0, 1, 2 and so on, in the order in which they end.
+fn miscounted(container: &str, records: &[Value]) -> Option<String> {
+    let ends = records
+        .iter()
+        .filter(|record| record["type"] == "session_ended" && record["container_name"] == *container);
+    let attempts: Vec<&Value> = ends.map(|record| &record["attempt"]).collect();
+    let is_counted = (0_u64..).zip(&attempts).all(|(number, attempt)| **attempt == number);
+    (!is_counted).then(|| format!("{container}: its attempts are {attempts:?}"))
 }
 
 /// Each session starts at most once, ends exactly once, is reconciled at most once, and in this order.

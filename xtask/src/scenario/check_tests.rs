@@ -127,6 +127,28 @@ fn the_runs_of_a_container_are_expected_one_by_one() {
 }
 
 #[test]
+fn the_attempts_of_a_container_that_is_made_anew_are_counted() {
+    let expect = Expect::parse(
+        r#"{"made_anew": true, "truth": {"dbg": "x"}, "records": [
+            {"type": "session_ended", "container_name": "dbg", "attempt": 0, "exit_code": 42}]}"#,
+    )
+    .unwrap();
+    let pods = BTreeMap::from([("u1".to_owned(), "web".to_owned())]);
+    let attempt = |number: u64| {
+        let mut record = with("attempt", number);
+        for (key, before) in [("session_id", ""), ("id", "session_ended:"), ("container_id", "containerd://")]
+        {
+            record[key] = format!("{before}a{number}").into();
+        }
+        record
+    };
+    let found = |records: &[Value]| findings(&expect, &json!({}), &pods, records);
+    assert_eq!(found(&[attempt(0)]), [""; 0]);
+    assert_eq!(found(&[attempt(0), attempt(1), attempt(2)]), [""; 0]);
+    assert_eq!(found(&[attempt(0), attempt(2)]), ["dbg: its attempts are [Number(0), Number(2)]"]);
+}
+
+#[test]
 fn a_session_is_open_until_it_ends() {
     assert_eq!(open(&[started()]).count(), 1);
     assert_eq!(open(&[started(), ended()]).count(), 0);

@@ -20,6 +20,10 @@ pub struct Expect {
     /// It stops parts of its node: no other scenario can run there at the same time.
     #[serde(default)]
     pub alone: bool,
+    /// The kubelet makes its containers anew until the pod goes: more attempts may come than `records` has, counted from 0,
+    /// and the API need have no last word on each.
+    #[serde(default)]
+    pub made_anew: bool,
     /// Per debug container: how it ends, in words. Every session of the scenario is named here.
     pub truth: BTreeMap<String, String>,
     /// Partial records that must come, each exactly once; see [`matcher`]. A number as `attempt` tells the runs of one

@@ -92,7 +92,8 @@ fn steps(witness: impl Witness, scenario: &Scenario, access: &Access, say: &dyn 
     let waited = wait_for_all(scenario, &witness, &pod);
     let records = of(&namespace.name, &pod.watch, witness.finish()?);
     let (kind, pods) = (scenario.expect.session_kind, session_pods(scenario, &pod));
-    let mut findings = check::findings(&scenario.expect, &identity(access, &pod, kind), &pods, &records);
+    let identity = identity(access, &pod, kind, scenario.expect.made_anew);
+    let mut findings = check::findings(&scenario.expect, &identity, &pods, &records);
     findings.extend(processes::findings(&scenario.expect.processes, &records));
     let sessions = sessions(scenario, &pod.watch, tasks.as_ref(), &records);
     findings.extend(sessions.iter().flat_map(|session| against_others(session, tasks.as_ref())));
@@ -121,6 +122,9 @@ fn wait_for_all(scenario: &Scenario, witness: &impl Witness, pod: &Pod) -> Resul
         ends = records.iter().filter(|record| here(record) && is_end(record)).cloned().collect();
         !check::open(records).any(here)
     })?;
+    if scenario.expect.made_anew {
+        return Ok(());
+    }
     for ended in &ends {
         pod.watch.wait_for_last_word(ended, PATIENCE)?;
         if pod.watch.view(ended).end.is_some() && ended["evidence"]["api"].is_null() {
@@ -155,7 +159,7 @@ fn session_pods(scenario: &Scenario, pod: &Pod) -> BTreeMap<String, String> {
 }
 
 /// What is true of every record of the scenario's sessions.
-fn identity(access: &Access, pod: &Pod, kind: SessionKind) -> Value {
+fn identity(access: &Access, pod: &Pod, kind: SessionKind, is_made_anew: bool) -> Value {
     let mut identity = json!({
         "schema": "debugtrail.dev/record/v1",
         "namespace": pod.namespace,
@@ -163,7 +167,7 @@ fn identity(access: &Access, pod: &Pod, kind: SessionKind) -> Value {
         "node_name": access.node_name,
         "session_kind": kind,
     });
-    if kind == SessionKind::Ephemeral {
+    if kind == SessionKind::Ephemeral && !is_made_anew {
         identity["attempt"] = 0.into();
     }
     identity
