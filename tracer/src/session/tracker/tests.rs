@@ -17,6 +17,7 @@ use crate::record::{KindBy, SessionKind, SessionRecord};
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     Forget(u64),
+    Settle(u64),
     Track(u64, u64),
     Started,
     Ended,
@@ -29,6 +30,7 @@ enum Said {
 fn said(actions: &[Action]) -> Vec<Said> {
     let say = |action: &Action| match action {
         Action::Forget(cgroup) | Action::Release(cgroup) => Said::Forget(cgroup.0),
+        Action::Settle(cgroup) => Said::Settle(cgroup.0),
         Action::Track { cgroup, root } => Said::Track(cgroup.0, root.0),
         Action::Started(_) => Said::Started,
         Action::Ended(_) => Said::Ended,
