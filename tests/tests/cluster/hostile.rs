@@ -11,6 +11,8 @@ mod exec_storm;
 mod foreign;
 #[path = "hostile/idle_connections.rs"]
 mod idle_connections;
+#[path = "hostile/inside.rs"]
+mod inside;
 #[path = "hostile/pods.rs"]
 mod pods;
 
@@ -31,6 +33,12 @@ pub const TESTS: &[(&str, Test)] = &[
         exec_storm::a_signal_ends_the_trace_of_a_storm,
     ),
     ("hostile::idle_connections_keep_nobody_out", idle_connections::idle_connections_keep_nobody_out),
+    (
+        "hostile::inside::thousands_of_sub_cgroups_starve_nobody",
+        inside::thousands_of_sub_cgroups_starve_nobody,
+    ),
+    ("hostile::inside::a_number_given_again_is_no_entry", inside::a_number_given_again_is_no_entry),
+    ("hostile::inside::a_chosen_code_and_name_hide_no_killer", inside::a_chosen_code_and_name_hide_no_killer),
     ("hostile::pods::an_odd_pod_costs_itself_alone", pods::an_odd_pod_costs_itself_alone),
     ("hostile::pods::sixty_large_pods_fit_into_memory", pods::sixty_large_pods_fit_into_memory),
 ];
