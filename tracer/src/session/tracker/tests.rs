@@ -84,7 +84,7 @@ fn ordinary_init_and_pause_containers_are_forgotten_at_once() {
     let index = synced([pod()]);
     for facts in [runtime("app"), runtime("init"), sandbox()] {
         let mut tracker = Tracker::default();
-        assert_eq!(tell(&mut tracker, made(), facts, &index), [Said::Forget(77)]);
+        assert_eq!(tell(&mut tracker, made(), facts, &index), [Said::Settle(77), Said::Forget(77)]);
         assert_eq!(tracker.cgroups().count(), 0);
     }
 }
