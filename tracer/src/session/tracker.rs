@@ -8,7 +8,7 @@ use super::naming::{Policy, Verdict, decide};
 use super::own::{Roots, Settled, is_known};
 use super::processes::{AllProcesses, Chunk, Told, Totals};
 use crate::cgroup::Place;
-use crate::ids::{BootNanos, CgroupId, ContainerId, PodRef};
+use crate::ids::{BootNanos, CgroupId, ContainerId};
 use crate::kernel::Observation;
 use crate::pods::PodIndex;
 use crate::runtime::RuntimeFacts;
