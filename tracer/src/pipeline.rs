@@ -55,6 +55,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// News of the API that are taken in between two looks at the other inputs.
 const NEWS: usize = 64;
 
+/// The runtime's answers that are: of thousands of containers that nobody knows, most say nothing.
+const ANSWERS: usize = 1024;
+
 /// The rooms of the house and what passes between them.
 pub struct Pipeline {
     kernel: Kernel,
@@ -201,7 +204,7 @@ impl Pipeline {
         let closed = self.recorder.output_closed();
         let mut answers = self.lookups.take_answers();
         let mut stop = std::pin::pin!(stop);
-        let (mut drained, mut news) = (Drained::All, Vec::new());
+        let (mut drained, mut news, mut told) = (Drained::All, Vec::new(), Vec::new());
         loop {
             let has_more_to_do = drained == Drained::InPart || self.sweep.is_under_way();
             tokio::select! {
@@ -212,7 +215,7 @@ impl Pipeline {
                 _ = drain.tick() => drained = Drained::InPart,
                 _ = sweep.tick() => self.begin_sweep()?,
                 1.. = pods.recv_many(&mut news, NEWS) => self.learn(&mut news)?,
-                Some(answer) = answered(&mut answers) => self.answered(answer)?,
+                1.. = answered(&mut answers, &mut told) => self.answered(&mut told)?,
                 sample = clock.next() => self.recorder.clock_sampled(sample?),
                 () = log_lines(&mut logger) => {}
                 reason = &mut stop => return Ok(reason),
@@ -253,12 +256,15 @@ impl Pipeline {
         self.act(actions)
     }
 
-    /// Takes in what the runtime says of a container.
-    fn answered(&mut self, answer: Answer) -> Result<(), KernelError> {
-        self.lookups.answered(&answer, boot_now());
-        let Some(facts) = answer.facts else { return Ok(()) };
-        let actions = self.tracker.told_by_the_runtime(&answer.id, facts, &self.index, boot_now());
-        self.act(actions)
+    /// Takes in what the runtime says of containers.
+    fn answered(&mut self, answers: &mut Vec<Answer>) -> Result<(), KernelError> {
+        for answer in answers.drain(..) {
+            self.lookups.answered(&answer, boot_now());
+            let Some(facts) = answer.facts else { continue };
+            let actions = self.tracker.told_by_the_runtime(&answer.id, facts, &self.index, boot_now());
+            self.act(actions)?;
+        }
+        Ok(())
     }
 
     /// Takes in news of the API: all of them before anything is decided again.
@@ -311,10 +317,10 @@ impl Pipeline {
     }
 }
 
-/// Waits for ever where nobody answers.
-async fn answered(answers: &mut Option<UnboundedReceiver<Answer>>) -> Option<Answer> {
+/// Waits for answers; for ever where nobody gives any.
+async fn answered(answers: &mut Option<UnboundedReceiver<Answer>>, told: &mut Vec<Answer>) -> usize {
     match answers {
-        Some(answers) => answers.recv().await,
+        Some(answers) => answers.recv_many(told, ANSWERS).await,
         None => std::future::pending().await,
     }
 }
