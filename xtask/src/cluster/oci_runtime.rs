@@ -15,7 +15,7 @@ use super::layout::Layout;
 
 /// Is in every image here and on every machine.
 const HOOK: &str = "/bin/true";
-/// The version of the specification that Debian's crun takes; CRI-O writes a newer one, and nothing of it.
+/// The version of the specification that Debian's crun takes; containerd 2 and CRI-O write newer ones, and nothing of them.
 const SPEC: &str = "1.0.2";
 
 /// What to change before which runtime.
@@ -42,7 +42,12 @@ pub(super) fn write_hooked(layout: &Layout) -> Result<()> {
 /// CRI-O's handlers, and the script that each calls.
 pub(super) fn eased(layout: &Layout) -> [(&'static str, PathBuf); 3] {
     let script = |name: &str| layout.data().join("bin").join(name);
-    [("runc", script("runc-eased")), ("crun", script("crun-eased")), ("hooked", script("hooked-eased"))]
+    [("runc", script("runc-eased")), ("crun", eased_crun(layout)), ("hooked", script("hooked-eased"))]
+}
+
+/// The script that containerd 2, too, calls for crun.
+pub(super) fn eased_crun(layout: &Layout) -> PathBuf {
+    layout.data().join("bin/crun-eased")
 }
 
 /// Writes those scripts.
