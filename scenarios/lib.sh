@@ -32,14 +32,21 @@ host_pid() {
     id=$(container_id "$1")
     for pid in $(grep --files-with-matches --no-messages "${id:?no container id of $1 yet}" /proc/[0-9]*/cgroup); do
         pid=${pid#/proc/} pid=${pid%/cgroup}
+        in_container "$pid" "$id" || continue
         parent=$(awk '/^PPid:/ { print $2 }' "/proc/$pid/status")
-        if ! grep --quiet --no-messages "$id" "/proc/$parent/cgroup"; then
+        if ! in_container "$parent" "$id"; then
             echo "$pid"
             return
         fi
     done
     echo "no process of container $1 on this machine: is $POD's node another one?" >&2
     return 1
+}
+
+# in_container PID ID: whether the process is in that container's cgroup. CRI-O's conmon has one beside it, named after it.
+in_container() {
+    awk -v id="$2" 'index($0, id) && !index($0, "conmon-" id) { found = 1 } END { exit !found }' \
+        "/proc/$1/cgroup" 2>/dev/null
 }
 
 # needs_embedded_cluster: for a scenario that stops parts of its node.

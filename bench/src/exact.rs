@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use xtask::matrix::guest::{Machine, Ran};
+use xtask::matrix::guest::{Machine, Ran, Threads};
 use xtask::matrix::guests::Guests;
 use xtask::matrix::job::Job;
 use xtask::matrix::kernels;
@@ -19,8 +19,12 @@ use crate::report::Instructions;
 pub mod guest;
 
 /// Its clock makes a guest a tenth as fast as the others.
-const MACHINE: Machine =
-    Machine { cpus: 1, counts_instructions: true, patience: Duration::from_secs(15 * 60) };
+const MACHINE: Machine = Machine {
+    cpus: 1,
+    threads: Threads::One,
+    counts_instructions: true,
+    patience: Duration::from_secs(15 * 60),
+};
 const JOB: &str = "instructions";
 
 /// Kernel release -> what was counted there.

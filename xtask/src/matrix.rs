@@ -15,6 +15,7 @@ use crate::tiers::Extent;
 
 mod apt_root;
 mod disk;
+mod emulator;
 pub mod guest;
 pub mod guests;
 mod initramfs;
@@ -23,7 +24,7 @@ pub mod kernels;
 mod outcome;
 mod table;
 
-use guest::Machine;
+use guest::{Machine, Threads};
 use guests::Guests;
 use job::Job;
 use kernels::Kernel;
@@ -119,7 +120,12 @@ fn target(tier: &str) -> &str {
 }
 
 fn machine() -> Machine {
-    Machine { cpus: 2, counts_instructions: false, patience: PATIENCE + PATIENCE_PER_MAIN * job::mains() }
+    Machine {
+        cpus: 2,
+        threads: Threads::OnePerCpu,
+        counts_instructions: false,
+        patience: PATIENCE + PATIENCE_PER_MAIN * job::mains(),
+    }
 }
 
 /// Writes a file that can be run.

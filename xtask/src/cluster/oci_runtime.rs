@@ -15,7 +15,7 @@ use super::layout::Layout;
 
 /// Is in every image here and on every machine.
 const HOOK: &str = "/bin/true";
-/// The version of the specification that Debian's crun takes; CRI-O writes a newer one, and nothing of it.
+/// The version of the specification that Debian's crun takes; containerd 2 and CRI-O write newer ones, and nothing of them.
 const SPEC: &str = "1.0.2";
 
 /// What to change before which runtime.
@@ -42,7 +42,12 @@ pub(super) fn write_hooked(layout: &Layout) -> Result<()> {
 /// CRI-O's handlers, and the script that each calls.
 pub(super) fn eased(layout: &Layout) -> [(&'static str, PathBuf); 3] {
     let script = |name: &str| layout.data().join("bin").join(name);
-    [("runc", script("runc-eased")), ("crun", script("crun-eased")), ("hooked", script("hooked-eased"))]
+    [("runc", script("runc-eased")), ("crun", eased_crun(layout)), ("hooked", script("hooked-eased"))]
+}
+
+/// The script that containerd 2, too, calls for crun.
+pub(super) fn eased_crun(layout: &Layout) -> PathBuf {
+    layout.data().join("bin/crun-eased")
 }
 
 /// Writes those scripts.
@@ -104,10 +109,14 @@ fn add_hooks(spec: &mut Value) {
 
 /// Root may lack CAP_SYS_RESOURCE, and so lower no score; containerd has an option for that. The machine may have no
 /// hugetlb hierarchy mounted, and runc then sets no limit of it, not even the kubelet's 0; no pod here has huge pages.
+/// Debian's crun writes a -1 of CRI-O's, which says that there is no limit, to `pids.max`, which takes none.
 fn ease(spec: &mut Value, own_oom_score: i64) {
     spec["ociVersion"] = SPEC.into();
     if let Some(resources) = spec.pointer_mut("/linux/resources").and_then(Value::as_object_mut) {
         resources.remove("hugepageLimits");
+        if resources.get("pids").and_then(|pids| pids["limit"].as_i64()).is_some_and(|limit| limit < 0) {
+            resources.remove("pids");
+        }
     }
     if spec["process"]["oomScoreAdj"].as_i64().is_some_and(|wanted| wanted < own_oom_score) {
         spec["process"]["oomScoreAdj"] = own_oom_score.into();
@@ -152,6 +161,13 @@ mod tests {
         let mut spec = json!({"linux": {"resources": resources}});
         ease(&mut spec, 0);
         assert_eq!(spec["linux"], json!({"resources": {"pids": {"limit": 9}}}));
+    }
+
+    #[test]
+    fn no_limit_of_processes_is_left_unsaid() {
+        let mut spec = json!({"linux": {"resources": {"pids": {"limit": -1}}}});
+        ease(&mut spec, 0);
+        assert_eq!(spec["linux"], json!({"resources": {}}));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
+use super::oci_runtime;
 
 mod containerd;
 mod cri_o;
@@ -98,7 +99,8 @@ impl Runtime {
                 Ok(fs::write(containerd::config_file(layout), containerd::version_2(layout))?)
             }
             Self::Containerd2 => {
-                Ok(fs::write(containerd::config_file(layout), containerd::version_3(layout))?)
+                fs::write(containerd::config_file(layout), containerd::version_3(layout))?;
+                oci_runtime::write_eased(layout)
             }
             Self::CriO => cri_o::write_config(layout),
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::emulator;
 use super::kernels::Kernel;
 
 /// How a guest is built, beside its kernel.
@@ -15,10 +16,21 @@ use super::kernels::Kernel;
 pub struct Machine {
     /// CPUs.
     pub cpus: u32,
-    /// Its clock counts instructions.
+    /// What of qemu runs them.
+    pub threads: Threads,
+    /// Its clock counts instructions, on one thread.
     pub counts_instructions: bool,
     /// The longest that it may take.
     pub patience: Duration,
+}
+
+/// The threads of qemu that run a guest's CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// One for each, so that they run at the same time.
+    OnePerCpu,
+    /// One for all, in turn.
+    One,
 }
 
 /// What a guest did.
@@ -55,12 +67,15 @@ pub(super) fn boot(kernel: &Kernel, machine: Machine, disk: &Path, job: &str, fo
         "none",
     ])
     .args(["-no-reboot", "-smp", &machine.cpus.to_string()])
-    .args(accelerator(machine))
+    .args(emulator::options(machine))
     .arg("-kernel")
     .arg(kernel.image()?)
     .arg("-initrd")
     .arg(&initramfs)
-    .args(["-append", &format!("console=ttyS0 quiet panic=-1 mitigations=off debugtrail.job={job}")])
+    .args([
+        "-append",
+        &format!("console=ttyS0 quiet panic=-1 oops=panic mitigations=off debugtrail.job={job}"),
+    ])
     .args(["-serial", &format!("file:{}", console.display()), "-serial", "chardev:job"])
     // To look on while it runs.
     .args(["-chardev", &format!("stdio,id=job,logfile={}", log.display())])
@@ -73,15 +88,6 @@ pub(super) fn boot(kernel: &Kernel, machine: Machine, disk: &Path, job: &str, fo
     let console = std::fs::read(console).unwrap_or_default();
     let console = String::from_utf8_lossy(&console).into_owned();
     Ok(Ran { said, console, status, took: began.elapsed() })
-}
-
-fn accelerator(machine: Machine) -> &'static [&'static str] {
-    if machine.counts_instructions {
-        &["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
-    } else {
-        // Not KVM: in a virtual machine /dev/kvm may be there, let a guest begin and then fail it.
-        &["-accel", "tcg,thread=multi"]
-    }
 }
 
 /// Its own word, which its last line is.

@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use anyhow::{Context, Result};
 
 use super::disk;
-use super::guest::{self, Machine, Ran};
+use super::emulator;
+use super::guest::{self, Machine, Ran, Threads};
 use super::job::Job;
 use super::kernels::Kernel;
 use crate::progress::Step;
@@ -59,7 +60,7 @@ impl Guests {
                     return;
                 }
                 eprintln!("   ... {job} on Linux {}", kernel.release);
-                done(kernel, job, guest::boot(kernel, machine, &self.disk, job, &self.folder));
+                done(kernel, job, self.boot(kernel, job, machine));
             }
         };
         std::thread::scope(|scope| {
@@ -67,5 +68,19 @@ impl Guests {
                 scope.spawn(worker);
             }
         });
+    }
+
+    /// Once more where the emulator has ended the guest.
+    fn boot(&self, kernel: &Kernel, job: &str, machine: Machine) -> Result<Ran> {
+        let ran = guest::boot(kernel, machine, &self.disk, job, &self.folder)?;
+        if !emulator::ended_by_old_code(&ran, machine)? {
+            return Ok(ran);
+        }
+        eprintln!(
+            "{}\n   ... {job} on Linux {} once more, on one thread: qemu ran code that its kernel had changed",
+            ran.console, kernel.release
+        );
+        let machine = Machine { threads: Threads::One, ..machine };
+        guest::boot(kernel, machine, &self.disk, job, &self.folder)
     }
 }

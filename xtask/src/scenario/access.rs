@@ -26,6 +26,8 @@ pub struct Access {
     pub runtime_socket: Option<PathBuf>,
     /// The folder of the runtime's bundles, where debugtrail has to be told of it.
     pub bundles: Option<PathBuf>,
+    /// The runtime keeps a container's cgroup until the pod goes, so that a session is closed only then.
+    pub keeps_cgroups: bool,
     /// xtask for scripts that do something to the node, which only the embedded cluster lets them.
     pub xtask: Option<PathBuf>,
     /// This machine's node.
@@ -40,6 +42,7 @@ impl Access {
             kubeconfig: Some(cluster.kubeconfig().to_owned()),
             runtime_socket: cluster.runtime().is_containerd().then(|| cluster.runtime_socket()),
             bundles: cluster.bundles(),
+            keeps_cgroups: cluster.runtime() == cluster::Runtime::CriO,
             xtask: Some(cluster.xtask()),
             node_name: cluster.node_name().to_owned(),
         }
@@ -54,6 +57,7 @@ impl Access {
             kubeconfig: None,
             runtime_socket: None,
             bundles: None,
+            keeps_cgroups: false,
             xtask: None,
             node_name: String::new(),
         };

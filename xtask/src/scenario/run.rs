@@ -89,7 +89,7 @@ fn steps(witness: impl Witness, scenario: &Scenario, access: &Access, say: &dyn 
     say(&format!("a person types:\n{}", script.typed()));
     script.run(access)?;
     say("the sessions end, and the API gets to know");
-    let waited = wait_for_all(scenario, &witness, &pod);
+    let waited = wait_for_all(scenario, access, &witness, &pod);
     let records = of(&namespace.name, &pod.watch, witness.finish()?);
     let (kind, pods) = (scenario.expect.session_kind, session_pods(scenario, &pod));
     let identity = identity(access, &pod, kind, scenario.expect.made_anew);
@@ -102,11 +102,10 @@ fn steps(witness: impl Witness, scenario: &Scenario, access: &Access, say: &dyn 
 }
 
 /// Waits for the end of every session, and for all that the API says of it.
-fn wait_for_all(scenario: &Scenario, witness: &impl Witness, pod: &Pod) -> Result<()> {
+fn wait_for_all(scenario: &Scenario, access: &Access, witness: &impl Witness, pod: &Pod) -> Result<()> {
     let here = |record: &Value| record["namespace"] == pod.namespace.as_str();
     let is_end = |record: &Value| record["type"] == "session_ended";
-    let is_last = |record: &Value| is_end(record) || record["type"] == "session_closed";
-    for wanted in scenario.expect.records.iter().filter(|record| is_last(record)) {
+    for wanted in scenario.expect.records.iter().filter(|record| is_end(record)) {
         witness.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
             records.iter().any(|record| here(record) && check::is_meant(wanted, record))
         })?;
@@ -131,6 +130,17 @@ fn wait_for_all(scenario: &Scenario, witness: &impl Witness, pod: &Pod) -> Resul
             let what = format!("the API's word after {}", check::about(ended));
             witness.wait_until(&what, PATIENCE, &mut |records| reconciled_of(ended, records).is_some())?;
         }
+    }
+    let is_closed = |record: &&Value| record["type"] == "session_closed";
+    let mut closed = scenario.expect.records.iter().filter(is_closed).peekable();
+    if access.keeps_cgroups && closed.peek().is_some() {
+        let (name, namespace) = (pod.name.as_str(), pod.namespace.as_str());
+        access.kubectl_output(&["delete", "pod", name, "--namespace", namespace, "--wait=false"])?;
+    }
+    for wanted in closed {
+        witness.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
+            records.iter().any(|record| here(record) && check::is_meant(wanted, record))
+        })?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::Layout;
+use crate::cluster::oci_runtime;
 use crate::{command, repo};
 
 pub(super) fn config_file(layout: &Layout) -> PathBuf {
@@ -105,7 +106,7 @@ state = "/run/containerd"
 /// The same for containerd 2, whose CRI plugin is two.
 pub(super) fn version_3(layout: &Layout) -> String {
     let (root, socket) = (layout.containerd_root(), layout.containerd_socket());
-    let (cni, hooked) = (layout.cni_config(), layout.hooked_runc());
+    let (cni, hooked, crun) = (layout.cni_config(), layout.hooked_runc(), oci_runtime::eased_crun(layout));
     format!(
         r#"version = 3
 root = "{root}"
@@ -146,7 +147,7 @@ state = "/run/containerd"
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.crun]
   runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.crun.options]
-  BinaryName = "crun"
+  BinaryName = "{crun}"
 
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.hooked]
   runtime_type = "io.containerd.runc.v2"
@@ -157,5 +158,6 @@ state = "/run/containerd"
         socket = socket.display(),
         cni = cni.display(),
         hooked = hooked.display(),
+        crun = crun.display(),
     )
 }
