@@ -195,7 +195,8 @@ fn who_stands_beside_the_parent_is_no_runtime_by_its_name() {
         sender(&seen).kin
     };
     assert!(kin.of_parent && kin.beside_parent && !kin.member, "{kin:?}");
-    let main = Main::shell("echo ready; read line");
+    // Waiting for it closes its input.
+    let main = Main::shell("echo ready; exec sleep 100");
     // Its parent ends at once, so that somebody else adopts it.
     let script = format!("(sleep 0.2; kill -9 {}) & exit 0", main.child.id());
     wait(&mut Command::new("/bin/sh").args(["-c", &script]).spawn().expect("a shell"));
