@@ -136,3 +136,13 @@ fn dispatch(chore: Chore) -> anyhow::Result<()> {
         Chore::Internal(_) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_chore_and_option_is_named_once() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -48,6 +48,7 @@ pub enum Extent {
 
 /// What of the tiers is run.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)]
 pub struct Choice {
     #[command(flatten)]
     guests: matrix::Choice,
