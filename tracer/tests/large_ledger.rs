@@ -33,31 +33,31 @@ fn a_large_ledger_fits_into_memory_at_the_start() {
 }
 
 fn write_ends(records: &Path, boot: &BootId) -> u64 {
-    std::fs::create_dir_all(records).unwrap();
-    let id = |n: usize| SessionId::of_container(&ContainerId::parse(&format!("{n:064x}")).unwrap());
+    std::fs::create_dir_all(records).expect("a folder");
+    let id = |n: usize| SessionId::of_container(&ContainerId::parse(&format!("{n:064x}")).expect("an id"));
     let clock = ClockState { boot_id: boot.clone(), synchronized: None, max_error_us: None };
     let evidence = Evidence::of_kernel(KernelEvidence::Full);
     let mut record = SessionRecord::ended(id(0), Exit::unknown(), evidence, clock);
     record.identity.image = Some("x".repeat(1024));
-    let line = Record::Session(Box::new(record)).to_json_line().unwrap();
+    let line = Record::Session(Box::new(record)).to_json_line().expect("a line");
     let first = format!("{:064x}", 0);
     let mut bytes = 0;
     for segment in (0..ENDS).step_by(ENDS / 10) {
-        let file = File::create(records.join(format!("{segment:020}.jsonl"))).unwrap();
+        let file = File::create(records.join(format!("{segment:020}.jsonl"))).expect("a file");
         let mut file = BufWriter::new(file);
         for n in segment..segment + ENDS / 10 {
             let line = line.replace(&first, &format!("{n:064x}"));
-            writeln!(file, "{line}").unwrap();
+            writeln!(file, "{line}").expect("room on the disk");
             bytes += line.len() as u64 + 1;
         }
-        file.flush().unwrap();
+        file.flush().expect("room on the disk");
     }
     bytes
 }
 
 /// `VmHWM` of proc(5).
 fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }

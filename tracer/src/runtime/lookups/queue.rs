@@ -44,9 +44,9 @@ impl Queue {
         let room = waiting.news.len() + waiting.again.len() + waiting.aside.len() < QUEUED;
         if room {
             if job.is_news {
-                waiting.news.push(job)
+                waiting.news.push(job);
             } else {
-                waiting.again.push_back(job)
+                waiting.again.push_back(job);
             }
             self.changed.notify_one();
         }
