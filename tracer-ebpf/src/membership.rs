@@ -11,8 +11,7 @@ use debugtrail_common::{
 use crate::{
     atomic,
     clock::now,
-    interest,
-    lineage,
+    interest, lineage,
     maps::{MADE_AT_MOST, MEMBERS, MEMBERS_AT_MOST, TRACKED, entry, lost},
     namespaces,
     task::{self, Ptr, TASK_REAL_PARENT},
@@ -133,7 +132,8 @@ fn add(key: &ProcessKey, cgroup_id: u64, entry: &mut CgroupEntry, coming: Coming
 /// How many of a session's processes have a place.
 #[inline(always)]
 fn unfreed(entry: &CgroupEntry) -> u64 {
-    let freed = if task::HAS_USAGE.load() != 0 { entry.members_usage.processes } else { entry.counts.members_ended };
+    let freed =
+        if task::HAS_USAGE.load() != 0 { entry.members_usage.processes } else { entry.counts.members_ended };
     entry.counts.members.saturating_sub(freed)
 }
 
@@ -207,7 +207,10 @@ pub fn leaves(member: &mut Member, entry: &mut CgroupEntry, to: u8) {
 pub fn moves(member: &mut Member, cgroup: Ptr) {
     let own = root(member.cgroup_id);
     // Who entered by the namespace alone never was in the session's cgroup.
-    if member.origin == origin::NAMESPACE || root(task::id_of(cgroup)) == own || lineage::is_below(cgroup, own) {
+    if member.origin == origin::NAMESPACE
+        || root(task::id_of(cgroup)) == own
+        || lineage::is_below(cgroup, own)
+    {
         return;
     }
     if let Some(entry) = entry(member.cgroup_id) {
