@@ -41,7 +41,7 @@ fn json_escaped(json: String) -> String {
     }
 }
 
-/// Columns that a terminal gives `text`, which is what [`line`] made.
+/// Columns that a terminal gives `text`, which is what [`line()`] made.
 #[must_use]
 pub fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
