@@ -39,7 +39,11 @@ pub fn goes_on_where_it_was_killed(tier: &Tier) -> Result<()> {
         agent.wait_for_session("session_ended", container)?;
     }
     agent.wait_for_session("session_reconciled", "over")?;
-    let second = agent.stop()?;
+    let mut second = agent.stop()?;
+    // Killed between the write to stdout and the cursor's, it gives that record once more.
+    if first.last() == second.first() {
+        second.remove(0);
+    }
 
     let all = [first, second].concat();
     ensure!(all == ledger(folder.path())?, "stdout of both agents is not what the ledger holds");

@@ -19,7 +19,7 @@ use super::api_server::{Away, one_end};
 const WATCH: Duration = Duration::from_secs(55);
 
 /// What a busy machine can need for the API server and the kubelet to be back, now and then longer than [`WATCH`].
-const TRIES: usize = 3;
+const TRIES: usize = 5;
 
 /// The API server is replaced behind a load balancer, a pod comes with a session in it, and only then does the watch's
 /// connection break. The watch resumes, is told 410, and lists: what it missed has its name, what it knew is told once.

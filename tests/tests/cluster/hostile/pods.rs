@@ -8,11 +8,13 @@ use debugtrail_tests::attack::{Attack, MEMORY_LIMIT, is_whole, peak_memory};
 use debugtrail_tests::debug::Patient;
 use debugtrail_tests::tier::Tier;
 use xtask::scenario::access::Access;
+use xtask::scenario::pod::Namespace;
 
 /// One Pod object that many a client cannot read stops the naming of no other pod: neither where it is there at the start,
 /// nor where it comes later.
 pub fn an_odd_pod_costs_itself_alone(tier: &Tier) -> Result<()> {
-    for at_the_start in [true, false] {
+    // Each with a name of its own: the second agent may report the first one's session from the API.
+    for (at_the_start, beside) in [(true, "beside-a"), (false, "beside-b")] {
         let patient = Patient::admit(tier.access()?)?;
         let folder = tempfile::tempdir()?;
         if at_the_start {
@@ -25,10 +27,10 @@ pub fn an_odd_pod_costs_itself_alone(tier: &Tier) -> Result<()> {
             agent.wait_for_session("session_ended", "before")?;
             attack("odd_pod", &patient)?;
         }
-        let session = patient.session("beside", 4)?;
-        agent.wait_for_session("session_started", "beside")?;
+        let session = patient.session(beside, 4)?;
+        agent.wait_for_session("session_started", beside)?;
         session.end()?;
-        agent.wait_for_session("session_ended", "beside")?;
+        agent.wait_for_session("session_ended", beside)?;
         is_whole(&session, 4, &agent.stop()?)?;
     }
     Ok(())
@@ -37,7 +39,9 @@ pub fn an_odd_pod_costs_itself_alone(tier: &Tier) -> Result<()> {
 /// 80 MB of pods at the start fit into the memory that the DaemonSet has.
 pub fn sixty_large_pods_fit_into_memory(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
-    attack("fat_pods", &patient)?;
+    // The test's own watch on the patient's namespace need not read them.
+    let namespace = Namespace::create(&patient.access, "fat")?;
+    attack_in(&namespace.name, "fat_pods", &patient)?;
     let folder = tempfile::tempdir()?;
     let agent = Agent::start(&patient.access, folder.path())?;
     let session = patient.session("beside", 5)?;
@@ -53,10 +57,15 @@ pub fn sixty_large_pods_fit_into_memory(tier: &Tier) -> Result<()> {
 
 /// Runs an attacker's script in the patient's namespace, with `kubectl` on the cluster.
 fn attack(name: &str, patient: &Patient) -> Result<()> {
+    attack_in(&patient.pod.namespace, name, patient)
+}
+
+/// The same in another namespace.
+fn attack_in(namespace: &str, name: &str, patient: &Patient) -> Result<()> {
     let variables = variables(&patient.access);
     let mut variables: Vec<(&str, &str)> =
         variables.iter().map(|(name, value)| (&**name, &**value)).collect();
-    variables.extend([("NAMESPACE", &*patient.pod.namespace), ("NODE", &*patient.access.node_name)]);
+    variables.extend([("NAMESPACE", namespace), ("NODE", &*patient.access.node_name)]);
     Attack::run(name, &variables)
 }
 
