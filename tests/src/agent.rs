@@ -34,6 +34,17 @@ impl Agent {
         Self::spawn(access, ledger)?.started()
     }
 
+    /// The same with more options.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn start_with(access: &Access, ledger: &Path, options: &[&str]) -> Result<Self> {
+        let spawned = Self::spawn_with(access, ledger, |command| {
+            command.arg("--no-pins").args(options);
+        });
+        spawned?.started()
+    }
+
     /// The same, of an agent that pins its programs in this folder; with more options.
     ///
     /// # Errors

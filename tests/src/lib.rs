@@ -9,5 +9,6 @@ pub mod debug;
 pub mod http;
 pub mod kernel_objects;
 pub mod proxy;
+pub mod small_disk;
 pub mod tier;
 pub mod tiny;

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use debugtrail_tests::agent::{Agent, ledger};
 use debugtrail_tests::debug::{PATIENCE, Patient, Session};
+use debugtrail_tests::small_disk::SmallDisk;
 use debugtrail_tests::tier::Tier;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use xtask::poll;
 use xtask::scenario::matcher::mismatches;
 
@@ -144,7 +143,7 @@ pub fn closes_what_a_power_loss_cut_off(tier: &Tier) -> Result<()> {
 /// A ledger without room: witnessing goes on, records wait, and all are there once there is room.
 pub fn waits_for_room_on_a_full_disk(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
-    let disk = SmallDisk::mount()?;
+    let disk = SmallDisk::mount("512k")?;
     let agent = Agent::start(&patient.access, disk.path())?;
     let filler = disk.fill()?;
     // More than what is left of the ledger's last page, which the full file system still takes.
@@ -189,41 +188,6 @@ pub fn one_on_a_node(tier: &Tier) -> Result<()> {
     ensure!(said.lines().count() == 1 && said.contains("one agent a node"), "it says: {said}");
     first.stop()?;
     Ok(())
-}
-
-/// A file system of a few hundred kilobytes; unmounted when dropped.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn mount() -> Result<Self> {
-        let disk = Self(tempfile::tempdir()?);
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=512k", "debugtrail-test"])
-            .arg(disk.path())
-            .status()?;
-        ensure!(mounted.success(), "no tmpfs can be mounted");
-        Ok(disk)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Takes all the room there is; gives the file that has it.
-    fn fill(&self) -> Result<std::path::PathBuf> {
-        let path = self.path().join("filler");
-        let written = std::fs::write(&path, vec![0; 1 << 20]);
-        ensure!(written.is_err(), "the small disk took a megabyte");
-        Ok(path)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        if let Err(error) = Command::new("umount").arg("--lazy").arg(self.path()).status() {
-            eprintln!("{} stays mounted: {error}", self.path().display());
-        }
-    }
 }
 
 pub fn api_tells_the_end(patient: &Patient, container: &str) -> Result<()> {

@@ -9,12 +9,16 @@ mod cgroups;
 mod exec_storm;
 #[path = "hostile/foreign.rs"]
 mod foreign;
+#[path = "hostile/full_disk.rs"]
+mod full_disk;
 #[path = "hostile/idle_connections.rs"]
 mod idle_connections;
 #[path = "hostile/inside.rs"]
 mod inside;
 #[path = "hostile/pods.rs"]
 mod pods;
+#[path = "hostile/record_ids.rs"]
+mod record_ids;
 
 use crate::Test;
 
@@ -32,6 +36,8 @@ pub const TESTS: &[(&str, Test)] = &[
         "hostile::exec_storm::a_signal_ends_the_trace_of_a_storm",
         exec_storm::a_signal_ends_the_trace_of_a_storm,
     ),
+    ("hostile::full_disk::what_a_full_disk_costs_is_counted", full_disk::what_a_full_disk_costs_is_counted),
+    ("hostile::record_ids::two_runs_in_a_boot_share_none", record_ids::two_runs_in_a_boot_share_none),
     ("hostile::idle_connections_keep_nobody_out", idle_connections::idle_connections_keep_nobody_out),
     (
         "hostile::inside::thousands_of_sub_cgroups_starve_nobody",

@@ -13,9 +13,9 @@ const PROGRAMS: u64 = 10_000;
 /// Programs of it that do not end by themselves.
 const SLEEPERS: u64 = 300;
 /// For a storm on a busy machine.
-const STORM: Duration = Duration::from_secs(180);
+pub const STORM: Duration = Duration::from_secs(180);
 /// How many processes may be recorded: more than there are.
-const RECORDED: &str = "20000";
+pub const RECORDED: &str = "20000";
 /// What the session beside it exits with.
 const CODE: u8 = 6;
 
@@ -23,7 +23,7 @@ const CODE: u8 = 6;
 pub fn a_storm_with_arguments_holds_up_nothing(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let trace = Trace::start(&patient.access, &["--argv", "--processes", RECORDED])?;
-    patient.debug("storm", &storm()?)?;
+    patient.debug("storm", &attack()?)?;
     trace.wait_for_session("session_started", "storm", STORM)?;
     let beside = patient.session("beside", CODE)?;
     beside.end()?;
@@ -47,7 +47,7 @@ pub fn a_storm_with_arguments_holds_up_nothing(tier: &Tier) -> Result<()> {
 pub fn a_signal_ends_the_trace_of_a_storm(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let trace = Trace::start(&patient.access, &["--argv"])?;
-    patient.debug("storm", &storm()?)?;
+    patient.debug("storm", &attack()?)?;
     trace.wait_for_session("session_started", "storm", STORM)?;
     let records = trace.stop()?;
     let ended =
@@ -57,7 +57,7 @@ pub fn a_signal_ends_the_trace_of_a_storm(tier: &Tier) -> Result<()> {
 }
 
 /// The attacker's script with its variables, as `kubectl debug` takes it.
-fn storm() -> Result<String> {
+pub fn attack() -> Result<String> {
     let script = script("exec_storm");
     let text = std::fs::read_to_string(&script).with_context(|| format!("{}", script.display()))?;
     Ok(format!("COUNT={PROGRAMS} SLEEPERS={SLEEPERS}\n{text}"))
