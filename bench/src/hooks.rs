@@ -38,7 +38,7 @@ const LEAVING: Duration = Duration::from_secs(5);
 
 const IDLE: &str = "no session live";
 const LIVE: &str = "one session live";
-const AIM_IDLE: f64 = 1.3;
+const AIM_IDLE: f64 = 1.25;
 const AIM_LIVE: f64 = 2.0;
 const OURS: &str = "debugtrail";
 const EMPTY: &str = "empty program";

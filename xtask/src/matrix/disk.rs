@@ -13,7 +13,8 @@ use super::job::Job;
 use crate::{command, repo};
 
 /// What the tests call by name.
-const PROGRAMS: [&str; 32] = [
+const PROGRAMS: [&str; 33] = [
+    "bash",
     "busybox",
     "cat",
     "chmod",
