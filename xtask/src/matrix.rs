@@ -36,7 +36,7 @@ const CONTAINERS: &str = "containers";
 /// The containers tier where systemd makes the cgroups.
 const SYSTEMD: &str = "systemd";
 /// Some five minutes where the CPUs are free.
-const PATIENCE: Duration = Duration::from_secs(20 * 60);
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// What a main process of the storms takes at most.
 const PATIENCE_PER_MAIN: Duration = Duration::from_millis(60);
 
