@@ -48,6 +48,9 @@ pub trait Output: Send {
     /// Why there is a gap where lines found no room.
     fn full(&self) -> GapReason;
 
+    /// Bytes that a line may have now. More is refused.
+    fn room(&self) -> usize;
+
     /// How many lines were queued.
     fn queued(&self) -> u64 {
         0

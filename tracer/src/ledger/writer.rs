@@ -154,6 +154,10 @@ impl Output for Ledger {
         sent
     }
 
+    fn room(&self) -> usize {
+        self.queue.room()
+    }
+
     fn queued(&self) -> u64 {
         self.queued.load(Ordering::Relaxed)
     }

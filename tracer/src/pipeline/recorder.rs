@@ -77,12 +77,14 @@ pub struct Recorder {
 struct Unwritten {
     count: u64,
     since: BootNanos,
+    /// Bytes of the gap that says so, as it was last refused.
+    refused: usize,
     /// What they were about.
     sessions: Named,
 }
 
 /// Sessions, up to a bound.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Named {
     sessions: BTreeSet<SessionId>,
     truncated: bool,
@@ -350,7 +352,7 @@ impl Recorder {
         self.tell_unwritten();
         // What has no room for the gap has none for what comes after it.
         if self.unwritten.is_some() || self.out.send(line) == Sent::Full {
-            let begin = || Unwritten { count: 0, since: boot_now(), sessions: Named::default() };
+            let begin = || Unwritten { count: 0, since: boot_now(), refused: 0, sessions: Named::default() };
             let unwritten = self.unwritten.get_or_insert_with(begin);
             unwritten.count += 1;
             if let Some(session) = record.head().session_id() {
@@ -361,16 +363,18 @@ impl Recorder {
 
     /// Says how many records were not written, and of which sessions, once there is room to say so.
     pub(super) fn tell_unwritten(&mut self) {
-        let Some(unwritten) = &mut self.unwritten else { return };
+        let Some(unwritten) = &self.unwritten else { return };
+        // While the gap could only be refused again it is not made: that would be once for every record without room.
+        if self.out.room() < unwritten.refused {
+            return;
+        }
         let (count, from) = (unwritten.count, unwritten.since);
-        let named = std::mem::take(&mut unwritten.sessions);
         let lost = Lost { reason: self.out.full(), count, from, to: boot_now(), counts: Vec::new() };
-        let gap = self.gap_record(&lost, &self.upcoming_number(), named);
-        self.unwritten = self.try_gap(gap).map(|gap| {
-            let truncated = gap.sessions_truncated;
-            let sessions = Named { sessions: gap.sessions.into_iter().collect(), truncated };
-            Unwritten { count, since: from, sessions }
-        });
+        let gap = self.gap_record(&lost, &self.upcoming_number(), unwritten.sessions.clone());
+        match (self.try_gap(gap), &mut self.unwritten) {
+            (Err(bytes), Some(unwritten)) => unwritten.refused = bytes,
+            _ => self.unwritten = None,
+        }
     }
 
     /// Says which records of the ledger are missing, in it or on stdout, as far as there is room to say so.
@@ -388,25 +392,27 @@ impl Recorder {
                 records,
                 ..GapRecord::new(reason, &self.upcoming_number(), self.clock())
             };
-            if self.try_gap(gap).is_some() {
+            if self.try_gap(gap).is_err() {
                 return;
             }
             self.out.missing_told();
         }
     }
 
-    /// Writes a gap; gives it back where there is no room, and its number is given to another.
-    fn try_gap(&mut self, gap: GapRecord) -> Option<GapRecord> {
+    /// Writes a gap. Where there is no room, says for how many bytes, and its number is given to another.
+    fn try_gap(&mut self, gap: GapRecord) -> Result<(), usize> {
         let record = Record::Gap(gap);
-        let sent = self.line(&record).map(|line| self.out.send(line));
-        if let (Some(Sent::Full), Record::Gap(gap)) = (sent, &record) {
-            return Some(gap.clone());
+        if let Some(line) = self.line(&record) {
+            let bytes = line.len();
+            if self.out.send(line) == Sent::Full {
+                return Err(bytes);
+            }
         }
         if let Some(metrics) = &self.metrics {
             metrics.recorded(&record);
         }
         self.sequence += 1;
-        None
+        Ok(())
     }
 
     fn line(&self, record: &Record) -> Option<String> {

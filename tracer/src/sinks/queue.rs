@@ -63,6 +63,15 @@ impl LineQueue {
         Sent::Queued
     }
 
+    /// Bytes that a line may have now; any number where nobody takes one any more.
+    pub(crate) fn room(&self) -> usize {
+        let state = self.state();
+        if state.closed || state.ended {
+            return usize::MAX;
+        }
+        self.room.saturating_sub(state.bytes + OVERHEAD)
+    }
+
     /// Waits for lines, or for [`Self::wake`]; `None` once all were taken and none will follow.
     pub(crate) fn take(&self) -> Option<Batch> {
         let idle = |state: &mut State| state.lines.is_empty() && !state.woken && !state.ended;
@@ -130,11 +139,13 @@ mod tests {
         let queue = LineQueue::new(2 * (10 + OVERHEAD));
         let line = "0123456789".to_owned();
         assert_eq!([queue.push(line.clone()), queue.push(line.clone())], [Sent::Queued, Sent::Queued]);
+        assert_eq!(queue.room(), 0);
         assert_eq!(queue.push(String::new()), Sent::Full);
         let batch = queue.take().unwrap();
         assert_eq!(batch.lines, [line.clone(), line.clone()]);
         assert_eq!(queue.push(line.clone()), Sent::Full, "what is being written is still in memory");
         queue.done(&batch);
+        assert_eq!(queue.room(), 10 + OVERHEAD + 10);
         assert_eq!(queue.push(line), Sent::Queued);
     }
 
@@ -160,7 +171,7 @@ mod tests {
         let queue = LineQueue::new(ROOM);
         queue.push("line".into());
         queue.close();
-        assert_eq!(queue.push("line".into()), Sent::Closed);
+        assert_eq!((queue.push("line".into()), queue.room()), (Sent::Closed, usize::MAX));
         assert!(queue.take_waiting().is_none());
     }
 }

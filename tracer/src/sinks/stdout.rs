@@ -54,6 +54,10 @@ impl Output for Stdout {
         self.lines.push(line)
     }
 
+    fn room(&self) -> usize {
+        self.lines.room()
+    }
+
     /// The reader is gone, or the disk is full.
     fn closed(&self) -> Arc<Notify> {
         Arc::clone(&self.closed)
