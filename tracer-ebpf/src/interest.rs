@@ -184,62 +184,61 @@ pub fn unmark_namespace(kept: u32) {
     add_to_namespace(kept as usize & NAMESPACE_MASK, u32::MAX);
 }
 
-/// The marks at the place of the default hierarchy's cgroup of a `css_set`.
+/// The marks at the place of a structure that these loads lead to from `$from`.
 ///
 /// Written out, since each instruction counts, and since the compiler would fold the difference of two
 /// addresses into what the verifier refuses: it takes that for a number, and nothing else that is
 /// made of the address of a kernel's structure.
+macro_rules! marks_at {
+    ($from:expr, [$($load:literal),+], {$($field:ident = $offset:expr),+}, $shift:expr, $mask:expr, $table:expr) => {{
+        let marks: u64;
+        // SAFETY: the verifier only accepts loads at a field of the pointer's BTF type, and inside the table.
+        unsafe {
+            asm!(
+                $($load,)+
+                "{at} -= {base}",
+                "{at} >>= {shift}",
+                "{at} &= {mask}",
+                "{at} += {base}",
+                "{at} = *(u32 *)({at} + {table})",
+                at = out(reg) marks,
+                from = in(reg) $from,
+                base = in(reg) &raw const INTEREST,
+                $($field = const $offset,)+
+                shift = const $shift,
+                mask = const $mask,
+                table = const $table,
+                options(readonly, nostack),
+            );
+        }
+        marks as u32
+    }};
+}
+
+/// The marks at the place of the default hierarchy's cgroup of a `css_set`.
 #[inline(always)]
 fn cgroup_marks(css_set: Ptr) -> u32 {
-    let marks: u64;
-    // SAFETY: the verifier only accepts loads at a field of the pointer's BTF type, and inside the table.
-    unsafe {
-        asm!(
-            "{at} = *(u64 *)({css_set} + {dfl_cgrp})",
-            "{at} -= {base}",
-            "{at} >>= {shift}",
-            "{at} &= {mask}",
-            "{at} += {base}",
-            "{at} = *(u32 *)({at} + {table})",
-            at = out(reg) marks,
-            css_set = in(reg) css_set,
-            base = in(reg) &raw const INTEREST,
-            dfl_cgrp = const placed::CSS_SET_DFL_CGRP,
-            shift = const CGROUP_SHIFT,
-            mask = const CGROUP_MASK,
-            table = const CGROUP_TABLE,
-            options(readonly, nostack),
-        );
-    }
-    marks as u32
+    marks_at!(
+        css_set,
+        ["{at} = *(u64 *)({from} + {dfl_cgrp})"],
+        { dfl_cgrp = placed::CSS_SET_DFL_CGRP },
+        CGROUP_SHIFT,
+        CGROUP_MASK,
+        CGROUP_TABLE
+    )
 }
 
 /// The marks at the place of a task's mount namespace. A task that has given it up reads as any.
 #[inline(always)]
 fn namespace_marks(task: Ptr) -> u32 {
-    let marks: u64;
-    // SAFETY: as above.
-    unsafe {
-        asm!(
-            "{at} = *(u64 *)({task} + {nsproxy})",
-            "{at} = *(u64 *)({at} + {mnt_ns})",
-            "{at} -= {base}",
-            "{at} >>= {shift}",
-            "{at} &= {mask}",
-            "{at} += {base}",
-            "{at} = *(u32 *)({at} + {table})",
-            at = out(reg) marks,
-            task = in(reg) task,
-            base = in(reg) &raw const INTEREST,
-            nsproxy = const placed::TASK_NSPROXY,
-            mnt_ns = const placed::NSPROXY_MNT_NS,
-            shift = const NAMESPACE_SHIFT,
-            mask = const NAMESPACE_MASK,
-            table = const NAMESPACE_TABLE,
-            options(readonly, nostack),
-        );
-    }
-    marks as u32
+    marks_at!(
+        task,
+        ["{at} = *(u64 *)({from} + {nsproxy})", "{at} = *(u64 *)({at} + {mnt_ns})"],
+        {nsproxy = placed::TASK_NSPROXY, mnt_ns = placed::NSPROXY_MNT_NS},
+        NAMESPACE_SHIFT,
+        NAMESPACE_MASK,
+        NAMESPACE_TABLE
+    )
 }
 
 /// Bytes of the table before a cgroup's mark.

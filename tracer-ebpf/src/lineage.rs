@@ -26,22 +26,14 @@ pub enum Below {
 /// What userspace has said of the cgroups above this one.
 #[inline(always)]
 pub fn below(cgroup: Ptr) -> Option<Below> {
-    let level: u32 = task::read(cgroup, &CGROUP_LEVEL);
-    for at in 1..LEVELS {
-        if at >= level {
-            break;
-        }
-        let above = above(cgroup, at);
+    first_above(cgroup, |above| {
         // SAFETY: the value is copied at once.
         if let Some(root) = unsafe { TRACKED.get(above) }.copied() {
             return Some(Below::Session(root));
         }
         // SAFETY: nothing is read of the value.
-        if unsafe { SETTLED.get(above) }.is_some() {
-            return Some(Below::Settled);
-        }
-    }
-    None
+        unsafe { SETTLED.get(above) }.map(|_| Below::Settled)
+    })
 }
 
 /// The cgroup of ours to which the processes in a cgroup belong: itself, or a session's above it.
@@ -67,33 +59,36 @@ pub fn home_found(cgroup: Ptr) -> Option<u64> {
     if entry(id).is_some() {
         return Some(id);
     }
-    let level: u32 = task::read(cgroup, &CGROUP_LEVEL);
     let mut nearest = None;
-    for at in 1..LEVELS {
-        if at >= level {
-            break;
-        }
-        let above = above(cgroup, at);
+    first_above(cgroup, |above| {
         if entry(above).is_some_and(|entry| entry.steps.main_scanned != 0) {
             nearest = Some(above);
         }
-    }
+        None::<()>
+    });
     nearest
 }
 
 /// Whether a cgroup lies below another.
 #[inline(always)]
 pub fn is_below(cgroup: Ptr, id: u64) -> bool {
+    first_above(cgroup, |above| (above == id).then_some(())).is_some()
+}
+
+/// The first answer about the ids of the cgroups above this one, from the root's children down.
+#[inline(always)]
+fn first_above<T>(cgroup: Ptr, mut ask: impl FnMut(u64) -> Option<T>) -> Option<T> {
     let level: u32 = task::read(cgroup, &CGROUP_LEVEL);
     for at in 1..LEVELS {
         if at >= level {
             break;
         }
-        if above(cgroup, at) == id {
-            return true;
+        let answer = ask(above(cgroup, at));
+        if answer.is_some() {
+            return answer;
         }
     }
-    false
+    None
 }
 
 /// Id of the cgroup above this one at a level.
