@@ -36,6 +36,19 @@ pub enum RecordType {
 }
 
 impl RecordType {
+    /// Every type.
+    pub const ALL: [Self; 9] = [
+        Self::SessionStarted,
+        Self::SessionEnded,
+        Self::SessionReconciled,
+        Self::SessionProcesses,
+        Self::SessionClosed,
+        Self::Gap,
+        Self::AgentStarted,
+        Self::AgentStopped,
+        Self::ClockStepped,
+    ];
+
     /// The name in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -176,17 +189,7 @@ mod tests {
 
     #[test]
     fn names_are_the_json_names() {
-        for record_type in [
-            RecordType::SessionStarted,
-            RecordType::SessionEnded,
-            RecordType::SessionReconciled,
-            RecordType::SessionProcesses,
-            RecordType::SessionClosed,
-            RecordType::Gap,
-            RecordType::AgentStarted,
-            RecordType::AgentStopped,
-            RecordType::ClockStepped,
-        ] {
+        for record_type in RecordType::ALL {
             assert_eq!(serde_json::to_string(&record_type).unwrap(), format!("\"{}\"", record_type.name()));
         }
     }

@@ -33,9 +33,9 @@ pub(super) fn disagreements(container: &Container, index: &PodIndex) -> Vec<Disa
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{id, pod, pod_ref, runtime, seconds, synced};
+    use super::super::samples::{id, pod, pod_ref, runtime, seconds, synced, with_status};
     use super::*;
-    use crate::pods::{ContainerStatus, PodFacts};
+    use crate::pods::PodFacts;
 
     fn silent(path_pod: PodRef) -> Container {
         Container::new(id(), Some(path_pod), seconds(10))
@@ -47,29 +47,17 @@ mod tests {
         container
     }
 
-    fn with_status(name: &str, facts: PodFacts) -> PodFacts {
-        let status = ContainerStatus {
-            name: name.into(),
-            container_id: Some(id().url("containerd")),
-            image_id: None,
-            restart_count: 0,
-            state: None,
-            last_state: None,
-        };
-        PodFacts { statuses: vec![status], ..facts }
-    }
-
     #[test]
     fn who_says_the_same_or_nothing_contradicts_nobody() {
-        for index in [synced([]), synced([pod()]), synced([with_status("dbg", pod())])] {
+        for index in [synced([]), synced([pod()]), synced([with_status(pod(), "dbg")])] {
             assert_eq!(disagreements(&container(pod_ref()), &index), []);
         }
-        assert_eq!(disagreements(&silent(pod_ref()), &synced([with_status("dbg", pod())])), []);
+        assert_eq!(disagreements(&silent(pod_ref()), &synced([with_status(pod(), "dbg")])), []);
     }
 
     #[test]
     fn a_static_pod_goes_by_its_config_hash() {
-        let facts = PodFacts { config_hash: Some("cd8ab5ec".into()), ..with_status("dbg", pod()) };
+        let facts = PodFacts { config_hash: Some("cd8ab5ec".into()), ..with_status(pod(), "dbg") };
         assert_eq!(disagreements(&silent(PodRef::new("cd8ab5ec")), &synced([facts])), []);
     }
 
@@ -77,9 +65,9 @@ mod tests {
     fn each_contradiction_is_named() {
         let other = PodRef::new("11111111-4f5d-4a7e-8b6e-6b2a3f1c0d9e");
         assert_eq!(disagreements(&container(other.clone()), &synced([pod()])), [Disagreement::PathPod]);
-        let index = synced([with_status("dbg", pod())]);
+        let index = synced([with_status(pod(), "dbg")]);
         assert_eq!(disagreements(&silent(other), &index), [Disagreement::ApiPod]);
-        let index = synced([with_status("app", pod())]);
+        let index = synced([with_status(pod(), "app")]);
         assert_eq!(disagreements(&container(pod_ref()), &index), [Disagreement::ApiName]);
         let mut forged = container(pod_ref());
         (forged.elsewhere, forged.has_double) = (true, true);

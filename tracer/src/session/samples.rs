@@ -4,7 +4,7 @@ use crate::cgroup::Place;
 use crate::ids::{BootNanos, CgroupId, ContainerId, Pid, PodRef, PodUid};
 use crate::kernel::event::{Args, Executed, Left, MemberEnded, Origin, Process};
 use crate::kernel::{EndSeen, MainSeen, Members, Observation, Used};
-use crate::pods::{ContainerFacts, EphemeralFacts, PodEvent, PodFacts, PodIndex};
+use crate::pods::{ContainerFacts, ContainerStatus, EphemeralFacts, PodEvent, PodFacts, PodIndex};
 use crate::record::WaitStatus;
 use crate::runtime::{ContainerKind, ContainerMeta, RuntimeFacts};
 
@@ -50,6 +50,19 @@ pub(crate) fn pod() -> PodFacts {
         ending: None,
         statuses: Vec::new(),
     }
+}
+
+/// The pod with a status of this container that has the sample's id.
+pub(super) fn with_status(mut pod: PodFacts, name: &str) -> PodFacts {
+    pod.statuses.push(ContainerStatus {
+        name: name.into(),
+        container_id: Some(id().url("containerd")),
+        image_id: None,
+        restart_count: 0,
+        state: None,
+        last_state: None,
+    });
+    pod
 }
 
 /// The pod before anybody debugged it.

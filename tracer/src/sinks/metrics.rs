@@ -11,18 +11,6 @@ use serde::Serialize;
 use crate::ledger::Health;
 use crate::record::{ExitClass, GapReason, Record, RecordType, SessionKind, SessionRecord};
 
-/// Every type of record.
-const TYPES: [RecordType; 9] = [
-    RecordType::SessionStarted,
-    RecordType::SessionEnded,
-    RecordType::SessionReconciled,
-    RecordType::SessionProcesses,
-    RecordType::SessionClosed,
-    RecordType::Gap,
-    RecordType::AgentStarted,
-    RecordType::AgentStopped,
-    RecordType::ClockStepped,
-];
 /// Every kind of session; none is one that nobody could name.
 const KINDS: [Option<SessionKind>; 5] = [
     Some(SessionKind::Ephemeral),
@@ -120,7 +108,7 @@ impl Metrics {
     /// A counter that comes with its first count hides that count from `rate` and `increase`, so each that can come is
     /// there from the start.
     fn begin_at_zero(&self) {
-        for r#type in TYPES {
+        for r#type in RecordType::ALL {
             drop(self.records.get_or_create(&OfType { r#type: r#type.name() }));
         }
         for (kind, class) in KINDS.into_iter().flat_map(|kind| CLASSES.map(|class| (kind, class))) {
@@ -342,7 +330,7 @@ mod tests {
 
     #[test]
     fn every_label_that_the_records_know_is_one_here() {
-        assert_eq!(words(TYPES), variants::<RecordType>());
+        assert_eq!(words(RecordType::ALL), variants::<RecordType>());
         assert_eq!(words(KINDS.into_iter().flatten()), variants::<SessionKind>());
         assert_eq!(words(CLASSES), variants::<ExitClass>());
         assert_eq!(words(REASONS), variants::<GapReason>());

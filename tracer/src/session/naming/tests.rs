@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
-use super::super::samples::{container_meta, id, pod, pod_before, pod_ref, sandbox, seconds, synced};
+use super::super::samples::{
+    container_meta, id, pod, pod_before, pod_ref, sandbox, seconds, synced, with_status,
+};
 use super::*;
 use crate::pods::{ContainerFacts, DebugPod};
 
@@ -56,18 +58,6 @@ fn a_pod_that_was_not_listed_since_says_nothing_of_what_it_has_no_name_for() {
 
 fn named(name: &str) -> ContainerMeta {
     container_meta(name)
-}
-
-fn with_status(mut pod: PodFacts, name: &str) -> PodFacts {
-    pod.statuses.push(ContainerStatus {
-        name: name.into(),
-        container_id: Some(id().url("containerd")),
-        image_id: None,
-        restart_count: 0,
-        state: None,
-        last_state: None,
-    });
-    pod
 }
 
 #[test]
