@@ -58,7 +58,7 @@ fn ctr(layout: &Layout) -> Command {
 /// The configuration that containerd 1.6 and newer read.
 pub(super) fn version_2(layout: &Layout) -> String {
     let (root, socket) = (layout.containerd_root(), layout.containerd_socket());
-    let (cni, hooked) = (layout.cni_config(), layout.hooked_runc());
+    let cni = layout.cni_config();
     format!(
         r#"version = 2
 root = "{root}"
@@ -83,30 +83,18 @@ state = "/run/containerd"
   snapshotter = "native"
   default_runtime_name = "runc"
 
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
-  runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
-  BinaryName = "crun"
-
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hooked]
-  runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hooked.options]
-  BinaryName = "{hooked}"
-"#,
+{handlers}"#,
         root = root.display(),
         socket = socket.display(),
         cni = cni.display(),
-        hooked = hooked.display(),
+        handlers = handlers("io.containerd.grpc.v1.cri", Path::new("crun"), &layout.hooked_runc()),
     )
 }
 
 /// The same for containerd 2, whose CRI plugin is two.
 pub(super) fn version_3(layout: &Layout) -> String {
     let (root, socket) = (layout.containerd_root(), layout.containerd_socket());
-    let (cni, hooked, crun) = (layout.cni_config(), layout.hooked_runc(), oci_runtime::eased_crun(layout));
+    let (cni, crun) = (layout.cni_config(), oci_runtime::eased_crun(layout));
     format!(
         r#"version = 3
 root = "{root}"
@@ -141,23 +129,31 @@ state = "/run/containerd"
 [plugins."io.containerd.cri.v1.runtime".containerd]
   default_runtime_name = "runc"
 
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.crun]
-  runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.crun.options]
-  BinaryName = "{crun}"
-
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.hooked]
-  runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.hooked.options]
-  BinaryName = "{hooked}"
-"#,
+{handlers}"#,
         root = root.display(),
         socket = socket.display(),
         cni = cni.display(),
-        hooked = hooked.display(),
+        handlers = handlers("io.containerd.cri.v1.runtime", &crun, &layout.hooked_runc()),
+    )
+}
+
+/// What a RuntimeClass may name, and `runc`.
+fn handlers(plugin: &str, crun: &Path, hooked: &Path) -> String {
+    format!(
+        r#"[plugins."{plugin}".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins."{plugin}".containerd.runtimes.crun]
+  runtime_type = "io.containerd.runc.v2"
+[plugins."{plugin}".containerd.runtimes.crun.options]
+  BinaryName = "{crun}"
+
+[plugins."{plugin}".containerd.runtimes.hooked]
+  runtime_type = "io.containerd.runc.v2"
+[plugins."{plugin}".containerd.runtimes.hooked.options]
+  BinaryName = "{hooked}"
+"#,
         crun = crun.display(),
+        hooked = hooked.display(),
     )
 }
