@@ -28,11 +28,7 @@ pub fn a_storm_with_arguments_holds_up_nothing(tier: &Tier) -> Result<()> {
     let beside = patient.session("beside", CODE)?;
     beside.end()?;
     trace.wait_for_session("session_closed", "beside", STORM)?;
-    let over = trace
-        .records()
-        .iter()
-        .any(|record| record["type"] == "session_ended" && record["container_name"] == "storm");
-    ensure!(!over, "the storm was over before the session beside it");
+    ensure!(!is_over(&trace.records()), "the storm was over before the session beside it");
     let closed = trace.wait_for_session("session_closed", "storm", STORM)?;
     let storm = patient.ended("storm")?;
     let peak = peak_memory(trace.pid())?;
@@ -50,9 +46,7 @@ pub fn a_signal_ends_the_trace_of_a_storm(tier: &Tier) -> Result<()> {
     patient.debug("storm", &attack()?)?;
     trace.wait_for_session("session_started", "storm", STORM)?;
     let records = trace.stop()?;
-    let ended =
-        records.iter().any(|record| record["type"] == "session_ended" && record["container_name"] == "storm");
-    ensure!(!ended, "the storm was over before the signal");
+    ensure!(!is_over(&records), "the storm was over before the signal");
     Ok(())
 }
 
@@ -61,6 +55,10 @@ pub fn attack() -> Result<String> {
     let script = script("exec_storm");
     let text = std::fs::read_to_string(&script).with_context(|| format!("{}", script.display()))?;
     Ok(format!("COUNT={PROGRAMS} SLEEPERS={SLEEPERS}\n{text}"))
+}
+
+fn is_over(records: &[Value]) -> bool {
+    records.iter().any(|record| record["type"] == "session_ended" && record["container_name"] == "storm")
 }
 
 fn adds_up(storm: &Session, closed: &Value, records: &[Value]) -> Result<()> {
