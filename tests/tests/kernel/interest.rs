@@ -24,7 +24,7 @@ fn session(witness: &mut Witness, cgroup: &TestCgroup, other: &TestCgroup, scrip
 fn who_leaves_the_cgroup_is_still_a_member_and_so_are_its_children() {
     // Made before there was a witness, which then knows nothing of it.
     let elsewhere = TestCgroup::new("elsewhere");
-    let mut witness = Witness::new();
+    let mut witness = Witness::fresh();
     let cgroup = TestCgroup::new("left");
     let script = "sh -c 'echo $$ > $procs; sh -c \"exit 21\"; (exit 22); exit 23'; exit 24";
     let mut main = session(&mut witness, &cgroup, &elsewhere, script);
@@ -35,7 +35,7 @@ fn who_leaves_the_cgroup_is_still_a_member_and_so_are_its_children() {
 #[test]
 fn a_main_process_that_leaves_has_its_end_and_its_children() {
     let elsewhere = TestCgroup::new("elsewhere");
-    let mut witness = Witness::new();
+    let mut witness = Witness::fresh();
     let cgroup = TestCgroup::new("left");
     let mut main = session(&mut witness, &cgroup, &elsewhere, "echo $$ > $procs; (exit 25); exit 26");
     let status = wait(&mut main);
@@ -48,7 +48,7 @@ fn a_main_process_that_leaves_has_its_end_and_its_children() {
 #[test]
 fn who_is_born_elsewhere_is_a_member_and_so_are_its_children() {
     let elsewhere = TestCgroup::new("elsewhere");
-    let mut witness = Witness::new();
+    let mut witness = Witness::fresh();
     let cgroup = TestCgroup::new("parent");
     witness.track(&cgroup);
     let path = elsewhere.dir.display().to_string();
@@ -59,7 +59,7 @@ fn who_is_born_elsewhere_is_a_member_and_so_are_its_children() {
 #[test]
 fn who_was_there_before_a_member_came_is_none() {
     let elsewhere = TestCgroup::new("elsewhere");
-    let mut witness = Witness::new();
+    let mut witness = Witness::fresh();
     let cgroup = TestCgroup::new("beside");
     let mut main = session(&mut witness, &cgroup, &elsewhere, "echo $$ > $procs; read line");
     elsewhere.await_process(main.id());
@@ -106,7 +106,7 @@ fn nothing_is_missed_after_everything_was_forgotten() {
 fn what_was_found_running_keeps_its_members() {
     let cgroup = TestCgroup::new("found");
     let mut main = cgroup.main("/bin/sh", &["-c", "read line; (exit 31); exit 32"]);
-    let mut witness = Witness::new();
+    let mut witness = Witness::fresh();
     let is = RunningMain::Is(Pid(main.id()));
     let running = Running { cgroup: cgroup.id, path: "/found".into(), main: is, entered: true };
     witness.kernel.take_in(&[running], now()).expect("what runs can be taken in");
@@ -124,7 +124,7 @@ fn what_was_found_running_keeps_its_members() {
 #[test]
 fn what_was_found_still_empty_gets_its_main_process() {
     let cgroup = TestCgroup::new("to-come");
-    let mut witness = Witness::new();
+    let mut witness = Witness::fresh();
     let running =
         Running { cgroup: cgroup.id, path: "/to-come".into(), main: RunningMain::ToCome, entered: true };
     witness.kernel.take_in(&[running], now()).expect("what runs can be taken in");

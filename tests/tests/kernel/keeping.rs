@@ -83,7 +83,7 @@ fn a_forgotten_cgroup_leaves_nothing_and_its_main_process_is_not_heard() {
 fn what_already_runs_is_taken_in_with_its_end() {
     let cgroup = TestCgroup::new("running");
     let mut main = cgroup.main("/bin/sh", &["-c", "read line; exit 12"]);
-    let mut witness = Witness::new();
+    let mut witness = Witness::fresh();
     let running = Running {
         cgroup: cgroup.id,
         path: "/found/running".into(),
@@ -137,14 +137,14 @@ fn a_witness_that_goes_leaves_no_program_and_no_map() {
     // Another debugtrail may run on this machine, or start meanwhile: what counts is what is new and this process's.
     let loaded = || inspect::programs().expect("programs can be listed");
     let before = loaded();
-    let witness = Witness::new();
+    let witness = Witness::fresh();
     let held = held_programs();
     let ours: Vec<_> = loaded()
         .into_iter()
         .filter(|program| !before.contains(program) && held.contains(&program.id))
         .collect();
     assert_eq!(ours.len(), 11, "{ours:?}");
-    drop(witness);
+    witness.unload();
     // The kernel frees programs after an RCU period.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while loaded().iter().any(|program| ours.contains(program)) {

@@ -17,16 +17,17 @@ use crate::support::{ENDING, MemoryLimit, TestCgroup, Witness, await_zombie, not
 
 /// A main process that has said on its standard output that it is ready.
 struct Main {
-    witness: Witness,
+    /// Dropped first: the ends of what is in it go to this test's ring.
     cgroup: TestCgroup,
     child: Child,
+    witness: Witness,
 }
 
 impl Main {
     fn start(program: &str, args: &[&str]) -> Self {
         let (witness, cgroup) = (Witness::new(), TestCgroup::new("killed"));
         let child = cgroup.ready_main(program, args);
-        Self { witness, cgroup, child }
+        Self { cgroup, child, witness }
     }
 
     fn shell(script: &str) -> Self {

@@ -77,7 +77,7 @@ fn what_ends_and_what_begins_meanwhile_is_read_by_the_next_process() {
     // An agent says so with each of its rounds: when none comes, only claimed cgroups tell of their members.
     first.kernel.read_until(now()).expect("it can be said");
     let main = shell(&ends, 3);
-    let witness = Witness { kernel: first.kernel, ring: first.ring };
+    let witness = Witness::of((first.kernel, first.ring));
     witness.await_entry(ends.id, |seen| seen.main.is_some());
     drop((witness, first.witnessed));
 
@@ -152,7 +152,7 @@ fn another_version_is_attached_until_its_successor_is_and_is_read_by_its_own_lay
         old.kernel.track(cgroup.id, cgroup.id).expect("trackable");
     }
     let (first, second) = (shell(&ends, 5), shell(&over, 6));
-    let witness = Witness { kernel: old.kernel, ring: old.ring };
+    let witness = Witness::of((old.kernel, old.ring));
     for cgroup in [&ends, &over] {
         witness.await_entry(cgroup.id, |seen| seen.main.is_some());
     }

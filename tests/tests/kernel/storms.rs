@@ -43,7 +43,7 @@ struct Seen {
 fn every_main_process_of_parallel_storms_ends_once() {
     let mains =
         std::env::var("DEBUGTRAIL_TEST_MAINS").map_or(MAINS, |count| count.parse().expect("a number"));
-    let mut witness = Witness::new();
+    let mut witness = Witness::fresh();
     let parent = TestCgroup::new("storms");
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join("tiny");

@@ -4,6 +4,7 @@ use std::{
     ffi::CString,
     fs,
     io::{self, BufRead, BufReader, Write},
+    ops::{Deref, DerefMut},
     os::fd::AsFd,
     os::unix::{
         fs::MetadataExt,
@@ -11,7 +12,10 @@ use std::{
     },
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -49,20 +53,73 @@ impl Told {
     }
 }
 
-/// A loaded witness.
-pub struct Witness {
+/// The loaded and attached programs, and their ring.
+pub struct Loaded {
     pub kernel: Kernel,
     pub ring: Ring,
+    /// `None` where another test may not have them.
+    options: Option<LoadOptions>,
+}
+
+impl Loaded {
+    fn load(options: LoadOptions) -> Self {
+        let (kernel, ring) = Kernel::load(options).expect("the kernel tier needs root and a kernel with BTF");
+        Self { kernel, ring, options: Some(options) }
+    }
+
+    /// Forgets all of a test. False where the next test would see something of it.
+    fn reset(&mut self) -> bool {
+        let forgotten = self
+            .kernel
+            .cgroups()
+            .is_ok_and(|mut kept| kept.drain(..).all(|cgroup| self.kernel.forget(cgroup).is_ok()));
+        while self.ring.next().is_some() {}
+        let counted = self.kernel.loss().map(|loss| loss.by_cpu.values().flatten().sum::<u64>());
+        forgotten
+            && counted.is_ok_and(|lost| lost == 0)
+            && self.kernel.read_until(BootNanos(u64::MAX)).is_ok()
+    }
+}
+
+/// Programs that no test uses now. Loading takes most of a test's time on an emulated CPU, so that one test hands them on to
+/// the next.
+static IDLE: Mutex<Option<Loaded>> = Mutex::new(None);
+
+fn idle() -> MutexGuard<'static, Option<Loaded>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The programs of one test.
+pub struct Witness {
+    loaded: Option<Loaded>,
 }
 
 impl Witness {
+    /// Attached before this test or now.
     pub fn new() -> Self {
         Self::with(LoadOptions::default())
     }
 
+    /// The same with other options than the default.
     pub fn with(options: LoadOptions) -> Self {
-        let (kernel, ring) = Kernel::load(options).expect("the kernel tier needs root and a kernel with BTF");
-        Self { kernel, ring }
+        let idle = idle().take().filter(|idle| idle.options == Some(options));
+        Self { loaded: Some(idle.unwrap_or_else(|| Loaded::load(options))) }
+    }
+
+    /// Attached now: what was made before is not known to it.
+    pub fn fresh() -> Self {
+        drop(idle().take());
+        Self::new()
+    }
+
+    /// Of programs that a test has loaded by itself.
+    pub fn of((kernel, ring): (Kernel, Ring)) -> Self {
+        Self { loaded: Some(Loaded { kernel, ring, options: None }) }
+    }
+
+    /// Detaches them now.
+    pub fn unload(mut self) {
+        drop(self.loaded.take());
     }
 
     /// Makes a cgroup a session's own.
@@ -120,6 +177,29 @@ impl Witness {
             std::thread::sleep(Duration::from_millis(2));
         }
         panic!("the kernel did not say what was wanted; the entry is {last:#?}");
+    }
+}
+
+impl Deref for Witness {
+    type Target = Loaded;
+
+    fn deref(&self) -> &Loaded {
+        self.loaded.as_ref().expect("there until it is dropped")
+    }
+}
+
+impl DerefMut for Witness {
+    fn deref_mut(&mut self) -> &mut Loaded {
+        self.loaded.as_mut().expect("there until it is dropped")
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        let Some(mut loaded) = self.loaded.take().filter(|_| !std::thread::panicking()) else { return };
+        if loaded.options.is_some() && loaded.reset() {
+            *idle() = Some(loaded);
+        }
     }
 }
 

@@ -120,7 +120,7 @@ impl KernelError {
 }
 
 /// What may be chosen at load.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Size of the ring in bytes, a power of two of at least a page; `None` for the default, 1 MiB.
     pub ring_bytes: Option<u32>,

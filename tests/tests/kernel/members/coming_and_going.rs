@@ -86,7 +86,7 @@ fn who_executes_in_the_mount_namespace_has_entered_without_the_cgroup() {
 fn the_namespace_of_a_session_found_running_is_known_too() {
     let cgroup = TestCgroup::new("found");
     let mut main = cgroup.ready_main("/bin/sh", &["-c", "echo ready; read line; exit 3"]);
-    let mut witness = Witness::new();
+    let mut witness = Witness::fresh();
     let pid = debugtrail::ids::Pid(main.id());
     let running =
         Running { cgroup: cgroup.id, path: "/found".into(), main: RunningMain::Is(pid), entered: true };
@@ -127,7 +127,7 @@ fn who_is_in_no_session_enters_none() {
 #[test]
 fn who_moves_to_another_cgroup_has_left_and_stays_a_member() {
     let elsewhere = TestCgroup::new("elsewhere");
-    let mut witness = Witness::new();
+    let mut witness = Witness::fresh();
     let cgroup = TestCgroup::new("leaves");
     witness.track(&cgroup);
     let script = format!(
