@@ -7,7 +7,7 @@ use std::process::Command;
 use debugtrail::kernel::event::Origin;
 use debugtrail_common::loss::Loss;
 
-use crate::support::{TestCgroup, Witness, wait};
+use crate::support::{ENDING, TestCgroup, Witness, wait};
 
 /// More than there is room for.
 const CGROUPS: usize = 4200;
@@ -15,6 +15,10 @@ const CGROUPS: usize = 4200;
 const MADE: usize = 200;
 /// As the programs have it.
 const AT_MOST: u64 = 128;
+/// Processes of one session that have a place, as the programs have it: a quarter of all.
+const PROCESSES_AT_MOST: u64 = 16_384;
+/// Some more.
+const PROCESSES: u64 = PROCESSES_AT_MOST + 100;
 
 /// Cgroups below another, which go with this.
 struct Below(Vec<PathBuf>);
@@ -88,6 +92,20 @@ fn what_a_session_makes_elsewhere_over_its_bound_is_its_own_loss() {
     let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
     assert_eq!(seen.members.unkept, MADE as u64 - AT_MOST);
     another_is_whole(&mut witness);
+}
+
+#[test]
+fn processes_over_a_sessions_bound_are_its_own_loss() {
+    let mut witness = Witness::new();
+    let cgroup = TestCgroup::new("zombies");
+    witness.track(&cgroup);
+    let mut main = cgroup.ready_main(ENDING, &["zombies", &PROCESSES.to_string()]);
+    let seen = witness.await_entry(cgroup.id, |seen| seen.members.all == PROCESSES_AT_MOST);
+    // A birth and an end each.
+    assert_eq!(seen.members.unkept, 2 * (PROCESSES - PROCESSES_AT_MOST));
+    another_is_whole(&mut witness);
+    drop(main.stdin.take());
+    assert_eq!(wait(&mut main).0, 15 << 8);
 }
 
 #[test]

@@ -4,12 +4,14 @@ use std::os::fd::AsFd;
 
 use debugtrail_tests::clone::{Birth, run};
 
-use crate::{Way, system::exit_group};
+use crate::Way;
+use crate::system::{await_input, exit_group, ready};
 
 pub fn way(name: &str) -> Option<Way> {
     Some(match name {
         "fork-storm" => fork_storm,
         "vfork" => vfork,
+        "zombies" => zombies,
         "child-elsewhere" => child_elsewhere,
         _ => return None,
     })
@@ -26,17 +28,37 @@ fn fork_storm(children: &str) -> ! {
 
 /// A child that borrows this process's memory until it ends with 13; then 14.
 fn vfork(_: &str) -> ! {
+    let child = vfork_and_exit(13);
+    // SAFETY: a system call that writes nothing; the child is this process's.
+    unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    exit_group(14)
+}
+
+/// That many children that have ended and are not reaped until standard input ends; then 15.
+fn zombies(children: &str) -> ! {
+    let children: u32 = children.parse().expect("how many children");
+    for _ in 0..children {
+        vfork_and_exit(0);
+    }
+    ready();
+    await_input();
+    // SAFETY: a system call that writes nothing. It fails where no child is left.
+    while unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) } > 0 {}
+    exit_group(15)
+}
+
+/// The pid of a child that only ends, as cheaply as one can.
+fn vfork_and_exit(code: i32) -> i32 {
     // SAFETY: the child only ends, before this process goes on. The libc crate calls vfork deprecated for what
     // else a child could do.
     #[allow(deprecated)]
     unsafe {
         match libc::vfork() {
-            0 => libc::_exit(13),
+            0 => libc::_exit(code),
             -1 => panic!("vfork: {}", std::io::Error::last_os_error()),
-            child => libc::waitpid(child, std::ptr::null_mut(), 0),
+            child => child,
         }
-    };
-    exit_group(14)
+    }
 }
 
 /// A child born in the cgroup of that path ends with 23 after one of its own ended with 22; then 42.

@@ -76,7 +76,7 @@ pub fn closed(container: &Container, totals: Totals, context: Context<'_>) -> Cl
         recorded: totals.told.processes,
         lost: members.all.saturating_sub(totals.heard),
         programs_dropped: totals.programs_dropped,
-        truncated: members.all.max(totals.heard) > totals.told.processes,
+        truncated: members.all.max(totals.heard) > totals.told.processes || members.unkept > 0,
         runtime_processes: members.runtime,
         entered: members.entered,
         escaped: members.left,

@@ -135,6 +135,17 @@ fn what_the_kernel_counted_and_nobody_heard_is_truncated() {
 }
 
 #[test]
+fn what_there_was_no_room_for_is_truncated() {
+    let members = Members { unkept: 3, ..Members::default() };
+    let happens = |tracker: &mut Tracker| {
+        tracker.observe(over(members), &place(), None, None, &synced([pod()]), seconds(22))
+    };
+    let records = told(happens);
+    let closed = records.last().expect("it is closed");
+    assert_eq!((&closed["truncated"], &closed["evidence"]["lost_events"]), (&json!(true), &json!(3)));
+}
+
+#[test]
 fn a_session_is_open_while_a_process_of_it_lives() {
     let members = Members { all: 2, ended: 1, ..Members::default() };
     let happens = |tracker: &mut Tracker| {
