@@ -132,6 +132,7 @@ impl Pipeline {
             self.index.synced_since().is_some(),
         );
         agent.metrics.unread_pods(self.index.unread_count());
+        agent.metrics.unreconciled(self.reconciler.given_up());
         agent.keeper.beat(self.heartbeat(now));
         let state = (self.index.generation(), self.tracker.live().map(|live| live.id.clone()).collect());
         if agent.kept.as_ref() != Some(&state) && agent.keeper.keep(&self.snapshot()) {

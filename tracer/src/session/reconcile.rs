@@ -32,6 +32,7 @@ pub struct Reconciler {
     pending: BTreeMap<SessionId, Pending>,
     /// Bytes of them.
     held: usize,
+    given_up: u64,
 }
 
 #[derive(Debug)]
@@ -60,6 +61,7 @@ impl Reconciler {
             if !self.give_up_oldest() {
                 break;
             }
+            self.given_up += 1;
         }
         self.held += bytes;
         self.pending.insert(session, pending);
@@ -83,6 +85,12 @@ impl Reconciler {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.pending.len()
+    }
+
+    /// How many were given up for want of room: their `session_ended` stands, and no `session_reconciled` comes.
+    #[must_use]
+    pub fn given_up(&self) -> u64 {
+        self.given_up
     }
 
     /// Bytes that they take.

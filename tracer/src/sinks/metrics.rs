@@ -56,6 +56,7 @@ pub struct Metrics {
     undecided: Gauge,
     api_synced: Gauge,
     unread_pods: Gauge,
+    unreconciled: Gauge,
     ledger: Ledger,
     health: Arc<Health>,
 }
@@ -97,6 +98,7 @@ impl Metrics {
             undecided: Gauge::default(),
             api_synced: Gauge::default(),
             unread_pods: Gauge::default(),
+            unreconciled: Gauge::default(),
             ledger: Ledger::default(),
             health,
         };
@@ -142,6 +144,11 @@ impl Metrics {
             "Pods of this node whose object in the API can't be read, or not all of it",
             self.unread_pods.clone(),
         );
+        registry.register(
+            "unreconciled_ends",
+            "Ends of which no session_reconciled comes: too many waited for the API's word",
+            self.unreconciled.clone(),
+        );
         let ledger = &self.ledger;
         registry.register("ledger_records", "Records that are durable", ledger.records.clone());
         registry.register("ledger_stdout_records", "Records that stdout has got", ledger.on_stdout.clone());
@@ -182,6 +189,11 @@ impl Metrics {
     /// So many pods could not be read as a whole.
     pub fn unread_pods(&self, count: usize) {
         self.unread_pods.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// So many ends were given up before the API's word came.
+    pub fn unreconciled(&self, count: u64) {
+        self.unreconciled.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// The text that Prometheus reads (OpenMetrics 1.0).
@@ -282,6 +294,7 @@ mod tests {
             "debugtrail_sessions_live 2",
             "debugtrail_api_synced 1",
             "debugtrail_unread_pods 0",
+            "debugtrail_unreconciled_ends 0",
             "debugtrail_ledger_failing 0",
         ] {
             assert!(text.lines().any(|given| given == line), "{line} is not in:\n{text}");

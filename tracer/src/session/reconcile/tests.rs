@@ -184,7 +184,7 @@ fn only_so_many_wait() {
     for n in 0..=KEPT as u64 {
         reconciler.ended(ended_in(n, None), seconds(n));
     }
-    assert_eq!(reconciler.waiting(), KEPT);
+    assert_eq!((reconciler.waiting(), reconciler.given_up()), (KEPT, 1));
 }
 
 #[test]
