@@ -31,11 +31,11 @@ impl Empty {
         Ok(Self { _ebpf: ebpf })
     }
 
-    /// What the kernel counted of them so far.
+    /// What the kernel counted of all of this process's so far.
     ///
     /// # Errors
     /// When /proc cannot be read.
-    #[expect(clippy::unused_self, reason = "this process holds them only while it has one")]
+    #[expect(clippy::unused_self, reason = "this process holds them only while it has some")]
     pub fn counts(&self) -> Result<Held> {
         programs::held_by(std::process::id())
     }

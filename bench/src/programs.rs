@@ -1,7 +1,7 @@
 //! The BPF programs and maps that a process holds, and what the kernel counted of them: from fdinfo, which tells it
 //! of any process's, with no further call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use anyhow::{Context, Result};
@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 pub struct Held {
     /// Program id -> its counts.
     pub programs: BTreeMap<u32, Counts>,
-    /// Tracepoint -> program, of BTF and raw tracepoints.
-    pub tracepoints: BTreeMap<String, u32>,
+    /// Tracepoint -> its programs, of BTF and raw tracepoints.
+    pub tracepoints: BTreeMap<String, BTreeSet<u32>>,
     /// Map id -> bytes that the kernel has charged for it.
     pub maps: BTreeMap<u32, u64>,
 }
@@ -39,6 +39,16 @@ impl Counts {
         }
     }
 
+    /// The sum of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            run_time_ns: self.run_time_ns + other.run_time_ns,
+            runs: self.runs + other.runs,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+
     /// Nanoseconds a run; `None` where it did not run.
     #[must_use]
     pub fn ns_per_run(self) -> Option<f64> {
@@ -47,10 +57,11 @@ impl Counts {
 }
 
 impl Held {
-    /// The counts of the program on a tracepoint.
+    /// The counts of the programs on a tracepoint, added.
     #[must_use]
     pub fn on(&self, tracepoint: &str) -> Option<Counts> {
-        self.programs.get(self.tracepoints.get(tracepoint)?).copied()
+        let programs = self.tracepoints.get(tracepoint)?;
+        programs.iter().filter_map(|id| self.programs.get(id)).copied().reduce(Counts::and)
     }
 
     /// Counts since `before` of the program that ran most: the one of a tracer that has only one on its hook.
@@ -82,7 +93,7 @@ impl Held {
         let number = |key: &str| word(key).and_then(|word| word.parse::<u64>().ok());
         let id = |key: &str| number(key).and_then(|id| u32::try_from(id).ok());
         if let (Some(program), Some(tracepoint)) = (id("prog_id"), word("tp_name")) {
-            self.tracepoints.insert(tracepoint.to_owned(), program);
+            self.tracepoints.entry(tracepoint.to_owned()).or_default().insert(program);
         } else if let (Some(program), None) = (id("prog_id"), word("link_type")) {
             let count = |key| number(key).unwrap_or(0);
             let (run_time_ns, runs) = (count("run_time_ns"), count("run_cnt"));
@@ -134,6 +145,15 @@ mod tests {
         assert_eq!(held.on("sched_process_fork"), None);
         assert_eq!(counts.ns_per_run(), Some(56.0));
         assert_eq!((held.skipped(), held.map_kib(), held.programs.len()), (3, 1036, 1));
+    }
+
+    #[test]
+    fn two_programs_on_a_tracepoint_count_as_one() {
+        let second = |file: &str| file.replace("prog_id:\t21", "prog_id:\t22");
+        let held = held(&[LINK, PROGRAM, &second(LINK), &second(PROGRAM)]);
+        let counts = Counts { run_time_ns: 11_200, runs: 200, skipped: 6 };
+        assert_eq!(held.on("sched_process_exit"), Some(counts));
+        assert_eq!(counts.ns_per_run(), Some(56.0));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! schema    "debugtrail.dev/bench/v1"
 //! machine   { taken_at, kernel, os, cpu, cpus, memory_mib, load_before }
 //! versions  { NAME: version as the program itself tells it }
-//! hooks     [{ hook, program, case, rounds, runs, gross_ns, net_ns, ratio_to_empty, aim_ratio, told, lost }]
+//! hooks     [{ hook, program, case, rounds, runs, gross_ns, net_ns, ratio_to_empty, ratio_min, ratio_max,
+//!              aim_ratio, told, lost }]
 //! storms    [{ case, exits, seconds, sessions_ended, ends_kept, members_ended, members_heard, members_lost,
 //!              counted_lost, programs_skipped, peak_rss_kib }]
 //! latency   [{ source, sessions, p50_ms, p99_ms, max_ms, aim_p50_ms }]
@@ -19,7 +20,9 @@
 //!
 //! - `hooks`: nanoseconds a run as the kernel counts them (run_time_ns / run_cnt with BPF statistics enabled), for
 //!   processes that belong to no session; `runs` is the sum over all rounds, the times are the rounds' medians.
-//!   `net_ns` is less the empty program in the same round: the counting itself is most of that one.
+//!   Of two empty programs on the tracepoint one runs before debugtrail's, one after it; the figure is their mean.
+//!   `net_ns` is less the empty program in the same round: the counting itself is most of that one. `ratio_min` and
+//!   `ratio_max` are the rounds' extremes.
 //!   `told` and `lost`: of the other tracers, the exits that they printed and that they say they lost.
 //! - `storms`: `exits` is what really happened; `members_heard` + `members_lost` should be `members_ended`, and
 //!   `members_lost` be `counted_lost`.
@@ -123,6 +126,10 @@ pub struct HookRow {
     pub net_ns: f64,
     /// Gross by the empty program's in the same round.
     pub ratio_to_empty: f64,
+    /// The smallest of the rounds' ratios.
+    pub ratio_min: f64,
+    /// The largest of them.
+    pub ratio_max: f64,
     /// What is aimed at.
     pub aim_ratio: Option<f64>,
     /// Exits that another tracer printed.
@@ -213,6 +220,8 @@ mod tests {
             gross_ns: 58.5,
             net_ns: 2.5,
             ratio_to_empty: 1.04,
+            ratio_min: 1.01,
+            ratio_max: 1.1,
             aim_ratio: Some(1.3),
             told: None,
             lost: None,
@@ -223,8 +232,8 @@ mod tests {
         assert_eq!(
             json["hooks"][0],
             json!({"hook": "sched_process_exit", "program": "debugtrail", "case": "no session live", "rounds": 7,
-                "runs": 140_000, "gross_ns": 58.5, "net_ns": 2.5, "ratio_to_empty": 1.04, "aim_ratio": 1.3,
-                "told": null, "lost": null})
+                "runs": 140_000, "gross_ns": 58.5, "net_ns": 2.5, "ratio_to_empty": 1.04, "ratio_min": 1.01,
+                "ratio_max": 1.1, "aim_ratio": 1.3, "told": null, "lost": null})
         );
         let flat = |rows: &Value| {
             rows.as_array()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::programs::Counts;
 use crate::report::HookRow;
-use crate::stats::median;
+use crate::stats::{largest, median, smallest};
 
 /// (hook, program) -> a sample for each round.
 #[derive(Debug, Default)]
@@ -37,6 +37,7 @@ impl Samples {
     pub fn row(&self, hook: &str, program: &str) -> Option<HookRow> {
         let samples = self.0.get(&(hook.to_owned(), program.to_owned()))?;
         let of = |value: fn(&Sample) -> f64| median(&samples.iter().map(value).collect::<Vec<_>>());
+        let ratios: Vec<f64> = samples.iter().map(|sample| sample.gross_ns / sample.empty_ns).collect();
         Some(HookRow {
             hook: hook.to_owned(),
             program: program.to_owned(),
@@ -45,7 +46,9 @@ impl Samples {
             runs: samples.iter().map(|sample| sample.runs).sum(),
             gross_ns: of(|sample| sample.gross_ns)?,
             net_ns: of(|sample| sample.gross_ns - sample.empty_ns)?,
-            ratio_to_empty: of(|sample| sample.gross_ns / sample.empty_ns)?,
+            ratio_to_empty: median(&ratios)?,
+            ratio_min: smallest(&ratios)?,
+            ratio_max: largest(&ratios)?,
             aim_ratio: None,
             told: None,
             lost: None,
@@ -70,6 +73,7 @@ mod tests {
         let row = samples.row("exit", "ours").unwrap();
         assert_eq!((row.rounds, row.runs), (3, 30));
         assert_eq!((row.gross_ns, row.net_ns, row.ratio_to_empty), (90.0, 15.0, 1.2));
+        assert_eq!((row.ratio_min, row.ratio_max), (1.2, 2.0));
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub fn largest(values: &[f64]) -> Option<f64> {
     sorted(values).last().copied()
 }
 
+/// Smallest of the values; `None` of nothing.
+#[must_use]
+pub fn smallest(values: &[f64]) -> Option<f64> {
+    sorted(values).first().copied()
+}
+
 fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -54,8 +60,8 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_is_the_largest() {
-        assert_eq!(largest(&[3.0, 9.0, 2.0]), Some(9.0));
-        assert_eq!(largest(&[]), None);
+    fn the_extremes_are_of_the_values() {
+        assert_eq!((smallest(&[3.0, 9.0, 2.0]), largest(&[3.0, 9.0, 2.0])), (Some(2.0), Some(9.0)));
+        assert_eq!((smallest(&[]), largest(&[])), (None, None));
     }
 }

@@ -37,8 +37,8 @@ pub fn text(report: &Report) -> String {
     text
 }
 
-const HOOKS: [&str; 10] =
-    ["hook", "program", "case", "events", "ns", "net", "x empty", "aim", "told", "lost"];
+const HOOKS: [&str; 11] =
+    ["hook", "program", "case", "events", "ns", "net", "x empty", "of all rounds", "aim", "told", "lost"];
 const STORMS: [&str; 11] = [
     "storm",
     "exits",
@@ -87,6 +87,7 @@ fn hook(row: &HookRow) -> Vec<String> {
         format!("{:.0}", row.gross_ns),
         format!("{:.0}", row.net_ns),
         format!("{:.2}", row.ratio_to_empty),
+        format!("{:.2} to {:.2}", row.ratio_min, row.ratio_max),
         row.aim_ratio.map_or_else(String::new, |aim| format!("<= {aim}")),
         optional(row.told),
         optional(row.lost),
