@@ -1,6 +1,6 @@
 //! Who descends from whom.
 
-use procfs::process::{Stat, all_processes};
+use procfs::process::{Process, Stat, all_processes};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::poll;
@@ -26,12 +26,11 @@ pub fn descendants(ancestor: i32) -> Vec<Stat> {
 /// of their own (the cluster's init and guard) are not meant: they have owners that end them.
 pub fn end_descendants(patience: Duration) {
     let this = std::process::id().cast_signed();
-    let Ok(session) = rustix::process::getsid(None) else { return };
+    // 0 where the session's leader is outside of our pid namespace, which rustix's getsid does not expect.
+    let Ok(own) = Process::myself().and_then(|own| own.stat()) else { return };
     let relatives = || {
         let mut relatives = descendants(this);
-        relatives.retain(|stat| {
-            stat.session == session.as_raw_nonzero().get() && !matches!(stat.state, 'Z' | 'X')
-        });
+        relatives.retain(|stat| stat.session == own.session && !matches!(stat.state, 'Z' | 'X'));
         relatives
     };
     for pid in relatives().iter().filter_map(|stat| Pid::from_raw(stat.pid)) {
