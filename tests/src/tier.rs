@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
-use xtask::cluster::{Cluster, Options, Runtime};
+use xtask::cluster::{Cluster, Options};
 use xtask::deploy::DaemonSet;
 use xtask::scenario::access::Access;
 
@@ -11,16 +11,16 @@ use xtask::scenario::access::Access;
 #[derive(Debug, Clone, Default)]
 pub struct Tier(Arc<Mutex<Held>>);
 
-impl From<Runtime> for Tier {
-    /// Of a cluster on this runtime.
-    fn from(runtime: Runtime) -> Self {
-        Self(Arc::new(Mutex::new(Held { runtime, ..Held::default() })))
+impl From<Options> for Tier {
+    /// Of a cluster that is started so.
+    fn from(options: Options) -> Self {
+        Self(Arc::new(Mutex::new(Held { options, ..Held::default() })))
     }
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    runtime: Runtime,
+    options: Options,
     cluster: Option<Arc<Cluster>>,
     daemon_set: Option<DaemonSet>,
 }
@@ -35,7 +35,7 @@ impl Tier {
         if let Some(cluster) = &held.cluster {
             return Ok(Arc::clone(cluster));
         }
-        let cluster = Arc::new(Cluster::up(&Options { runtime: held.runtime, ..Options::default() })?);
+        let cluster = Arc::new(Cluster::up(&held.options)?);
         held.cluster = Some(Arc::clone(&cluster));
         Ok(cluster)
     }

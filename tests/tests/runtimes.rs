@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use debugtrail_tests::tier::Tier;
 use libtest_mimic::{Arguments, Trial};
-use xtask::cluster::Runtime;
+use xtask::cluster::{Options, Runtime};
 use xtask::scenario;
 use xtask::scenario::folder::Scenario;
 use xtask::scenario::{report, run};
@@ -15,6 +15,33 @@ use xtask::scenario::{report, run};
 const RUNTIMES: &str = "DEBUGTRAIL_TEST_RUNTIMES";
 /// Names the scenarios, separated by commas; unset: all.
 const SCENARIOS: &str = "DEBUGTRAIL_TEST_SCENARIOS";
+/// Names the usual runtime below a kubelet that makes no cgroups of pods.
+const NO_POD_CGROUPS: &str = "no-pod-cgroups";
+/// What is run there: what a session's path could tell, its runtime must.
+const WITHOUT_POD_CGROUPS: [&str; 4] =
+    ["05-ephemeral-exit", "30-command-not-found", "40-two-at-once", "72-copy"];
+
+/// A cluster to run scenarios on.
+#[derive(Clone, Copy)]
+struct Kind {
+    name: &'static str,
+    options: Options,
+}
+
+impl Kind {
+    fn on(runtime: Runtime) -> Self {
+        Self { name: runtime.name(), options: Options { runtime, ..Options::default() } }
+    }
+
+    fn without_pod_cgroups() -> Self {
+        let options = Options { without_pod_cgroups: true, ..Options::default() };
+        Self { name: NO_POD_CGROUPS, options }
+    }
+
+    fn has(&self, scenario: &Scenario) -> bool {
+        !self.options.without_pod_cgroups || WITHOUT_POD_CGROUPS.contains(&scenario.name.as_str())
+    }
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
@@ -35,18 +62,25 @@ fn all(arguments: &Arguments) -> Result<bool> {
     xtask::interrupt::install()?;
     let scenarios = chosen(&Scenario::all(&scenario::folder())?)?;
     let mut passed = true;
-    for runtime in runtimes()? {
-        let tier = Tier::from(runtime);
-        let trials = scenarios.iter().map(|scenario| trial(runtime, scenario, &tier)).collect();
+    for kind in kinds()? {
+        let tier = Tier::from(kind.options);
+        let of_it = scenarios.iter().filter(|scenario| kind.has(scenario));
+        let trials = of_it.map(|scenario| trial(kind, scenario, &tier)).collect();
         passed &= !libtest_mimic::run(arguments, trials).has_failed();
         tier.down()?;
     }
     Ok(passed)
 }
 
-fn runtimes() -> Result<Vec<Runtime>> {
-    let Ok(names) = std::env::var(RUNTIMES) else { return Ok(Runtime::FURTHER.to_vec()) };
-    let named = |name| Runtime::named(name).with_context(|| format!("there is no runtime {name}"));
+fn kinds() -> Result<Vec<Kind>> {
+    let Ok(names) = std::env::var(RUNTIMES) else {
+        let further = Runtime::FURTHER.into_iter().map(Kind::on);
+        return Ok(further.chain([Kind::without_pod_cgroups()]).collect());
+    };
+    let named = |name| match name {
+        NO_POD_CGROUPS => Ok(Kind::without_pod_cgroups()),
+        _ => Runtime::named(name).map(Kind::on).with_context(|| format!("there is no runtime {name}")),
+    };
     names.split(',').map(named).collect()
 }
 
@@ -59,10 +93,10 @@ fn chosen(all: &[Scenario]) -> Result<Vec<Scenario>> {
     names.split(',').map(find).collect()
 }
 
-fn trial(runtime: Runtime, scenario: &Scenario, tier: &Tier) -> Trial {
+fn trial(kind: Kind, scenario: &Scenario, tier: &Tier) -> Trial {
     let (tier, scenario) = (tier.clone(), scenario.clone());
-    Trial::test(format!("{}::{}", runtime.name(), scenario.name), move || {
-        as_expected(&scenario, runtime, &tier).map_err(|error| format!("{error:#}").into())
+    Trial::test(format!("{}::{}", kind.name, scenario.name), move || {
+        as_expected(&scenario, kind.options.runtime, &tier).map_err(|error| format!("{error:#}").into())
     })
 }
 

@@ -57,6 +57,8 @@ pub struct Options {
     pub keep: bool,
     /// What its kubelet runs containers with.
     pub runtime: Runtime,
+    /// Its kubelet makes no cgroups of pods (`cgroupsPerQOS: false`).
+    pub without_pod_cgroups: bool,
 }
 
 /// A running cluster. Dropping it takes it down, unless it is kept or only attached to; a guard
@@ -77,7 +79,7 @@ impl Cluster {
     /// When a kept one is up already, a part is missing, or something does not start.
     pub fn up(options: &Options) -> Result<Self> {
         let layout = Layout::new();
-        let owner = up::run(&layout, options.runtime)?;
+        let owner = up::run(&layout, *options)?;
         let owner = if options.keep { keep(&layout, owner)? } else { Some(owner) };
         Ok(Self { kubeconfig: layout.kubeconfig(), layout, runtime: options.runtime, owner })
     }

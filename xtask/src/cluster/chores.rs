@@ -18,7 +18,7 @@ pub fn up(with_agent: bool, runtime: Runtime) -> Result<()> {
     if with_agent {
         build::run()?;
     }
-    let cluster = Cluster::up(&Options { keep: true, runtime })?;
+    let cluster = Cluster::up(&Options { keep: true, runtime, ..Options::default() })?;
     if with_agent {
         DaemonSet::deploy(&cluster)?;
     }

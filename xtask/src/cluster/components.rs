@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::Result;
 use serde_json::json;
 
+use super::Options;
 use super::layout::{Layout, NODE_NAME, cgroup};
 use super::network::Network;
 use super::runtime::Runtime;
@@ -111,8 +112,8 @@ pub(super) fn kubelet(layout: &Layout, network: Network) -> Vec<String> {
 }
 
 /// Writes the files that those commands name.
-pub(super) fn write_configs(layout: &Layout, network: Network, runtime: Runtime) -> Result<()> {
-    fs::write(layout.config("kubelet.json"), kubelet_config(layout, network, runtime)?)?;
+pub(super) fn write_configs(layout: &Layout, network: Network, options: Options) -> Result<()> {
+    fs::write(layout.config("kubelet.json"), kubelet_config(layout, network, options)?)?;
     fs::write(layout.config("kube-proxy.json"), proxy_config(layout)?)?;
     fs::write(layout.config("admission.json"), admission_config()?)?;
     // The machine's own may name a resolver that no pod reaches, or be missing.
@@ -120,8 +121,8 @@ pub(super) fn write_configs(layout: &Layout, network: Network, runtime: Runtime)
     network.write_config(layout)
 }
 
-fn kubelet_config(layout: &Layout, network: Network, runtime: Runtime) -> Result<Vec<u8>> {
-    let socket = format!("unix://{}", runtime.socket(layout).display());
+fn kubelet_config(layout: &Layout, network: Network, options: Options) -> Result<Vec<u8>> {
+    let socket = format!("unix://{}", options.runtime.socket(layout).display());
     let config = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
         "address": network.address(), "port": KUBELET_PORT, "healthzPort": 0,
@@ -133,6 +134,7 @@ fn kubelet_config(layout: &Layout, network: Network, runtime: Runtime) -> Result
         "authorization": {"mode": "AlwaysAllow"},
         "containerRuntimeEndpoint": socket, "imageServiceEndpoint": socket,
         "cgroupDriver": "cgroupfs", "cgroupRoot": format!("/{}", cgroup()),
+        "cgroupsPerQOS": !options.without_pod_cgroups,
         "failSwapOn": false, "failCgroupV1": false, "enforceNodeAllocatable": [],
         "localStorageCapacityIsolation": true, "makeIPTablesUtilChains": false,
         "oomScoreAdj": 0,

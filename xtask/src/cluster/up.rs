@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::Options;
 use super::control::{self, start_gate, start_new};
 use super::layout::Layout;
 use super::network::Network;
@@ -30,14 +31,14 @@ pub(super) struct Owner {
 }
 
 /// Starts everything. On an error what was started is taken down again.
-pub(super) fn run(layout: &Layout, runtime: Runtime) -> Result<Owner> {
+pub(super) fn run(layout: &Layout, options: Options) -> Result<Owner> {
     check_machine(layout)?;
     let lock = ownership::take(layout)?;
     remove_stale(layout)?;
     let step = Step::begin("starting the embedded Kubernetes");
-    let (cleanup, guard) = begin(layout, runtime)?;
+    let (cleanup, guard) = begin(layout, options.runtime)?;
     let owner = Owner { cleanup, guard, _lock: lock };
-    start_all(layout, runtime, &step)?;
+    start_all(layout, options, &step)?;
     step.done();
     Ok(owner)
 }
@@ -95,10 +96,11 @@ fn prepare(layout: &Layout, runtime: Runtime) -> Result<ChildStdin> {
     Ok(pipe)
 }
 
-fn start_all(layout: &Layout, runtime: Runtime, step: &Step) -> Result<()> {
+fn start_all(layout: &Layout, options: Options, step: &Step) -> Result<()> {
+    let runtime = options.runtime;
     start_init(layout)?;
     let network = start_network(layout)?;
-    write_configs(layout, network, runtime)?;
+    write_configs(layout, network, options)?;
     step.detail(&format!("etcd and {}", runtime.name()));
     start_new(layout, "etcd", components::etcd(layout, network))?;
     start_new(layout, runtime.component(), runtime.command(layout))?;
@@ -149,11 +151,11 @@ fn start_network(layout: &Layout) -> Result<Network> {
 }
 
 /// Behind the gate, as everything that writes where a teardown removes.
-fn write_configs(layout: &Layout, network: Network, runtime: Runtime) -> Result<()> {
+fn write_configs(layout: &Layout, network: Network, options: Options) -> Result<()> {
     let _gate = start_gate()?;
     access::write(layout, network)?;
-    components::write_configs(layout, network, runtime)?;
-    runtime.write_config(layout)
+    components::write_configs(layout, network, options)?;
+    options.runtime.write_config(layout)
 }
 
 fn build_images(layout: &Layout) -> Result<Vec<(PathBuf, &'static str)>> {

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::Result;
 
-use super::{Extent, Tier, cargo_test};
+use super::{Extent, Tier, build_tests, cargo_test};
 use crate::cluster::{self, Runtime};
 use crate::setup::apt;
 use crate::{command, repo, setup};
@@ -13,13 +13,18 @@ use crate::{command, repo, setup};
 /// What is run of it where it is not named: a session that runs, and one whose program is not there.
 const SAMPLE: &str = "05-ephemeral-exit,30-command-not-found";
 
-/// Runs it on these runtimes, all further ones where none is given.
+/// Runs it on these runtimes, all further ones where none is given; as a whole also below a kubelet that makes no cgroups of
+/// pods.
 pub(super) fn run(wanted: &[Runtime], extent: Extent) -> Result<()> {
+    let is_all = wanted.is_empty() && extent == Extent::Whole;
     let wanted = further(wanted);
     wanted.iter().try_for_each(|&runtime| setup::for_cluster(runtime))?;
+    build_tests(Tier::Runtimes)?;
     let mut tests = cargo_test(Tier::Runtimes);
     let names: Vec<&str> = wanted.iter().map(|runtime| runtime.name()).collect();
-    tests.env("DEBUGTRAIL_TEST_RUNTIMES", names.join(","));
+    if !is_all {
+        tests.env("DEBUGTRAIL_TEST_RUNTIMES", names.join(","));
+    }
     if extent == Extent::Sample {
         tests.env("DEBUGTRAIL_TEST_SCENARIOS", SAMPLE);
     }
