@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::SYSTEMD;
+use super::{IN_SHORT, KERNEL_IN_SHORT, SYSTEMD};
 use crate::{command, repo};
 
 /// Stands before what `debugtrail doctor` says.
@@ -32,15 +32,16 @@ impl Job {
     /// A tier's tests, as `cargo xtask test` runs them, or `only` those with this in their names, and what doctor makes of the kernel.
     pub(super) fn tests(name: &'static str, tests: &Path, only: Option<&str>) -> Self {
         let (folder, binary) = (repo::root().join("tests"), repo::debugtrail_under_test());
-        let (mains, only) = (mains(), only.unwrap_or_default());
+        let (mains, only) = (mains(), only.map(|only| format!("{only:?}")).unwrap_or_default());
         let (setting, choice) = match name {
             // crun reaches systemd by a bus that the guest does not have; runc needs none.
             SYSTEMD => ("DEBUGTRAIL_TEST_CGROUP_DRIVER=systemd", "--skip crun"),
+            KERNEL_IN_SHORT => ("", IN_SHORT),
             _ => ("", ""),
         };
         let script = format!(
             "#!/bin/sh\ncd {folder:?}\nexport DEBUGTRAIL_BIN={binary:?} RUST_BACKTRACE=0 DEBUGTRAIL_TEST_STORM=500 {MAINS}={mains} {setting}\n\
-             {tests:?} --test-threads=1 {choice} {only:?}\nstatus=$?\n\
+             {tests:?} --test-threads=1 {choice} {only}\nstatus=$?\n\
              echo '{DOCTOR}'\n{binary:?} doctor --output json 2> /dev/null\nexit $status\n"
         );
         Self { name, script }
