@@ -47,10 +47,15 @@ mod unresolved;
 mod upgrade;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::Result;
 use debugtrail_tests::tier::Tier;
-use libtest_mimic::{Arguments, Conclusion, Trial};
+use libtest_mimic::{Arguments, Trial};
+use xtask::times;
+
+/// Scenarios at the same time: most of one is waiting.
+const SCENARIOS_AT_ONCE: usize = 4;
 
 type Test = fn(&Tier) -> Result<()>;
 
@@ -142,13 +147,11 @@ const TESTS: &[(&str, Test)] = &[
 ];
 
 fn main() -> ExitCode {
-    // One at a time: they stop the API server and step the clock of the others.
-    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
     let tier = Tier::default();
-    let result = run(&arguments, &tier);
+    let result = run(&Arguments::from_args(), &tier);
     xtask::interrupt::wait_if_interrupted();
     match (result, tier.down()) {
-        (Ok(conclusion), Ok(())) => conclusion.exit_code(),
+        (Ok(true), Ok(())) => ExitCode::SUCCESS,
         (result, down) => {
             for error in result.err().into_iter().chain(down.err()) {
                 eprintln!("error: {error:#}");
@@ -158,16 +161,32 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments, tier: &Tier) -> Result<Conclusion> {
+/// True where all have passed.
+fn run(arguments: &Arguments, tier: &Tier) -> Result<bool> {
     xtask::interrupt::install()?;
-    let mut trials = scenarios::trials(tier)?;
+    let (beside, mut alone) = scenarios::trials(tier)?;
     // Before the DaemonSet, which TESTS ends with.
-    trials.extend(hostile::TESTS.iter().map(|&(name, test)| trial(name, tier, test)));
-    trials.extend(TESTS.iter().map(|&(name, test)| trial(name, tier, test)));
-    Ok(libtest_mimic::run(arguments, trials))
+    alone.extend(hostile::TESTS.iter().map(|&(name, test)| trial(name, tier, test)));
+    alone.extend(TESTS.iter().map(|&(name, test)| trial(name, tier, test)));
+    let run = |threads, trials| {
+        let arguments = Arguments { test_threads: Some(threads), ..arguments.clone() };
+        !libtest_mimic::run(&arguments, trials).has_failed()
+    };
+    times::begin("scenarios of the cluster tier");
+    let scenarios_passed = run(SCENARIOS_AT_ONCE, beside);
+    times::begin("other cases of the cluster tier");
+    // One at a time: they stop the API server and step the clock of the others.
+    let others_passed = run(1, alone);
+    times::print();
+    Ok(scenarios_passed && others_passed)
 }
 
 fn trial(name: &str, tier: &Tier, test: impl Fn(&Tier) -> Result<()> + Send + 'static) -> Trial {
-    let tier = tier.clone();
-    Trial::test(name, move || test(&tier).map_err(|error| format!("{error:#}").into()))
+    let (tier, case) = (tier.clone(), name.to_owned());
+    Trial::test(name, move || {
+        let began = Instant::now();
+        let result = test(&tier);
+        times::step(&case, began.elapsed());
+        result.map_err(|error| format!("{error:#}").into())
+    })
 }

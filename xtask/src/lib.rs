@@ -19,3 +19,4 @@ pub mod repo;
 pub mod scenario;
 pub mod setup;
 pub mod tiers;
+pub mod times;

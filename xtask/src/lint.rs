@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::progress::heading;
 use crate::setup::cargo_deny;
-use crate::{build, command, repo, setup};
+use crate::{build, command, repo, setup, times};
 
 /// Not of the workspace.
 const EBPF_MANIFESTS: [&str; 2] = ["tracer-ebpf/Cargo.toml", "bench-ebpf/Cargo.toml"];
@@ -14,6 +14,7 @@ const EBPF_MANIFESTS: [&str; 2] = ["tracer-ebpf/Cargo.toml", "bench-ebpf/Cargo.t
 /// # Errors
 /// When one of them finds something.
 pub fn run() -> Result<()> {
+    heading("what it needs");
     setup::run()?;
     cargo_deny::install()?;
     // The tracer embeds it, so clippy and rustdoc need it, too.
@@ -29,6 +30,7 @@ pub fn run() -> Result<()> {
     command::run(&mut doc)?;
     heading("cargo-deny");
     deny()?;
+    times::print();
     println!("lint: ok");
     Ok(())
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::repo;
 use crate::setup::apt;
 use crate::tiers::Extent;
+use crate::{repo, times};
 
 mod apt_root;
 mod disk;
@@ -32,6 +32,9 @@ use outcome::Outcome;
 
 /// The tiers that are run in guests.
 const KERNEL: &str = "kernel";
+/// Of the kernel tier, main processes and members: every program is loaded, and sees what it is there for.
+const KERNEL_IN_SHORT: &str = "kernel-in-short";
+const IN_SHORT: &str = "main_process:: members::";
 const CONTAINERS: &str = "containers";
 /// The containers tier where systemd makes the cgroups.
 const SYSTEMD: &str = "systemd";
@@ -40,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// What a main process of the storms takes at most.
 const PATIENCE_PER_MAIN: Duration = Duration::from_millis(60);
 
+/// The series that a sample runs the whole kernel tier on, the oldest and the newest; on the others it runs it in short.
+const KERNEL_SAMPLE: [&str; 2] = ["5.10", "7.3"];
 /// The series that a sample runs the containers tier on: before and after what the programs tell apart, cgroup v2 alone.
 const CONTAINERS_SAMPLE: [&str; 2] = ["6.1", "7.3"];
 /// The series that it runs it on with systemd.
@@ -63,16 +68,18 @@ impl Choice {
 
     /// Whether a kernel is run through a tier.
     fn has(&self, kernel: &Kernel, tier: &str, extent: Extent) -> bool {
-        let sample: &[&str] = match tier {
-            CONTAINERS => &CONTAINERS_SAMPLE,
-            SYSTEMD => &SYSTEMD_SAMPLE,
-            _ => return true,
-        };
-        extent == Extent::Whole || !self.kernels.is_empty() || sample.contains(&kernel.series)
+        let is_sample = extent == Extent::Sample && self.kernels.is_empty();
+        let in_sample = |of: &[&str]| of.contains(&kernel.series);
+        match tier {
+            KERNEL => !is_sample || in_sample(&KERNEL_SAMPLE),
+            KERNEL_IN_SHORT => is_sample && !in_sample(&KERNEL_SAMPLE),
+            CONTAINERS => !is_sample || in_sample(&CONTAINERS_SAMPLE),
+            _ => !is_sample || in_sample(&SYSTEMD_SAMPLE),
+        }
     }
 
     fn tiers(&self) -> &'static [&'static str] {
-        if self.only.is_some() { &[KERNEL] } else { &[KERNEL, CONTAINERS, SYSTEMD] }
+        if self.only.is_some() { &[KERNEL] } else { &[KERNEL, KERNEL_IN_SHORT, CONTAINERS, SYSTEMD] }
     }
 }
 
@@ -98,6 +105,9 @@ pub fn run(choice: &Choice, extent: Extent) -> Result<()> {
         tiers.iter().flat_map(|tier| kernels.iter().map(move |kernel| (kernel, *tier))).collect();
     let runs: Vec<_> = runs.into_iter().filter(|(kernel, tier)| choice.has(kernel, tier, extent)).collect();
     guests.run(&runs, machine(), |kernel, tier, ran| {
+        if let Ok(ran) = &ran {
+            times::step(&format!("{tier} on Linux {}", kernel.series), ran.took);
+        }
         let outcome = Outcome::of(&kernel.release, tier, ran);
         outcome.tell();
         outcomes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(outcome);
@@ -116,7 +126,11 @@ pub fn run(choice: &Choice, extent: Extent) -> Result<()> {
 
 /// The test binary of a tier.
 fn target(tier: &str) -> &str {
-    if tier == SYSTEMD { CONTAINERS } else { tier }
+    match tier {
+        KERNEL_IN_SHORT => KERNEL,
+        SYSTEMD => CONTAINERS,
+        _ => tier,
+    }
 }
 
 fn machine() -> Machine {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::times;
+
 /// How often a step says that it is still at it where there is no terminal.
 const PLAIN_PERIOD: Duration = Duration::from_secs(15);
 
@@ -42,7 +44,9 @@ impl Step {
 
     /// Says that the step is done and how long it took.
     pub fn done(self) {
-        let line = format!("    ok {} ({:.1} s)", self.what, self.began.elapsed().as_secs_f64());
+        let took = self.began.elapsed();
+        times::step(&self.what, took);
+        let line = format!("    ok {} ({:.1} s)", self.what, took.as_secs_f64());
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -60,6 +64,7 @@ impl Drop for Step {
 
 /// A heading between groups of steps.
 pub fn heading(text: &str) {
+    times::begin(text);
     eprintln!("\n=== {text}");
 }
 

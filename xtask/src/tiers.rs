@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Result, bail};
 
 use crate::cluster::Runtime;
-use crate::progress::heading;
-use crate::{build, cluster, command, interrupt, matrix, repo, setup};
+use crate::progress::{Step, heading};
+use crate::{build, cluster, command, interrupt, matrix, repo, setup, times};
 
 pub(crate) mod machine;
 mod runtimes;
@@ -65,8 +64,26 @@ pub fn run(tiers: &[Tier], choice: &Choice) -> Result<()> {
     // Without names it is a test of the tree as it stands, which then stands as before.
     let extent = if tiers.is_empty() { Extent::Sample } else { Extent::Whole };
     let tiers = if tiers.is_empty() { &ALL } else { tiers };
+    heading("what it needs, and debugtrail itself");
     setup::run()?;
     build::run()?;
+    let failed = run_each(tiers, choice, extent)?;
+    let left = if tiers.iter().any(|&tier| tier != Tier::Unit) {
+        heading("what is left on the machine");
+        traces::check()
+    } else {
+        Ok(())
+    };
+    times::print();
+    left?;
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+/// Gives the names of those that failed.
+fn run_each(tiers: &[Tier], choice: &Choice, extent: Extent) -> Result<Vec<String>> {
     let mut failed = Vec::new();
     let mut ahead = None;
     for &tier in tiers {
@@ -77,10 +94,7 @@ pub fn run(tiers: &[Tier], choice: &Choice) -> Result<()> {
             ahead.wait()?;
         }
         heading(&format!("{tier} tier"));
-        let began = Instant::now();
-        let result = run_one(tier, choice, extent);
-        eprintln!("{tier} tier: {:.0} s with its builds", began.elapsed().as_secs_f64());
-        if let Err(error) = result {
+        if let Err(error) = run_one(tier, choice, extent) {
             eprintln!("{tier} tier: {error:#}");
             failed.push(tier.to_string());
         }
@@ -88,14 +102,7 @@ pub fn run(tiers: &[Tier], choice: &Choice) -> Result<()> {
             bail!("interrupted");
         }
     }
-    if tiers.iter().any(|&tier| tier != Tier::Unit) {
-        heading("what is left on the machine");
-        traces::check()?;
-    }
-    if !failed.is_empty() {
-        bail!("failed: {}", failed.join(", "));
-    }
-    Ok(())
+    Ok(failed)
 }
 
 fn run_one(tier: Tier, choice: &Choice, extent: Extent) -> Result<()> {
@@ -112,13 +119,32 @@ fn run_one(tier: Tier, choice: &Choice, extent: Extent) -> Result<()> {
     if tier == Tier::Runtimes {
         return runtimes::run(&choice.runtimes, extent);
     }
+    build_tests(tier)?;
     let result = command::run(&mut cargo_test(tier));
     // A test binary that was killed leaves its cluster to the guard.
     cluster::settle()?;
     result
 }
 
+/// So that the time of the build stands by itself.
+fn build_tests(tier: Tier) -> Result<()> {
+    let step = Step::begin(&format!("building the tests of the {tier} tier"));
+    command::run_quietly(cargo_test_of(tier).arg("--no-run"), &step)?;
+    step.done();
+    Ok(())
+}
+
 fn cargo_test(tier: Tier) -> Command {
+    let mut cargo = cargo_test_of(tier);
+    match tier {
+        Tier::Unit => {}
+        Tier::Hostile => drop(cargo.args(["--", "--test-threads=1", "hostile::"])),
+        _ => drop(cargo.args(["--", "--test-threads=1"])),
+    }
+    cargo
+}
+
+fn cargo_test_of(tier: Tier) -> Command {
     let mut cargo = command::cargo();
     cargo.env("DEBUGTRAIL_BIN", repo::debugtrail_binary());
     if tier == Tier::Unit {
@@ -126,10 +152,6 @@ fn cargo_test(tier: Tier) -> Command {
     } else {
         let binary = if tier == Tier::Hostile { Tier::Cluster } else { tier };
         cargo.args(["test", "--package", "debugtrail-tests", "--test", &binary.to_string()]);
-        cargo.args(["--", "--test-threads=1"]);
-        if tier == Tier::Hostile {
-            cargo.arg("hostile::");
-        }
     }
     cargo
 }

@@ -11,7 +11,7 @@ const VERSION: &str = "0.20.2";
 const QUICKLY_BUILT: [(&str, &str); 3] = [
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
-    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
 ];
 
 /// Builds cargo-deny into `target/tools`, unless this version is there.
