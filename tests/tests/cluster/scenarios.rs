@@ -7,13 +7,15 @@ use xtask::scenario;
 use xtask::scenario::folder::Scenario;
 use xtask::scenario::{report, run};
 
-pub fn trials(tier: &Tier) -> Result<Vec<Trial>> {
+/// Those that can run at the same time, and those that stop parts of the node.
+pub fn trials(tier: &Tier) -> Result<(Vec<Trial>, Vec<Trial>)> {
     let scenarios = Scenario::all(&scenario::folder())?;
     ensure!(!scenarios.is_empty(), "no scenario in {}", scenario::folder().display());
+    let (alone, beside): (Vec<_>, Vec<_>) = scenarios.into_iter().partition(|scenario| scenario.expect.alone);
     let trial = |scenario: Scenario| {
         super::trial(&format!("scenario::{}", scenario.name), tier, move |tier| as_expected(&scenario, tier))
     };
-    Ok(scenarios.into_iter().map(trial).collect())
+    Ok((beside.into_iter().map(trial).collect(), alone.into_iter().map(trial).collect()))
 }
 
 fn as_expected(scenario: &Scenario, tier: &Tier) -> Result<()> {
