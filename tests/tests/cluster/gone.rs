@@ -21,8 +21,8 @@ const WATCH: Duration = Duration::from_secs(55);
 /// What a busy machine can need for the API server and the kubelet to be back, now and then longer than [`WATCH`].
 const TRIES: usize = 5;
 
-/// The API server is replaced behind a load balancer, a pod comes with a session in it, and only then does the watch's
-/// connection break. The watch resumes, is told 410, and lists: what it missed has its name, what it knew is told once.
+/// The API server is replaced behind a load balancer, a session begins, and only then does the watch's connection break. The
+/// watch resumes, gets 410, and lists: the session that it missed has its name, and the one that it knew is recorded once.
 pub fn a_watch_that_cannot_resume_lists_anew(tier: &Tier) -> Result<()> {
     for n in 1..=TRIES {
         if resumes_and_lists(tier, n)? {
@@ -38,6 +38,8 @@ fn resumes_and_lists(tier: &Tier, n: usize) -> Result<bool> {
     let names = [format!("known-{n}"), format!("missed-{n}")];
     let cluster = tier.cluster()?;
     let patient = Patient::admit(tier.access()?)?;
+    // Before the API server goes: controllers and scheduler take long to come back for a new pod.
+    let other = Patient::admit(tier.access()?)?;
     let balancer = Balancer::before(cluster.kubeconfig())?;
     let begun = Instant::now();
     let trace = Trace::start(&balancer.access(patient.access.clone()), &[])?;
@@ -45,7 +47,6 @@ fn resumes_and_lists(tier: &Tier, n: usize) -> Result<bool> {
     trace.wait_for_session("session_started", &names[0], PATIENCE)?;
 
     Away::begin(&cluster)?.end()?;
-    let other = Patient::admit(tier.access()?)?;
     let missed = other.session(&names[1], 6)?;
     if begun.elapsed() > WATCH {
         return Ok(false);

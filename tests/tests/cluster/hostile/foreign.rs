@@ -27,9 +27,10 @@ pub fn who_is_another_kubelets_is_a_gap(tier: &Tier) -> Result<()> {
     let session = patient.session("beside", CODE)?;
     session.end()?;
     trace.wait_for_session("session_closed", "beside", PATIENCE)?;
-    let gap = trace.wait_for("a gap", FOREIGN_AFTER + Duration::from_secs(30), |records| {
-        records.iter().find(|record| record["type"] == "gap").cloned()
-    })?;
+    let gap =
+        trace.wait_for("a gap of reason foreign", FOREIGN_AFTER + Duration::from_secs(30), |records| {
+            records.iter().find(|record| record["reason"] == "foreign").cloned()
+        })?;
     let expected = json!({
         "reason": "foreign", "lost": 1, "sessions": [stray.id],
         "pods": [{"namespace": "default", "name": "elsewhere", "uid": stray.pod_uid}],
