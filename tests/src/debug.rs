@@ -10,6 +10,7 @@ use xtask::repo;
 use xtask::scenario::access::Access;
 use xtask::scenario::pod::{Namespace, Pod};
 use xtask::scenario::runtime::Tasks;
+use xtask::scenario::watch::Watch;
 
 /// How long anything that is awaited may take. Only what never comes takes so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,6 +39,15 @@ impl Patient {
         let manifest = repo::root().join("scenarios/05-ephemeral-exit/pod.yaml");
         let pod = Pod::run(&access, &namespace.name, &manifest)?;
         Ok(Self { access, pod, tasks, _namespace: namespace })
+    }
+
+    /// Watches its pod anew: no watch of kubectl's outlives an API server.
+    ///
+    /// # Errors
+    /// When kubectl cannot be started.
+    pub fn watch_anew(&mut self) -> Result<()> {
+        self.pod.watch = Watch::start(&self.access, &self.pod.namespace)?;
+        Ok(())
     }
 
     /// `kubectl debug --target=app` with a line for the shell; returns when the API has accepted it.

@@ -39,7 +39,7 @@ fn resumes_and_lists(tier: &Tier, n: usize) -> Result<bool> {
     let cluster = tier.cluster()?;
     let patient = Patient::admit(tier.access()?)?;
     // Before the API server goes: controllers and scheduler take long to come back for a new pod.
-    let other = Patient::admit(tier.access()?)?;
+    let mut other = Patient::admit(tier.access()?)?;
     let balancer = Balancer::before(cluster.kubeconfig())?;
     let begun = Instant::now();
     let trace = Trace::start(&balancer.access(patient.access.clone()), &[])?;
@@ -47,6 +47,7 @@ fn resumes_and_lists(tier: &Tier, n: usize) -> Result<bool> {
     trace.wait_for_session("session_started", &names[0], PATIENCE)?;
 
     Away::begin(&cluster)?.end()?;
+    other.watch_anew()?;
     let missed = other.session(&names[1], 6)?;
     if begun.elapsed() > WATCH {
         return Ok(false);

@@ -8,7 +8,6 @@ use serde_json::json;
 use super::Options;
 use super::layout::{Layout, NODE_NAME, cgroup};
 use super::network::Network;
-use super::runtime::Runtime;
 use crate::repo;
 
 /// Ports in the node's network namespace, where nobody else listens. Below those that the kernel gives to clients: while
