@@ -29,6 +29,13 @@ pub(super) struct Noted {
     pub pods: BTreeSet<PodNamed>,
 }
 
+impl Noted {
+    /// Whether there are more containers than it names.
+    pub(super) fn truncated(&self) -> bool {
+        self.count > self.containers.len() as u64
+    }
+}
+
 impl Foreign {
     /// Takes one in.
     pub(super) fn note(&mut self, container: &Container, now: BootNanos) {
@@ -62,5 +69,28 @@ impl Foreign {
         let noted = self.waiting.take()?;
         self.said = Some(now);
         Some(noted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ContainerId;
+
+    fn noted(count: usize) -> Noted {
+        let mut foreign = Foreign::default();
+        for n in 0..count {
+            let id = ContainerId::parse(&format!("{n:064x}")).expect("an id");
+            foreign.note(&Container::new(id, None, BootNanos(1)), BootNanos(2));
+        }
+        foreign.take(true, BootNanos(3)).expect("some")
+    }
+
+    #[test]
+    fn more_containers_than_are_named_are_truncated() {
+        let all = noted(NAMED);
+        assert_eq!((all.count, all.truncated()), (64, false));
+        let more = noted(NAMED + 1);
+        assert_eq!((more.count, more.containers.len(), more.truncated()), (65, 64, true));
     }
 }

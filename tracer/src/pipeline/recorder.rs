@@ -320,6 +320,7 @@ impl Recorder {
         let (reason, count, from) = (GapReason::Foreign, noted.count, noted.from);
         let lost = Lost { reason, count, from, to: now, counts: Vec::new() };
         let record = GapRecord {
+            sessions_truncated: noted.truncated(),
             sessions: noted.containers.into_iter().collect(),
             pods: noted.pods.into_iter().collect(),
             ..self.gap_record(&lost, &number, Named::default())

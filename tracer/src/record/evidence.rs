@@ -123,7 +123,7 @@ pub enum Synthetic {
     Unknown,
 }
 
-/// What the API says of the end: the container's terminated (or waiting) state, as the kubelet wrote it.
+/// What the API says of the end: the container's terminated state, as the kubelet wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApiEvidence {

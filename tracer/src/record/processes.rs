@@ -6,7 +6,7 @@ use super::{Evidence, Head, Identity, RecordType, SessionId};
 use crate::clock::{ClockState, SessionTimes, WallTime};
 use crate::ids::{BootNanos, Pid};
 
-/// Processes that ended in a session, the main one left out. A session has any number of these, each of at most 64
+/// Processes that ended in a session, the main one left out. A session has any number of these, each of at most 32
 /// processes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
