@@ -2,7 +2,8 @@
 
 use super::{
     AgentRecord, ApiEvidence, ClockStepRecord, ClosedRecord, Exit, ExitClass, GapRecord, Head, Identity,
-    ProcessEnd, ProcessesRecord, Record, RecordType, SessionRecord,
+    KernelKill, KilledBy, KillerPlace, OomLimit, ProcessEnd, ProcessesRecord, Record, RecordType,
+    SessionRecord,
 };
 use crate::clock::WallTime;
 use crate::visible;
@@ -12,8 +13,8 @@ pub const WIDTH: usize = 118;
 
 const TIME: usize = 13;
 const WHAT: usize = 13;
-const WHO: usize = 46;
-const HOW: usize = 28;
+const WHO: usize = 40;
+const HOW: usize = 34;
 const LASTED: usize = 10;
 
 /// The columns' names.
@@ -38,15 +39,57 @@ pub fn row(record: &Record) -> Option<String> {
     }
 }
 
-/// How a session ended, in words: `exit 42`, `signal 9 (SIGKILL)`, `OOM killed`.
+/// How a session ended, and what is known of it besides: `exit 42 connection-pool-exhausted`, `SIGKILL by host: bash`,
+/// `SIGTERM by runtime (evicted)`.
+fn end_of(record: &SessionRecord) -> String {
+    let mut end = end_in_words(&record.exit);
+    if let Some(meaning) = &record.exit_meaning {
+        end.push_str(&format!(" {}", meaning.name));
+    }
+    if let Some(killer) = &record.killed_by {
+        end.push_str(&killer_in_words(killer));
+    }
+    if let Some(cause) = &record.cause {
+        end.push_str(&format!(" ({})", cause.replace('_', " ")));
+    }
+    end
+}
+
+/// Such as ` by host: bash`; nothing where the end itself says as much.
+fn killer_in_words(killer: &KilledBy) -> String {
+    let limit = match killer.oom_limit {
+        Some(OomLimit::Container) => ": container's limit",
+        Some(OomLimit::Pod) => ": pod's limit",
+        Some(OomLimit::Node) => ": node's memory",
+        None => "",
+    };
+    match killer.kernel {
+        Some(KernelKill::Oom) => return limit.into(),
+        Some(KernelKill::PidnsExit) => return " with its pid namespace".into(),
+        Some(KernelKill::CgroupKill) => return " by cgroup.kill".into(),
+        Some(KernelKill::Fault) => return String::new(),
+        None => {}
+    }
+    let place = match killer.place {
+        // Its name is one of many, and says no more.
+        Some(KillerPlace::Runtime) => return " by runtime".into(),
+        Some(KillerPlace::Session) => "session",
+        Some(KillerPlace::Pod) => "pod",
+        Some(KillerPlace::Host) => "host",
+        None => "?",
+    };
+    format!(" by {place}: {}", killer.comm.as_deref().unwrap_or("?"))
+}
+
+/// How a main process ended, in words: `exit 42`, `SIGKILL`, `OOM killed`.
 #[must_use]
-pub fn end_in_words(exit: &Exit) -> String {
+fn end_in_words(exit: &Exit) -> String {
     let core = if exit.core_dumped == Some(true) { ", core" } else { "" };
     match (exit.exit_class, exit.exit_code, exit.signal, &exit.signal_name) {
         (Some(ExitClass::Oom), ..) => "OOM killed".into(),
         (Some(ExitClass::StartError), ..) => "never started".into(),
         (_, Some(code), ..) => format!("exit {code}"),
-        (_, None, Some(signal), Some(name)) => format!("signal {signal} ({name}){core}"),
+        (_, None, Some(_), Some(name)) => format!("{name}{core}"),
         (_, None, Some(signal), None) => format!("signal {signal}{core}"),
         (Some(_), None, None, _) => "unknown".into(),
         (None, None, None, _) => String::new(),
@@ -59,7 +102,7 @@ fn session_row(record: &SessionRecord) -> String {
         _ => ("ended", record.times.finished_at),
     };
     let lasted = record.times.duration_ns.map(duration).unwrap_or_default();
-    line(&time(at), what, &who(&record.identity, &record.head), &end_in_words(&record.exit), &lasted)
+    line(&time(at), what, &who(&record.identity, &record.head), &end_of(record), &lasted)
 }
 
 /// A line for each process: what it ran, and how that ended.
@@ -105,7 +148,7 @@ fn reconciled_row(record: &SessionRecord) -> Option<String> {
     let (what, how) = match &record.evidence.api {
         Some(api) if api.agrees == Some(true) => return None,
         Some(api) => ("API says", api_in_words(api)),
-        None => ("named", end_in_words(&record.exit)),
+        None => ("named", end_of(record)),
     };
     Some(line(&time(record.times.finished_at), what, &who, &how, ""))
 }

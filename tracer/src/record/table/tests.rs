@@ -4,7 +4,8 @@ use super::*;
 use crate::clock::{ClockState, ClockStep, OffsetHistory, OffsetSample, SessionTimes};
 use crate::ids::{BootId, BootNanos, ContainerId, Pid};
 use crate::record::{
-    AgentIdentity, Evidence, GapReason, KernelEvidence, RecordNumber, SessionId, StopReason, WaitStatus,
+    AgentIdentity, Evidence, ExitMeaning, GapReason, KernelEvidence, RecordNumber, SessionId, Severity,
+    StopReason, WaitStatus,
 };
 
 const ID: &str = "a24ec411d2fbb5a3c5dbd4c9e5fbbb3b4e2f1d0c9b8a79685746352413021fff";
@@ -72,7 +73,7 @@ fn a_session_from_start_to_end() {
 fn columns_stand_below_their_names() {
     let (header, row) = (header(), shown(&ended(9, false)));
     assert_eq!(header.find("NAMESPACE"), row.find("default/web/dbg"));
-    assert_eq!(header.find("HOW"), row.find("signal 9"));
+    assert_eq!(header.find("HOW"), row.find("SIGKILL"));
     assert_eq!((header.len(), row.len()), (WIDTH, WIDTH));
 }
 
@@ -81,13 +82,57 @@ fn ends_in_words() {
     let how = |status, victim| end_in_words(&Exit::witnessed(WaitStatus(status), victim));
     assert_eq!(how(0, false), "exit 0");
     assert_eq!(how(137 << 8, false), "exit 137");
-    assert_eq!(how(9, false), "signal 9 (SIGKILL)");
+    assert_eq!(how(9, false), "SIGKILL");
     assert_eq!(how(9, true), "OOM killed");
-    assert_eq!(how(0x8b, false), "signal 11 (SIGSEGV), core");
+    assert_eq!(how(0x8b, false), "SIGSEGV, core");
     assert_eq!(how(33, false), "signal 33");
     assert_eq!(end_in_words(&Exit::start_error()), "never started");
     assert_eq!(end_in_words(&Exit::unknown()), "unknown");
     assert_eq!(end_in_words(&Exit::default()), "");
+}
+
+#[test]
+fn an_end_shows_meaning_killer_and_cause() {
+    let how = |status, change: fn(&mut SessionRecord)| {
+        let Record::Session(mut record) = ended(status, false) else { panic!("a session's record") };
+        change(&mut record);
+        words(&shown(&Record::Session(record)))[3].to_owned()
+    };
+    let killer = |place, comm: &str| KilledBy {
+        place,
+        comm: Some(comm.into()),
+        pid: Some(Pid(7)),
+        kernel: None,
+        oom_limit: None,
+    };
+    let of_kernel =
+        |kernel, oom_limit| KilledBy { kernel: Some(kernel), oom_limit, comm: None, pid: None, place: None };
+    assert_eq!(
+        how(42 << 8, |record| {
+            let name = "connection-pool-exhausted".to_owned();
+            record.exit_meaning = Some(ExitMeaning { name, severity: Severity::Warning });
+        }),
+        "exit 42 connection-pool-exhausted"
+    );
+    let by = |killer: KilledBy| {
+        let Record::Session(record) = ended(9, false) else { panic!("a session's record") };
+        let record = SessionRecord { killed_by: Some(killer), ..*record };
+        words(&shown(&Record::Session(Box::new(record))))[3].to_owned()
+    };
+    assert_eq!(by(killer(Some(KillerPlace::Host), "bash")), "SIGKILL by host: bash");
+    assert_eq!(by(killer(Some(KillerPlace::Runtime), "runc")), "SIGKILL by runtime");
+    assert_eq!(by(killer(None, "sh")), "SIGKILL by ?: sh");
+    assert_eq!(by(of_kernel(KernelKill::CgroupKill, None)), "SIGKILL by cgroup.kill");
+    assert_eq!(killer_in_words(&of_kernel(KernelKill::Oom, Some(OomLimit::Pod))), ": pod's limit");
+    assert_eq!(
+        how(15, |record| {
+            let runtime = Some(KillerPlace::Runtime);
+            record.killed_by =
+                Some(KilledBy { place: runtime, pid: None, comm: None, kernel: None, oom_limit: None });
+            record.cause = Some("deadline_exceeded".into());
+        }),
+        "SIGTERM by runtime (deadline exceeded)"
+    );
 }
 
 #[test]
@@ -125,7 +170,7 @@ fn columns_stand_below_their_names_whatever_a_name_has() {
     ] {
         let line =
             shown(&Record::Session(Box::new(SessionRecord { identity: named(pod), ..*record.clone() })));
-        let how = line.find("signal 9").expect("how it ended");
+        let how = line.find("SIGKILL").expect("how it ended");
         assert_eq!(Some(visible::width(&line[..how])), header().find("HOW"), "{line}");
         assert_eq!(visible::width(&line), WIDTH, "{line}");
         assert!(!line.chars().any(visible::is_hidden), "{line:?}");
