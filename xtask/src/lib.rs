@@ -13,6 +13,7 @@ pub mod image;
 pub mod interrupt;
 pub mod lint;
 pub mod matrix;
+pub mod picture;
 pub mod poll;
 pub mod progress;
 pub mod repo;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::cluster::Runtime;
-use xtask::{bench, cluster, demo, fuzz, image, interrupt, lint, scenario, setup, tiers};
+use xtask::{bench, cluster, demo, fuzz, image, interrupt, lint, picture, scenario, setup, tiers};
 
 /// Every chore of debugtrail.
 #[derive(Parser)]
@@ -68,6 +68,8 @@ enum Chore {
         #[arg(value_enum)]
         sections: Vec<bench::Section>,
     },
+    /// Take the README's picture from a real run.
+    Picture,
     /// Feed every parser of bytes from outside with what is nearly right.
     Fuzz {
         /// For how long.
@@ -133,6 +135,7 @@ fn dispatch(chore: Chore) -> anyhow::Result<()> {
         Chore::Bench { json, sections } => bench::run(json.as_deref(), &sections),
         Chore::Fuzz { seconds } => fuzz::run(seconds),
         Chore::Lint => lint::run(),
+        Chore::Picture => picture::run(),
         Chore::Internal(_) => Ok(()),
     }
 }

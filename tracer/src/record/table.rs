@@ -40,17 +40,17 @@ pub fn row(record: &Record) -> Option<String> {
 }
 
 /// How a session ended, and what is known of it besides: `exit 42 connection-pool-exhausted`, `SIGKILL by host: bash`,
-/// `SIGTERM by runtime (evicted)`.
+/// `SIGTERM (evicted)`.
 fn end_of(record: &SessionRecord) -> String {
     let mut end = end_in_words(&record.exit);
     if let Some(meaning) = &record.exit_meaning {
         end.push_str(&format!(" {}", meaning.name));
     }
-    if let Some(killer) = &record.killed_by {
-        end.push_str(&killer_in_words(killer));
-    }
-    if let Some(cause) = &record.cause {
-        end.push_str(&format!(" ({})", cause.replace('_', " ")));
+    match (&record.killed_by, &record.cause) {
+        // A cause is the runtime's doing.
+        (_, Some(cause)) => end.push_str(&format!(" ({})", cause.replace('_', " "))),
+        (Some(killer), None) => end.push_str(&killer_in_words(killer)),
+        (None, None) => {}
     }
     end
 }

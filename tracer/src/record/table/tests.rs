@@ -131,7 +131,7 @@ fn an_end_shows_meaning_killer_and_cause() {
                 Some(KilledBy { place: runtime, pid: None, comm: None, kernel: None, oom_limit: None });
             record.cause = Some("deadline_exceeded".into());
         }),
-        "SIGTERM by runtime (deadline exceeded)"
+        "SIGTERM (deadline exceeded)"
     );
 }
 
@@ -140,7 +140,7 @@ fn long_names_lose_their_middle() {
     let record = SessionRecord::started(session_id(), evidence(), clock());
     let identity = named("a-deployment-with-a-very-long-name-indeed-6c5d8f7b9c-x2k4q");
     let line = shown(&Record::Session(Box::new(SessionRecord { identity, ..record })));
-    assert_eq!(words(&line), ["?", "started", "default/a-deployment-w…ed-6c5d8f7b9c-x2k4q/dbg"]);
+    assert_eq!(words(&line), ["?", "started", "default/a-deploymen…6c5d8f7b9c-x2k4q/dbg"]);
     assert!(line.chars().count() <= WIDTH);
 }
 
@@ -148,7 +148,7 @@ fn long_names_lose_their_middle() {
 fn a_session_without_a_name_goes_by_its_id() {
     let record = SessionRecord::started(session_id(), evidence(), clock());
     let line = shown(&Record::Session(Box::new(record)));
-    assert_eq!(words(&line)[2], "a24ec411d2fbb5a3c5dbd4…b8a79685746352413021fff");
+    assert_eq!(words(&line)[2], "a24ec411d2fbb5a3c5d…79685746352413021fff");
 }
 
 #[test]
