@@ -45,7 +45,7 @@ pub fn measure() -> Result<BTreeMap<String, Instructions>> {
             eprintln!("    ok {JOB} on Linux {} ({:.1} s)", kernel.release, ran.took.as_secs_f64());
         }
         let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
-        match ran.and_then(|ran| told(&ran)) {
+        match ran.and_then(|ran| reported(&ran)) {
             Ok(instructions) => drop(counted.0.insert(kernel.release.clone(), instructions)),
             Err(error) => counted.1.push(format!("Linux {}: {error:#}", kernel.release)),
         }
@@ -55,7 +55,7 @@ pub fn measure() -> Result<BTreeMap<String, Instructions>> {
 }
 
 /// The guest's own word: its last line but for the exit status.
-fn told(ran: &Ran) -> Result<Instructions> {
+fn reported(ran: &Ran) -> Result<Instructions> {
     let line = ran.said.lines().find_map(|line| line.strip_prefix(guest::MARK));
     let line = line.with_context(|| format!("it counted nothing:\n{}\n{}", ran.console, ran.said))?;
     Ok(serde_json::from_str(line)?)

@@ -15,12 +15,12 @@ use xtask::progress::Step;
 use crate::empty::Empty;
 use crate::kernel::cgroup_mount;
 use crate::load;
-use crate::peers::{self, Peer, Running, Told};
+use crate::peers::{self, Peer, PeerTotals, Running};
 use crate::programs::{Counts, Held};
 use crate::report::{HookRow, MemoryRow};
 use crate::samples::Samples;
 use crate::stage::Stage;
-use crate::witness::Witness;
+use crate::trace::TimedTrace;
 
 /// Rounds of each case; the report has their medians.
 const ROUNDS: usize = 7;
@@ -70,18 +70,18 @@ pub fn measure(stage: &Stage) -> Result<Results> {
     // Before debugtrail, which would see them made.
     let folder = CgroupFolder::make()?;
     let empty = Empty::attach()?;
-    let witness = Witness::start(&stage.access)?;
-    let bench = Bench { empty, _after: Empty::attach()?, witness };
+    let trace = TimedTrace::start(&stage.access)?;
+    let bench = Bench { empty, _after: Empty::attach()?, trace };
     let peers = peers::all(&pods_folder(stage)?);
 
     let step = Step::begin("hooks, no session live");
-    let (mut idle, mut beside, mut told) = (Samples::default(), Samples::default(), BTreeMap::new());
+    let (mut idle, mut beside, mut totals) = (Samples::default(), Samples::default(), BTreeMap::new());
     for round in 0..ROUNDS {
         bench.round_while_idle(&mut idle)?;
         if round < PEER_ROUNDS {
             for peer in &peers {
                 step.detail(peer.name);
-                bench.peer_round(peer, &mut beside, told.entry(peer.name).or_default())?;
+                bench.peer_round(peer, &mut beside, totals.entry(peer.name).or_default())?;
             }
         }
     }
@@ -89,24 +89,24 @@ pub fn measure(stage: &Stage) -> Result<Results> {
 
     let step = Step::begin("hooks, one session live");
     let (mut live, mut cgroups) = (Samples::default(), Samples::default());
-    let session = stage.live_session(&bench.witness, &stage.patients[0], "hooks-live")?;
+    let session = stage.live_session(&bench.trace, &stage.patients[0], "hooks-live")?;
     for _ in 0..ROUNDS {
         bench.round(&mut live)?;
     }
     bench.cgroup_round(&folder, &mut cgroups)?;
     session.end()?;
-    bench.witness.wait_for_session("session_ended", &session.pod_uid, &session.container)?;
-    bench.witness.stop()?;
+    bench.trace.wait_for_session("session_ended", &session.pod_uid, &session.container)?;
+    bench.trace.stop()?;
     step.done();
 
-    Ok(Results { hooks: rows(&idle, &live, &cgroups, &beside, &told), memory: memory(&told) })
+    Ok(Results { hooks: rows(&idle, &live, &cgroups, &beside, &totals), memory: memory(&totals) })
 }
 
 /// An empty program runs before debugtrail's and another after it: the first on a tracepoint waits longest for memory.
 struct Bench {
     empty: Empty,
     _after: Empty,
-    witness: Witness,
+    trace: TimedTrace,
 }
 
 impl Bench {
@@ -118,10 +118,10 @@ impl Bench {
     /// The same while debugtrail kept no cgroup: others that share the machine may make containers, too.
     fn round_while_idle(&self, samples: &mut Samples) -> Result<()> {
         for _ in 0..TRIES {
-            self.witness.wait_until_idle()?;
+            self.trace.wait_until_idle()?;
             let mut round = Samples::default();
             self.round(&mut round)?;
-            if self.witness.kept()? == 0 {
+            if self.trace.kept()? == 0 {
                 samples.extend(round);
                 return Ok(());
             }
@@ -140,9 +140,9 @@ impl Bench {
         hooks: &[&str],
         run: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let before = (self.empty.counts()?, self.witness.counts()?);
+        let before = (self.empty.counts()?, self.trace.counts()?);
         run()?;
-        let after = (self.empty.counts()?, self.witness.counts()?);
+        let after = (self.empty.counts()?, self.trace.counts()?);
         for hook in hooks {
             let Some(ours) = on(hook, &before.1, &after.1) else { continue };
             let empty =
@@ -154,7 +154,7 @@ impl Bench {
     }
 
     /// The same load with another tracer on the exit hook.
-    fn peer_round(&self, peer: &Peer, samples: &mut Samples, told: &mut Told) -> Result<()> {
+    fn peer_round(&self, peer: &Peer, samples: &mut Samples, totals: &mut PeerTotals) -> Result<()> {
         let running = Running::start(peer, || load::forks(1))?;
         let before = (self.empty.counts()?, running.counts()?);
         processes()?;
@@ -164,9 +164,9 @@ impl Bench {
             after.1.busiest_since(&before.1).with_context(|| format!("{} has no program", peer.name))?;
         let empty = on(EXIT, &before.0, &after.0).context("no empty program on the exit hook")?;
         samples.add(EXIT, peer.name, theirs, empty);
-        told.exits += end.exits;
-        told.lost += end.lost;
-        told.peak_kib = told.peak_kib.max(end.peak_kib);
+        totals.exits += end.exits;
+        totals.lost += end.lost;
+        totals.peak_kib = totals.peak_kib.max(end.peak_kib);
         Ok(())
     }
 }
@@ -185,7 +185,7 @@ fn rows(
     live: &Samples,
     cgroups: &Samples,
     beside: &Samples,
-    told: &BTreeMap<&str, Told>,
+    totals: &BTreeMap<&str, PeerTotals>,
 ) -> Vec<HookRow> {
     let mut rows = Vec::new();
     for (case, samples, aim) in
@@ -198,30 +198,30 @@ fn rows(
             }
         }
     }
-    for (program, told) in told {
+    for (program, totals) in totals {
         let row = beside.row(EXIT, program);
         rows.extend(row.map(|row| HookRow {
             case: IDLE,
-            told: Some(told.exits),
-            lost: Some(told.lost),
+            printed: Some(totals.exits),
+            lost: Some(totals.lost),
             ..row
         }));
     }
     rows
 }
 
-fn memory(told: &BTreeMap<&str, Told>) -> Vec<MemoryRow> {
-    let row = |(program, told): (&&str, &Told)| MemoryRow {
+fn memory(totals: &BTreeMap<&str, PeerTotals>) -> Vec<MemoryRow> {
+    let row = |(program, totals): (&&str, &PeerTotals)| MemoryRow {
         program: (*program).to_owned(),
         case: "tracing exits",
         rss_kib: None,
         anonymous_kib: None,
         file_kib: None,
-        peak_kib: Some(told.peak_kib),
+        peak_kib: Some(totals.peak_kib),
         kernel_maps_kib: None,
         aim_rss_kib: None,
     };
-    told.iter().map(row).collect()
+    totals.iter().map(row).collect()
 }
 
 /// The cgroup above all pods.

@@ -17,7 +17,7 @@ mod stage;
 mod stats;
 mod storm;
 mod table;
-mod witness;
+mod trace;
 
 use std::fs;
 use std::path::PathBuf;

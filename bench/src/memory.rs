@@ -8,7 +8,7 @@ use xtask::progress::Step;
 
 use crate::report::MemoryRow;
 use crate::stage::{IDLE_PODS, Stage};
-use crate::witness::Witness;
+use crate::trace::TimedTrace;
 
 /// How long it is left alone before it is looked at.
 const REST: Duration = Duration::from_secs(5);
@@ -20,14 +20,14 @@ const AIM_RSS_KIB: u64 = 20 * 1024;
 /// When it does not run.
 pub fn measure(stage: &Stage) -> Result<Vec<MemoryRow>> {
     let step = Step::begin(&format!("memory at rest with {IDLE_PODS} idle pods"));
-    let witness = Witness::start(&stage.access)?;
+    let trace = TimedTrace::start(&stage.access)?;
     // One session from begin to end: then the list of pods is in, too.
-    let session = stage.live_session(&witness, &stage.patients[0], "memory")?;
+    let session = stage.live_session(&trace, &stage.patients[0], "memory")?;
     session.end()?;
-    witness.wait_for_session("session_ended", &session.pod_uid, &session.container)?;
+    trace.wait_for_session("session_ended", &session.pod_uid, &session.container)?;
     sleep(REST);
-    let (status, held) = (witness.status()?, witness.counts()?);
-    witness.stop()?;
+    let (status, held) = (trace.status()?, trace.counts()?);
+    trace.stop()?;
     step.done();
     Ok(vec![MemoryRow {
         program: "debugtrail".to_owned(),

@@ -65,8 +65,8 @@ pub fn parse(line: &str) -> Option<Line> {
     }
     // COMM may hold spaces; the numbers after it don't. exitsnoop: COMM PID PPID TID AGE, then a code or
     // "signal N (NAME)". Ours: COMM PID CGROUP CODE.
-    let told = line.split_once(" signal ").map_or(line, |(before, _)| before);
-    let numbers = told.split_whitespace().rev().take_while(|word| word.parse::<f64>().is_ok()).count();
+    let columns = line.split_once(" signal ").map_or(line, |(before, _)| before);
+    let numbers = columns.split_whitespace().rev().take_while(|word| word.parse::<f64>().is_ok()).count();
     (numbers >= 3).then_some(Line::Exit)
 }
 
@@ -77,7 +77,7 @@ pub struct Running {
 
 /// What a tracer has told in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct PeerTotals {
     /// Exits.
     pub exits: u64,
     /// Exits that it says it lost.
@@ -123,7 +123,7 @@ impl Running {
     ///
     /// # Errors
     /// When it does not end.
-    pub fn stop(mut self) -> Result<Told> {
+    pub fn stop(mut self) -> Result<PeerTotals> {
         let status = Process::new(self.feed.pid().cast_signed())?.status()?;
         self.feed.signal(Signal::INT)?;
         self.feed.wait(STOP)?;
@@ -133,14 +133,15 @@ impl Running {
             _ => 0,
         };
         let on_stderr: u64 = self.feed.stderr().lines().map(lost).sum();
-        let mut told = Told { lost: on_stderr, peak_kib: status.vmhwm.unwrap_or(0), ..Told::default() };
+        let mut totals =
+            PeerTotals { lost: on_stderr, peak_kib: status.vmhwm.unwrap_or(0), ..PeerTotals::default() };
         for line in lines {
             match line {
-                Line::Exit => told.exits += 1,
-                Line::Lost(count) => told.lost += count,
+                Line::Exit => totals.exits += 1,
+                Line::Lost(count) => totals.lost += count,
             }
         }
-        Ok(told)
+        Ok(totals)
     }
 }
 

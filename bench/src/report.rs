@@ -9,7 +9,7 @@
 //! machine   { taken_at, kernel, os, cpu, cpus, memory_mib, load_before }
 //! versions  { NAME: version as the program itself tells it }
 //! hooks     [{ hook, program, case, rounds, runs, gross_ns, net_ns, ratio_to_empty, ratio_min, ratio_max,
-//!              aim_ratio, told, lost }]
+//!              aim_ratio, printed, lost }]
 //! storms    [{ case, exits, seconds, sessions_ended, ends_kept, members_ended, members_heard, members_lost,
 //!              counted_lost, programs_skipped, peak_rss_kib }]
 //! latency   [{ source, sessions, p50_ms, p99_ms, max_ms, aim_p50_ms }]
@@ -23,7 +23,7 @@
 //!   Of two empty programs on the tracepoint one runs before debugtrail's, one after it; the figure is their mean.
 //!   `net_ns` is less the empty program in the same round: the counting itself is most of that one. `ratio_min` and
 //!   `ratio_max` are the rounds' extremes.
-//!   `told` and `lost`: of the other tracers, the exits that they printed and that they say they lost.
+//!   `printed` and `lost`: of the other tracers, the exits that they printed and that they say they lost.
 //! - `storms`: `exits` is what really happened; `members_heard` + `members_lost` should be `members_ended`, and
 //!   `members_lost` be `counted_lost`.
 //! - `untracked_instructions`: medians of a guest's instructions an event, counting included. Aims: idle at most 8 above
@@ -133,7 +133,7 @@ pub struct HookRow {
     /// What is aimed at.
     pub aim_ratio: Option<f64>,
     /// Exits that another tracer printed.
-    pub told: Option<u64>,
+    pub printed: Option<u64>,
     /// Exits that it says it lost.
     pub lost: Option<u64>,
 }
@@ -223,7 +223,7 @@ mod tests {
             ratio_min: 1.01,
             ratio_max: 1.1,
             aim_ratio: Some(1.3),
-            told: None,
+            printed: None,
             lost: None,
         };
         let report = Report { schema: SCHEMA, hooks: vec![hook], ..Report::default() };
@@ -233,7 +233,7 @@ mod tests {
             json["hooks"][0],
             json!({"hook": "sched_process_exit", "program": "debugtrail", "case": "no session live", "rounds": 7,
                 "runs": 140_000, "gross_ns": 58.5, "net_ns": 2.5, "ratio_to_empty": 1.04, "ratio_min": 1.01,
-                "ratio_max": 1.1, "aim_ratio": 1.3, "told": null, "lost": null})
+                "ratio_max": 1.1, "aim_ratio": 1.3, "printed": null, "lost": null})
         );
         let flat = |rows: &Value| {
             rows.as_array()

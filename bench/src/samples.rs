@@ -50,7 +50,7 @@ impl Samples {
             ratio_min: smallest(&ratios)?,
             ratio_max: largest(&ratios)?,
             aim_ratio: None,
-            told: None,
+            printed: None,
             lost: None,
         })
     }

@@ -20,7 +20,7 @@ use crate::kernel::boot_ns;
 use crate::report::SpreadRow;
 use crate::stage::Stage;
 use crate::stats::{largest, percentile};
-use crate::witness::{Arrival, PATIENCE, Witness};
+use crate::trace::{Arrival, PATIENCE, TimedTrace};
 
 /// Sessions in each pod; so many sessions run at a time as there are pods.
 const SESSIONS_PER_POD: u64 = 12;
@@ -46,7 +46,7 @@ pub struct Results {
 pub fn measure(stage: &Stage) -> Result<Results> {
     let sessions = SESSIONS_PER_POD * stage.patients.len() as u64;
     let step = Step::begin(&format!("{sessions} sessions, {} at a time", stage.patients.len()));
-    let witness = Witness::start(&stage.access)?;
+    let trace = TimedTrace::start(&stage.access)?;
     let api = watch(stage)?;
     let mut seen = Vec::new();
     for wave in 0..SESSIONS_PER_POD {
@@ -63,11 +63,11 @@ pub fn measure(stage: &Stage) -> Result<Results> {
             begun.into_iter().try_for_each(|one| one.join().unwrap_or_else(|_| bail!("a thread panicked")))
         })?;
         for pod in &stage.patients {
-            seen.push(session(stage, &witness, &api, pod, &name)?);
+            seen.push(session(stage, &trace, &api, pod, &name)?);
         }
         step.detail(&format!("{} sessions", seen.len()));
     }
-    witness.stop()?;
+    trace.stop()?;
     step.done();
     Ok(results(&seen))
 }
@@ -89,10 +89,10 @@ struct Seen {
     api_duration: u64,
 }
 
-fn session(stage: &Stage, witness: &Witness, api: &Feed<Arrival>, pod: &Pod, name: &str) -> Result<Seen> {
-    let Arrival { at_ns: record_at, record } = witness.wait_for_session("session_ended", &pod.uid, name)?;
+fn session(stage: &Stage, trace: &TimedTrace, api: &Feed<Arrival>, pod: &Pod, name: &str) -> Result<Seen> {
+    let Arrival { at_ns: record_at, record } = trace.wait_for_session("session_ended", &pod.uid, name)?;
     let (api_at, api_duration) = api.wait_for("the API's word", PATIENCE, |events| {
-        events.iter().find_map(|event| Some((event.at_ns, told_duration(&event.record, pod, name)?)))
+        events.iter().find_map(|event| Some((event.at_ns, api_duration_of(&event.record, pod, name)?)))
     })?;
     let logs = ["logs", &pod.name, "-n", &pod.namespace, "-c", name];
     let (first, last) =
@@ -119,7 +119,7 @@ fn watch(stage: &Stage) -> Result<Feed<Arrival>> {
 }
 
 /// The duration that a watch event tells of a debug container, in nanoseconds, once it tells its end.
-fn told_duration(event: &Value, pod: &Pod, name: &str) -> Option<u64> {
+fn api_duration_of(event: &Value, pod: &Pod, name: &str) -> Option<u64> {
     let object = &event["object"];
     if object["metadata"]["uid"] != *pod.uid {
         return None;
@@ -167,8 +167,8 @@ fn since(later: u64, earlier: u64) -> f64 {
     later as f64 - earlier as f64
 }
 
-fn off(told: f64, seen: &Seen) -> f64 {
-    (told - since(seen.last, seen.first)).abs()
+fn off(reported: f64, seen: &Seen) -> f64 {
+    (reported - since(seen.last, seen.first)).abs()
 }
 
 #[cfg(test)]

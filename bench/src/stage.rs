@@ -11,7 +11,7 @@ use xtask::repo;
 use xtask::scenario::access::Access;
 use xtask::scenario::pod::{self, Namespace, Pod};
 
-use crate::witness::Witness;
+use crate::trace::TimedTrace;
 
 /// Pods that do nothing, as on an ordinary node.
 pub const IDLE_PODS: usize = 50;
@@ -87,9 +87,9 @@ impl Stage {
     ///
     /// # Errors
     /// When it does not begin.
-    pub fn live_session(&self, witness: &Witness, pod: &Pod, container: &str) -> Result<Live> {
+    pub fn live_session(&self, trace: &TimedTrace, pod: &Pod, container: &str) -> Result<Live> {
         self.debug(pod, container, &["hold"])?;
-        let started = witness.wait_for_session("session_started", &pod.uid, container)?;
+        let started = trace.wait_for_session("session_started", &pod.uid, container)?;
         let pid = started.record["main"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
         let pid = pid.and_then(Pid::from_raw).context("the record names no main process")?;
         Ok(Live { pid, pod_uid: pod.uid.clone(), container: container.to_owned() })

@@ -11,7 +11,7 @@ use xtask::progress::Step;
 use crate::load::{self, DONE};
 use crate::report::StormRow;
 use crate::stage::Stage;
-use crate::witness::Witness;
+use crate::trace::TimedTrace;
 
 /// Processes that end.
 const EXITS: u64 = 400_000;
@@ -30,29 +30,29 @@ const COUNTING: Duration = Duration::from_secs(2);
 /// # Errors
 /// When one of them cannot be run as it must.
 pub fn measure(stage: &Stage) -> Result<Vec<StormRow>> {
-    let witness = Witness::start(&stage.access)?;
-    let outside = outside(stage, &witness)?;
-    let read = inside(stage, &witness, "inside a session", |_| Ok(()))?;
-    let unread = inside(stage, &witness, "inside, its reader stopped for 1 s", stop_reading)?;
-    witness.stop()?;
+    let trace = TimedTrace::start(&stage.access)?;
+    let outside = outside(stage, &trace)?;
+    let read = inside(stage, &trace, "inside a session", |_| Ok(()))?;
+    let unread = inside(stage, &trace, "inside, its reader stopped for 1 s", stop_reading)?;
+    trace.stop()?;
     Ok(vec![outside, read, unread])
 }
 
-fn stop_reading(witness: &Witness) -> Result<()> {
-    witness.signal(Signal::STOP)?;
+fn stop_reading(trace: &TimedTrace) -> Result<()> {
+    trace.signal(Signal::STOP)?;
     sleep(READER_STOPPED);
-    witness.signal(Signal::CONT)
+    trace.signal(Signal::CONT)
 }
 
 /// Others storm; meanwhile sessions end.
-fn outside(stage: &Stage, witness: &Witness) -> Result<StormRow> {
+fn outside(stage: &Stage, trace: &TimedTrace) -> Result<StormRow> {
     let step = Step::begin(&format!("{EXITS} exits outside a session"));
     let mut sessions = Vec::new();
     for number in 0..SESSIONS {
         let pod = &stage.patients[number as usize % stage.patients.len()];
-        sessions.push(stage.live_session(witness, pod, &format!("storm-{number}"))?);
+        sessions.push(stage.live_session(trace, pod, &format!("storm-{number}"))?);
     }
-    let before = Before::of(witness)?;
+    let before = Before::of(trace)?;
     let began = Instant::now();
     let mut storm = load::start_forks(EXITS)?;
     for session in &sessions {
@@ -64,7 +64,7 @@ fn outside(stage: &Stage, witness: &Witness) -> Result<StormRow> {
     let seconds = began.elapsed().as_secs_f64();
     let mut ends = Vec::new();
     for session in &sessions {
-        ends.extend(witness.wait_for_session("session_ended", &session.pod_uid, &session.container).ok());
+        ends.extend(trace.wait_for_session("session_ended", &session.pod_uid, &session.container).ok());
     }
     sleep(COUNTING);
     let right = ends.iter().filter(|end| end.record["signal_name"] == "SIGTERM");
@@ -78,30 +78,30 @@ fn outside(stage: &Stage, witness: &Witness) -> Result<StormRow> {
         members_ended: 0,
         members_heard: None,
         members_lost: None,
-        counted_lost: before.lost_since(witness),
-        programs_skipped: before.skipped_since(witness)?,
-        peak_rss_kib: witness.status()?.vmhwm,
+        counted_lost: before.lost_since(trace),
+        programs_skipped: before.skipped_since(trace)?,
+        peak_rss_kib: trace.status()?.vmhwm,
     })
 }
 
 /// The session's main process storms: every exit but its own is a member's.
 fn inside(
     stage: &Stage,
-    witness: &Witness,
+    trace: &TimedTrace,
     case: &'static str,
-    meanwhile: impl FnOnce(&Witness) -> Result<()>,
+    meanwhile: impl FnOnce(&TimedTrace) -> Result<()>,
 ) -> Result<StormRow> {
     let step = Step::begin(&format!("{EXITS} exits {case}"));
-    let before = Before::of(witness)?;
+    let before = Before::of(trace)?;
     let pod = stage.patients.first().context("there is no pod to debug")?;
     let workers = load::workers();
     let words = [EXITS, workers, u64::from(DONE)].map(|number| number.to_string());
     let container = format!("storm-{}", case.len());
     stage.debug(pod, &container, &["forks", &words[0], &words[1], &words[2]])?;
-    witness.wait_for_session("session_started", &pod.uid, &container)?;
-    meanwhile(witness)?;
-    let ended = witness.wait_for_session("session_ended", &pod.uid, &container)?.record;
-    let closed = witness.wait_for_session("session_closed", &pod.uid, &container)?.record;
+    trace.wait_for_session("session_started", &pod.uid, &container)?;
+    meanwhile(trace)?;
+    let ended = trace.wait_for_session("session_ended", &pod.uid, &container)?.record;
+    let closed = trace.wait_for_session("session_closed", &pod.uid, &container)?.record;
     sleep(COUNTING);
     step.done();
     let number = |field: &str| closed[field].as_u64();
@@ -114,9 +114,9 @@ fn inside(
         members_ended: EXITS + workers,
         members_heard: number("processes").zip(number("lost")).map(|(all, lost)| all - lost),
         members_lost: number("lost"),
-        counted_lost: before.lost_since(witness),
-        programs_skipped: before.skipped_since(witness)?,
-        peak_rss_kib: witness.status()?.vmhwm,
+        counted_lost: before.lost_since(trace),
+        programs_skipped: before.skipped_since(trace)?,
+        peak_rss_kib: trace.status()?.vmhwm,
     })
 }
 
@@ -127,22 +127,22 @@ struct Before {
 }
 
 impl Before {
-    fn of(witness: &Witness) -> Result<Self> {
-        witness.forget_peak()?;
-        Ok(Self { lost: lost(witness), skipped: witness.counts()?.skipped() })
+    fn of(trace: &TimedTrace) -> Result<Self> {
+        trace.forget_peak()?;
+        Ok(Self { lost: lost(trace), skipped: trace.counts()?.skipped() })
     }
 
-    fn lost_since(&self, witness: &Witness) -> u64 {
-        lost(witness) - self.lost
+    fn lost_since(&self, trace: &TimedTrace) -> u64 {
+        lost(trace) - self.lost
     }
 
-    fn skipped_since(&self, witness: &Witness) -> Result<u64> {
-        Ok(witness.counts()?.skipped() - self.skipped)
+    fn skipped_since(&self, trace: &TimedTrace) -> Result<u64> {
+        Ok(trace.counts()?.skipped() - self.skipped)
     }
 }
 
-fn lost(witness: &Witness) -> u64 {
-    witness.arrivals().iter().map(|arrival| members_lost(&arrival.record)).sum()
+fn lost(trace: &TimedTrace) -> u64 {
+    trace.arrivals().iter().map(|arrival| members_lost(&arrival.record)).sum()
 }
 
 /// What a gap record says is missing of members; 0 of any other record.

@@ -38,7 +38,7 @@ pub fn text(report: &Report) -> String {
 }
 
 const HOOKS: [&str; 11] =
-    ["hook", "program", "case", "events", "ns", "net", "x empty", "of all rounds", "aim", "told", "lost"];
+    ["hook", "program", "case", "events", "ns", "net", "x empty", "of all rounds", "aim", "printed", "lost"];
 const STORMS: [&str; 11] = [
     "storm",
     "exits",
@@ -89,7 +89,7 @@ fn hook(row: &HookRow) -> Vec<String> {
         format!("{:.2}", row.ratio_to_empty),
         format!("{:.2} to {:.2}", row.ratio_min, row.ratio_max),
         row.aim_ratio.map_or_else(String::new, |aim| format!("<= {aim}")),
-        optional(row.told),
+        optional(row.printed),
         optional(row.lost),
     ]
 }

@@ -20,12 +20,12 @@ const STOP: Duration = Duration::from_secs(30);
 
 /// An agent of the test's own. Dropping it kills it.
 #[derive(Debug)]
-pub struct Agent {
+pub struct RunningAgent {
     feed: Feed<Value>,
     listen: SocketAddr,
 }
 
-impl Agent {
+impl RunningAgent {
     /// Starts an agent with its ledger in `ledger` and returns when it witnesses.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Agent {
     /// The same with more options.
     ///
     /// # Errors
-    /// As [`Agent::start`].
+    /// As [`RunningAgent::start`].
     pub fn start_with(access: &Access, ledger: &Path, options: &[&str]) -> Result<Self> {
         let spawned = Self::spawn_with(access, ledger, |command| {
             command.arg("--no-pins").args(options);
@@ -48,7 +48,7 @@ impl Agent {
     /// The same, of an agent that pins its programs in this folder; with more options.
     ///
     /// # Errors
-    /// As [`Agent::start`].
+    /// As [`RunningAgent::start`].
     pub fn pinned(access: &Access, ledger: &Path, pins: &Path, options: &[&str]) -> Result<Self> {
         Self::spawn_pinned(access, ledger, pins, options)?.started()
     }
@@ -126,7 +126,7 @@ impl Agent {
     /// Waits for a record of this type about this container.
     ///
     /// # Errors
-    /// As [`Agent::wait_for`].
+    /// As [`RunningAgent::wait_for`].
     pub fn wait_for_session(&self, kind: &str, container: &str) -> Result<Value> {
         self.wait_for(&format!("{kind} of {container}"), |records| {
             let is_it = |record: &&Value| record["type"] == kind && record["container_name"] == container;

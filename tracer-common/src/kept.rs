@@ -21,7 +21,7 @@ pub struct Kept {
     /// Told before the record.
     pub before: u64,
     /// Told with it.
-    pub told: u64,
+    pub reported: u64,
     /// The record's sequence number.
     pub sequence: u64,
 }

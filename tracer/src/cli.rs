@@ -8,9 +8,9 @@ pub mod convention;
 mod doctor;
 pub(crate) mod exit_code;
 pub mod log;
+mod shared_options;
 mod signals;
 mod trace;
-mod witness;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -38,17 +38,17 @@ enum Command {
     ///
     /// Needs root, or the capabilities CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, and read
     /// access to the API's pods. Loads programs into the kernel and leaves none behind.
-    Trace(trace::Trace),
+    Trace(trace::TraceOptions),
     /// Watch this node for good: records durable in a ledger, then on stdout; health and metrics over HTTP
     ///
     /// What the DaemonSet runs. After a restart it goes on where it was: what happened meanwhile is told from the API,
     /// once, and the time without a witness is a gap. Needs what `trace` needs, and its ledger's folder.
-    Agent(agent::Agent),
+    Agent(agent::AgentOptions),
     /// Say what this node and cluster can and cannot witness, with the mend for each
     ///
     /// Loads the programs into the kernel for a moment and asks the API what `trace` and `agent` ask it; changes
     /// nothing. Ends with 0 where it can witness, else with the exit code of what fails first.
-    Doctor(doctor::Doctor),
+    Doctor(doctor::DoctorOptions),
 }
 
 fn help() -> String {

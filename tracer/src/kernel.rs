@@ -45,7 +45,7 @@ pub use needs::Lack;
 pub use observation::{EndSeen, LastSeen, MainSeen, Members, Observation, Used};
 pub use pins::{Pins, PinsError};
 pub use privileges::{Capability, PrivilegeError, Privileges, check_privileges};
-pub use start::{Started, Witnessed};
+pub use start::{Handover, Started};
 
 use crate::ids::{BootNanos, CgroupId};
 use generation::Programs;

@@ -30,7 +30,7 @@ pub use recorder::{Format, NodeFacts, Recorder, Style};
 use crate::cgroup::{Hierarchy, Place};
 use crate::clock::{ClockWatch, boot_now};
 use crate::ids::{BootNanos, CgroupId};
-use crate::kernel::{Kernel, KernelError, Logger, Ring, Running, Witnessed};
+use crate::kernel::{Handover, Kernel, KernelError, Logger, Ring, Running};
 use crate::malloc;
 use crate::oom::OomLimits;
 use crate::pods::{PodEvent, PodIndex};
@@ -43,7 +43,7 @@ use drain::Drained;
 use foreign::Foreign;
 use inherit::Legacy;
 use loss::LossWatch;
-pub use past::Agent;
+pub use past::AgentOutputs;
 use sender::SenderPaths;
 use sweep::Sweep;
 
@@ -70,7 +70,7 @@ pub struct Pipeline {
     reconciler: Reconciler,
     recorder: Recorder,
     away: Away,
-    agent: Option<Agent>,
+    agent: Option<AgentOutputs>,
     loss: LossWatch,
     sweep: Sweep,
     legacy: Legacy,
@@ -100,19 +100,19 @@ impl Pipeline {
     /// A map call that failed, or a task scan that could not be read.
     pub fn new(
         kernel: Kernel,
-        witnessed: Witnessed,
+        handover: Handover,
         hierarchy: &Hierarchy,
         bundles: Bundles,
         policy: Policy,
         recorder: Recorder,
         memory: Memory,
     ) -> Result<Self, KernelError> {
-        let (recorded, all_the_time) = (memory.sequence, witnessed.all_the_time());
+        let (recorded, all_the_time) = (memory.sequence, handover.all_the_time());
         let since = memory.alive_in(recorder.boot_id()).filter(|_| all_the_time).unwrap_or_else(boot_now);
         let mut pipeline = Self {
             loss: LossWatch::new(&kernel, recorded, since)?,
             sweep: Sweep::default(),
-            legacy: Legacy::of(witnessed),
+            legacy: Legacy::of(handover),
             senders: SenderPaths::new(hierarchy.clone()),
             oom_limits: OomLimits::new(hierarchy.clone()),
             kernel,
@@ -139,16 +139,16 @@ impl Pipeline {
             let actions = pipeline.tracker.vanished(cgroup.cgroup, &pipeline.index, boot_now());
             pipeline.act(actions)?;
         }
-        pipeline.tell_past(past, all_the_time);
+        pipeline.report_past(past, all_the_time);
         // Whatever the kernel has of those was looked at.
-        pipeline.tracker.forget_told();
+        pipeline.tracker.forget_reported();
         pipeline.known.clear();
         Ok(pipeline)
     }
 
     /// Keeps what a restart needs, says how it goes, and counts.
     #[must_use]
-    pub fn as_agent(self, agent: Agent) -> Self {
+    pub fn as_agent(self, agent: AgentOutputs) -> Self {
         agent.attached();
         Self { agent: Some(agent), ..self }
     }
@@ -184,11 +184,11 @@ impl Pipeline {
         stop: impl Future<Output = StopReason>,
     ) -> anyhow::Result<StopReason> {
         let reason = self.work(inputs, stop).await;
-        let told = *reason.as_ref().unwrap_or(&StopReason::Failed);
-        if told != StopReason::OutputClosed {
+        let reported = *reason.as_ref().unwrap_or(&StopReason::Failed);
+        if reported != StopReason::OutputClosed {
             self.last_look()?;
         }
-        self.recorder.agent_stopped(told).map_err(OutputError)?;
+        self.recorder.agent_stopped(reported).map_err(OutputError)?;
         reason
     }
 
@@ -204,7 +204,7 @@ impl Pipeline {
         let closed = self.recorder.output_closed();
         let mut answers = self.lookups.take_answers();
         let mut stop = std::pin::pin!(stop);
-        let (mut drained, mut news, mut told) = (Drained::All, Vec::new(), Vec::new());
+        let (mut drained, mut news, mut replies) = (Drained::All, Vec::new(), Vec::new());
         loop {
             let has_more_to_do = drained == Drained::InPart || self.sweep.is_under_way();
             tokio::select! {
@@ -215,7 +215,7 @@ impl Pipeline {
                 _ = drain.tick() => drained = Drained::InPart,
                 _ = sweep.tick() => self.begin_sweep()?,
                 1.. = pods.recv_many(&mut news, NEWS) => self.learn(&mut news)?,
-                1.. = answered(&mut answers, &mut told) => self.answered(&mut told)?,
+                1.. = answered(&mut answers, &mut replies) => self.answered(&mut replies)?,
                 sample = clock.next() => self.recorder.clock_sampled(sample?),
                 () = log_lines(&mut logger) => {}
                 reason = &mut stop => return Ok(reason),
@@ -261,7 +261,7 @@ impl Pipeline {
         for answer in answers.drain(..) {
             self.lookups.answered(&answer, boot_now());
             let Some(facts) = answer.facts else { continue };
-            let actions = self.tracker.told_by_the_runtime(&answer.id, facts, &self.index, boot_now());
+            let actions = self.tracker.runtime_answered(&answer.id, facts, &self.index, boot_now());
             self.act(actions)?;
         }
         Ok(())
@@ -291,12 +291,12 @@ impl Pipeline {
         for ended in self.reconciler.reconcile(&self.index, boot_now()) {
             self.recorder.reconciled(ended);
         }
-        self.tell_unseen_ends();
+        self.report_unseen_ends();
         Ok(())
     }
 
     /// Says which containers are taken for another kubelet's.
-    fn tell_foreign(&mut self, is_the_end: bool) {
+    fn report_foreign(&mut self, is_the_end: bool) {
         if let Some(noted) = self.foreign.take(is_the_end, boot_now()) {
             self.recorder.foreign(noted, boot_now());
         }
@@ -305,7 +305,7 @@ impl Pipeline {
     /// What is still to be said before the end.
     fn last_look(&mut self) -> Result<(), KernelError> {
         self.last_sweep()?;
-        self.tell_foreign(true);
+        self.report_foreign(true);
         if self.legacy.is_pinned() {
             return Ok(()); // The next one decides them.
         }
@@ -318,9 +318,9 @@ impl Pipeline {
 }
 
 /// Waits for answers; for ever where nobody gives any.
-async fn answered(answers: &mut Option<UnboundedReceiver<Answer>>, told: &mut Vec<Answer>) -> usize {
+async fn answered(answers: &mut Option<UnboundedReceiver<Answer>>, replies: &mut Vec<Answer>) -> usize {
     match answers {
-        Some(answers) => answers.recv_many(told, ANSWERS).await,
+        Some(answers) => answers.recv_many(replies, ANSWERS).await,
         None => std::future::pending().await,
     }
 }

@@ -89,9 +89,9 @@ fn answer<B>(request: &Request<B>, status: &Status) -> Response<Full<Bytes>> {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
     }
     match request.uri().path() {
-        "/startupz" => told(started(status.pulse.last())),
-        "/livez" => told(live(status.pulse.last(), status.pulse.began, boot_now())),
-        "/readyz" => told(ready(status.pulse.last(), status.ledger.failing.load(Ordering::Relaxed))),
+        "/startupz" => health(started(status.pulse.last())),
+        "/livez" => health(live(status.pulse.last(), status.pulse.began, boot_now())),
+        "/readyz" => health(ready(status.pulse.last(), status.ledger.failing.load(Ordering::Relaxed))),
         "/metrics" => metrics(&status.metrics),
         _ => text(StatusCode::NOT_FOUND, "there are /startupz, /livez, /readyz and /metrics\n"),
     }
@@ -114,7 +114,7 @@ fn ready(last_round: Option<BootNanos>, ledger_failing: bool) -> Result<(), &'st
     if ledger_failing { Err("the ledger can't be written") } else { Ok(()) }
 }
 
-fn told(result: Result<(), &'static str>) -> Response<Full<Bytes>> {
+fn health(result: Result<(), &'static str>) -> Response<Full<Bytes>> {
     match result {
         Ok(()) => text(StatusCode::OK, "ok\n"),
         Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{why}\n")),

@@ -20,6 +20,6 @@ pub use away::{Away, UnseenEnd};
 pub use container::{Container, Remembered};
 pub use killed::DAEMONS;
 pub use naming::{FOREIGN_AFTER, Naming, Policy, UNRESOLVED_AFTER, Verdict, decide};
-pub use processes::{Chunk, EndedProcess, RECORDED, Told, Totals};
+pub use processes::{Chunk, EndedProcess, RECORDED, Reported, Totals};
 pub use reconcile::{KEPT, Reconciler};
-pub use tracker::{Action, EndTold, Tracker};
+pub use tracker::{Action, ReportedEnd, Tracker};

@@ -67,7 +67,7 @@ pub trait Output: Send {
     }
 
     /// What [`Self::missing`] gave last is told by the line that was queued last.
-    fn missing_told(&self) {}
+    fn missing_reported(&self) {}
 
     /// Writes what is queued, within limits.
     ///

@@ -4,7 +4,7 @@
 //!
 //! The way of a cluster: `up` takes the lock, starts `guard` and `init`; init starts the
 //! components and adopts what they leave behind; `teardown` kills and removes what carries the
-//! cluster's names (`layout`), whoever calls it: the owner, Ctrl-C, the guard, or the next `up`.
+//! cluster's names (`paths`), whoever calls it: the owner, Ctrl-C, the guard, or the next `up`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,7 +22,6 @@ mod guard;
 mod images;
 mod init;
 pub mod internal;
-mod layout;
 mod leftovers;
 mod mount_space;
 mod network;
@@ -30,6 +29,7 @@ mod oci;
 mod oci_runtime;
 mod ownership;
 mod part;
+mod paths;
 mod process;
 mod runtime;
 mod state;
@@ -37,8 +37,8 @@ mod teardown;
 mod up;
 mod wait;
 
-use layout::Layout;
 use network::Network;
+use paths::Paths;
 use process::ProcessId;
 use state::State;
 
@@ -65,7 +65,7 @@ pub struct Options {
 /// process does so where the owner dies without dropping it.
 #[derive(Debug)]
 pub struct Cluster {
-    layout: Layout,
+    paths: Paths,
     runtime: Runtime,
     kubeconfig: PathBuf,
     owner: Option<up::Owner>,
@@ -78,10 +78,10 @@ impl Cluster {
     /// # Errors
     /// When a kept one is up already, a part is missing, or something does not start.
     pub fn up(options: &Options) -> Result<Self> {
-        let layout = Layout::new();
-        let owner = up::run(&layout, *options)?;
-        let owner = if options.keep { keep(&layout, owner)? } else { Some(owner) };
-        Ok(Self { kubeconfig: layout.kubeconfig(), layout, runtime: options.runtime, owner })
+        let paths = Paths::new();
+        let owner = up::run(&paths, *options)?;
+        let owner = if options.keep { keep(&paths, owner)? } else { Some(owner) };
+        Ok(Self { kubeconfig: paths.kubeconfig(), paths, runtime: options.runtime, owner })
     }
 
     /// The cluster that `cargo xtask cluster up` left running, if there is one.
@@ -89,10 +89,10 @@ impl Cluster {
     /// # Errors
     /// When its state cannot be read.
     pub fn attach() -> Result<Option<Self>> {
-        let layout = Layout::new();
+        let paths = Paths::new();
         let up = |state: &State| state.kept && state.ready && state.init.is_some_and(ProcessId::alive);
-        let Some(State { runtime, .. }) = State::load(&layout)?.filter(up) else { return Ok(None) };
-        Ok(Some(Self { kubeconfig: layout.kubeconfig(), layout, runtime, owner: None }))
+        let Some(State { runtime, .. }) = State::load(&paths)?.filter(up) else { return Ok(None) };
+        Ok(Some(Self { kubeconfig: paths.kubeconfig(), paths, runtime, owner: None }))
     }
 
     /// Admin access to the API.
@@ -104,19 +104,19 @@ impl Cluster {
     /// Our own kubectl on this cluster, with nothing inherited from the user's environment.
     #[must_use]
     pub fn kubectl(&self) -> Command {
-        wait::kubectl(&self.layout)
+        wait::kubectl(&self.paths)
     }
 
     /// The name of the only node.
     #[must_use]
     pub const fn node_name(&self) -> &'static str {
-        layout::NODE_NAME
+        paths::NODE_NAME
     }
 
     /// The cgroup above `kubepods`, in every hierarchy, with the leading slash.
     #[must_use]
     pub fn cgroup_root(&self) -> String {
-        format!("/{}", layout::cgroup())
+        format!("/{}", paths::cgroup())
     }
 
     /// What its kubelet runs containers with.
@@ -128,39 +128,39 @@ impl Cluster {
     /// The runtime's socket, as a path (no `unix://`).
     #[must_use]
     pub fn runtime_socket(&self) -> PathBuf {
-        self.runtime.socket(&self.layout)
+        self.runtime.socket(&self.paths)
     }
 
     /// The folder of the runtime's bundles as seen from the machine, where debugtrail has to be told of it.
     #[must_use]
     pub fn bundles(&self) -> Option<PathBuf> {
-        self.runtime.bundles(&self.layout)
+        self.runtime.bundles(&self.paths)
     }
 
     /// The copy of xtask that the cluster runs with; it knows this cluster.
     #[must_use]
     pub fn xtask(&self) -> PathBuf {
-        self.layout.xtask()
+        self.paths.xtask()
     }
 
     /// containerd's state directory as seen from the machine, which holds the bundles below
     /// `io.containerd.runtime.v2.task/k8s.io/ID`. containerd itself sees it at `/run/containerd`.
     #[must_use]
     pub fn containerd_state(&self) -> PathBuf {
-        self.layout.containerd_state()
+        self.paths.containerd_state()
     }
 
     /// Where the kubelet looks for static pods: each manifest in here is a pod of the node. The kubelet is told of
     /// changes by inotify and passes over files whose name begins with a dot.
     #[must_use]
     pub fn static_pods(&self) -> PathBuf {
-        self.layout.static_pods()
+        self.paths.static_pods()
     }
 
     /// The node's `/var/lib/debugtrail` as seen from the machine.
     #[must_use]
     pub fn ledger(&self) -> PathBuf {
-        self.layout.ledger()
+        self.paths.ledger()
     }
 
     /// Makes an image known to the node, as a registry would: an OCI archive with this full name in it.
@@ -168,7 +168,7 @@ impl Cluster {
     /// # Errors
     /// When the runtime does not take it.
     pub fn import_image(&self, archive: &Path, name: &str) -> Result<()> {
-        self.runtime.import(&self.layout, archive, name)
+        self.runtime.import(&self.paths, archive, name)
     }
 
     /// Makes an image of a folder and hands it to the runtime; pods take it with imagePullPolicy Never.
@@ -176,7 +176,7 @@ impl Cluster {
     /// # Errors
     /// When it cannot be packed, or the runtime does not take it.
     pub fn add_image(&self, name: &str, rootfs: &Path, command: &[&str]) -> Result<()> {
-        let archive = images::pack(&self.layout, name, rootfs, command)?;
+        let archive = images::pack(&self.paths, name, rootfs, command)?;
         self.import_image(&archive, name)
     }
 
@@ -185,7 +185,7 @@ impl Cluster {
     /// # Errors
     /// When the cluster is gone.
     pub fn component_pid(&self, name: &str) -> Result<Option<i32>> {
-        let state = control::load(&self.layout)?;
+        let state = control::load(&self.paths)?;
         let process = state.components.get(name).and_then(|component| component.process);
         Ok(process.filter(|process| process.alive()).map(ProcessId::pid))
     }
@@ -196,7 +196,7 @@ impl Cluster {
     /// When it does not end.
     pub fn stop_api_server(&self) -> Result<()> {
         // SIGKILL: asked politely it waits for its watches to end.
-        control::stop(&self.layout, "kube-apiserver", Signal::KILL)
+        control::stop(&self.paths, "kube-apiserver", Signal::KILL)
     }
 
     /// Starts kube-apiserver again on the same port and data, and waits until it is ready. Its
@@ -205,8 +205,8 @@ impl Cluster {
     /// # Errors
     /// When it does not get ready.
     pub fn start_api_server(&self) -> Result<()> {
-        control::start(&self.layout, "kube-apiserver")?;
-        wait::for_api_server(&self.layout)
+        control::start(&self.paths, "kube-apiserver")?;
+        wait::for_api_server(&self.paths)
     }
 
     /// Writes to etcd and compacts it to the revision of that write, which is newer than all that any watch has
@@ -225,7 +225,7 @@ impl Cluster {
         // The key "compacted" (base64, as etcd's gateway wants it) is none of the API server's, which has /registry.
         let answer: serde_json::Value =
             serde_json::from_str(&post("/v3/kv/put", r#"{"key":"Y29tcGFjdGVk"}"#)?)?;
-        let revision = answer["header"]["revision"].as_str().context("etcd told no revision")?;
+        let revision = answer["header"]["revision"].as_str().context("etcd gave no revision")?;
         post("/v3/kv/compaction", &format!(r#"{{"revision":"{revision}","physical":true}}"#))?;
         Ok(())
     }
@@ -235,7 +235,7 @@ impl Cluster {
     /// # Errors
     /// When it does not end.
     pub fn stop_kubelet(&self) -> Result<()> {
-        Part::Kubelet.take(Step::Stop, &self.layout)
+        Part::Kubelet.take(Step::Stop, &self.paths)
     }
 
     /// Starts the kubelet again and waits until the node is Ready.
@@ -243,7 +243,7 @@ impl Cluster {
     /// # Errors
     /// When it does not get ready.
     pub fn start_kubelet(&self) -> Result<()> {
-        Part::Kubelet.take(Step::Start, &self.layout)
+        Part::Kubelet.take(Step::Start, &self.paths)
     }
 
     /// Stops the container runtime; shims and containers run on.
@@ -251,7 +251,7 @@ impl Cluster {
     /// # Errors
     /// When it does not end.
     pub fn stop_runtime(&self) -> Result<()> {
-        Part::Runtime.take(Step::Stop, &self.layout)
+        Part::Runtime.take(Step::Stop, &self.paths)
     }
 
     /// Starts the container runtime again and waits until it answers.
@@ -259,11 +259,11 @@ impl Cluster {
     /// # Errors
     /// When it does not answer.
     pub fn start_runtime(&self) -> Result<()> {
-        Part::Runtime.take(Step::Start, &self.layout)
+        Part::Runtime.take(Step::Start, &self.paths)
     }
 
     fn network(&self) -> Result<Network> {
-        control::load(&self.layout)?.network.context("the embedded cluster has no network yet")
+        control::load(&self.paths)?.network.context("the embedded cluster has no network yet")
     }
 
     /// Takes everything down and checks that nothing is left; also a kept one.
@@ -272,7 +272,7 @@ impl Cluster {
     /// When something of ours is still there; the error lists it.
     pub fn down(mut self) -> Result<()> {
         let Some(owner) = self.owner.take() else { return take_down() };
-        teardown::run(&self.layout)?;
+        teardown::run(&self.paths)?;
         owner.cleanup.disarm();
         Ok(())
     }
@@ -283,9 +283,9 @@ impl Cluster {
 /// # Errors
 /// When a living process owns it, or something is left.
 pub fn take_down() -> Result<()> {
-    let layout = Layout::new();
-    let _lock = ownership::take_now(&layout)?;
-    teardown::run(&layout)
+    let paths = Paths::new();
+    let _lock = ownership::take_now(&paths)?;
+    teardown::run(&paths)
 }
 
 /// What is still there of a cluster: processes, mounts, cgroups, links, files. Empty after `down`.
@@ -301,19 +301,19 @@ pub fn leftovers() -> Result<Vec<String>> {
 /// # Errors
 /// When the state cannot be read.
 pub fn settle() -> Result<()> {
-    let layout = Layout::new();
-    let Some(guard) = State::load(&layout)?.and_then(|state| state.guard) else { return Ok(()) };
+    let paths = Paths::new();
+    let Some(guard) = State::load(&paths)?.and_then(|state| state.guard) else { return Ok(()) };
     crate::poll::until(GUARD_PATIENCE, || !guard.alive());
     Ok(())
 }
 
 /// Lets the cluster outlive us: nobody undoes it any more, and nobody owns it.
-fn keep(layout: &Layout, owner: up::Owner) -> Result<Option<up::Owner>> {
+fn keep(paths: &Paths, owner: up::Owner) -> Result<Option<up::Owner>> {
     let _gate = control::start_gate()?;
-    let mut state = control::load(layout)?;
+    let mut state = control::load(paths)?;
     state.kept = true;
     let guard = state.guard.take();
-    state.save(layout)?;
+    state.save(paths)?;
     owner.cleanup.disarm();
     drop(owner.guard);
     if let Some(guard) = guard {

@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::cluster::Cluster;
 use crate::scenario::access::Access;
 use crate::scenario::pod::is_ready;
+use crate::scenario::record_source::RecordSource;
 use crate::scenario::runtime;
-use crate::scenario::witness::Witness;
 use crate::{image, poll, repo};
 
 pub use logs::Logs;
@@ -254,14 +254,14 @@ impl DaemonSet {
 }
 
 /// By its ledger, which is there also while the kubelet, and `kubectl logs` with it, is not.
-impl Witness for DaemonSet {
+impl RecordSource for DaemonSet {
     fn wait_until(
         &self,
         what: &str,
         timeout: Duration,
-        told: &mut dyn FnMut(&[Value]) -> bool,
+        found: &mut dyn FnMut(&[Value]) -> bool,
     ) -> Result<()> {
-        self.wait_for(what, timeout, |records| told(records).then_some(()))
+        self.wait_for(what, timeout, |records| found(records).then_some(()))
     }
 
     fn finish(self) -> Result<Vec<Value>> {

@@ -109,7 +109,7 @@ pub fn run(choice: &Choice, extent: Extent) -> Result<()> {
             times::step(&format!("{tier} on Linux {}", kernel.series), ran.took);
         }
         let outcome = Outcome::of(&kernel.release, tier, ran);
-        outcome.tell();
+        outcome.print();
         outcomes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(outcome);
     });
     let outcomes = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -17,13 +17,13 @@ pub mod matcher;
 pub mod pod;
 pub mod processes;
 pub mod reconciled;
+pub mod record_source;
 pub mod report;
 pub mod run;
 pub mod runtime;
 pub mod script;
 pub mod trace;
 pub mod watch;
-pub mod witness;
 
 use access::Access;
 use folder::Scenario;

@@ -43,14 +43,14 @@ const CONTAINER: &str = "kubepods/besteffort/pod0f9e8d7c-6b5a-4948-8372-61504938
 pub fn run() -> Result<()> {
     let _counted = enable_stats(Stats::RunTime).context("cannot have the kernel count programs' run time")?;
     let empty = Empty::attach()?;
-    let witness = Running::debugtrail()?;
-    let [idle, of_empty] = hooks(&witness, &empty)?;
+    let debugtrail = Running::debugtrail()?;
+    let [idle, of_empty] = hooks(&debugtrail, &empty)?;
     let exitsnoop = Running::exitsnoop()?;
     let exitsnoop_exit = medians(|| Ok([exitsnoop.busiest()?]))?[0];
     drop(exitsnoop);
-    let session = Session::start(&witness)?;
-    let [live, _] = hooks(&witness, &empty)?;
-    ensure!(cgroups_kept_by(witness.0.id())? == 1, "the session was not kept");
+    let session = Session::start(&debugtrail)?;
+    let [live, _] = hooks(&debugtrail, &empty)?;
+    ensure!(cgroups_kept_by(debugtrail.0.id())? == 1, "the session was not kept");
     drop(session);
     let instructions = Instructions { idle, live, empty: of_empty, exitsnoop_exit };
     println!("{MARK}{}", serde_json::to_string(&instructions)?);
@@ -58,11 +58,11 @@ pub fn run() -> Result<()> {
 }
 
 /// Instructions of each hook, of debugtrail's and of the empty programs.
-fn hooks(witness: &Running, empty: &Empty) -> Result<[HookInstructions; 2]> {
+fn hooks(debugtrail: &Running, empty: &Empty) -> Result<[HookInstructions; 2]> {
     let counted = medians(|| {
-        let before = (witness.held()?, empty.counts()?);
+        let before = (debugtrail.held()?, empty.counts()?);
         processes()?;
-        let after = (witness.held()?, empty.counts()?);
+        let after = (debugtrail.held()?, empty.counts()?);
         let mut round = [None; 2 * HOOKS.len()];
         for (at, hook) in HOOKS.iter().enumerate() {
             round[at] = per_run(hook, &before.0, &after.0);
@@ -103,10 +103,10 @@ impl Running {
         fs::write(AWAY, kubeconfig().to_string())?;
         let mut command = Command::new(repo::debugtrail_binary());
         command.args(["trace", "--node", "guest", "--output", "json", "--kubeconfig", AWAY]);
-        let witness = Self::start(command)?;
-        let hooked = || witness.held().is_ok_and(|held| HOOKS.iter().all(|hook| held.on(hook).is_some()));
+        let debugtrail = Self::start(command)?;
+        let hooked = || debugtrail.held().is_ok_and(|held| HOOKS.iter().all(|hook| held.on(hook).is_some()));
         ensure!(poll::until(PATIENCE, hooked), "debugtrail attaches no programs");
-        Ok(witness)
+        Ok(debugtrail)
     }
 
     fn exitsnoop() -> Result<Self> {
@@ -150,7 +150,7 @@ struct Session {
 }
 
 impl Session {
-    fn start(witness: &Running) -> Result<Self> {
+    fn start(debugtrail: &Running) -> Result<Self> {
         let folder = cgroup_mount()?.join(CONTAINER);
         fs::create_dir_all(&folder)?;
         let id = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&folder)?);
@@ -165,7 +165,7 @@ impl Session {
             });
         }
         let main = main.spawn().context("cannot start the session's main process")?;
-        track(witness.0.id(), id)?;
+        track(debugtrail.0.id(), id)?;
         Ok(Self { main, folder })
     }
 }

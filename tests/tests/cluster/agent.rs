@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use debugtrail_tests::agent::{Agent, ledger};
+use debugtrail_tests::agent::{RunningAgent, ledger};
 use debugtrail_tests::debug::{PATIENCE, Patient, Session};
 use debugtrail_tests::small_disk::SmallDisk;
 use debugtrail_tests::tier::Tier;
@@ -20,7 +20,7 @@ use crate::api_server::{Away, one_end};
 pub fn goes_on_where_it_was_killed(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let folder = tempfile::tempdir()?;
-    let agent = Agent::start(&patient.access, folder.path())?;
+    let agent = RunningAgent::start(&patient.access, folder.path())?;
     let (over, ends) = (patient.session("over", 41)?, patient.session("ends", 42)?);
     for container in ["over", "ends"] {
         agent.wait_for_session("session_started", container)?;
@@ -30,9 +30,9 @@ pub fn goes_on_where_it_was_killed(tier: &Tier) -> Result<()> {
     let meantime = patient.session("meantime", 43)?;
     meantime.end()?;
     for session in [&ends, &meantime] {
-        api_tells_the_end(&patient, &session.container)?;
+        wait_for_api_end(&patient, &session.container)?;
     }
-    let agent = Agent::start(&patient.access, folder.path())?;
+    let agent = RunningAgent::start(&patient.access, folder.path())?;
     over.end()?;
     for container in ["ends", "meantime", "over"] {
         agent.wait_for_session("session_ended", container)?;
@@ -52,12 +52,12 @@ pub fn goes_on_where_it_was_killed(tier: &Tier) -> Result<()> {
         &json!({"exit_code": 41, "duration_ns": {"$min": 1}, "evidence": {"kernel": "full"}}),
         &all,
     )?;
-    let told = |kernel: &str, code: u8| {
+    let expected = |kernel: &str, code: u8| {
         json!({"exit_code": null, "signal": null, "exit_class": "UNKNOWN", "finished_at": null,
             "evidence": {"kernel": kernel, "api": {"exit_code": code, "synthetic": null}}})
     };
-    one_end(&ends, &told("start_only", 42), &all)?;
-    one_end(&meantime, &told("none", 43), &all)?;
+    one_end(&ends, &expected("start_only", 42), &all)?;
+    one_end(&meantime, &expected("none", 43), &all)?;
     let gap = gap(&all)?;
     let wrong = mismatches(
         &json!({"from_boot_ns": {"$min": 1}, "to_boot_ns": {"$min": 1}, "from_at": {"$any_non_null": true}}),
@@ -77,14 +77,14 @@ pub fn knows_its_pods_without_the_api(tier: &Tier) -> Result<()> {
     let cluster = tier.cluster()?;
     let (patient, crashing) = (Patient::admit(tier.access()?)?, Patient::admit(tier.access()?)?);
     let folder = tempfile::tempdir()?;
-    let agent = Agent::start(&patient.access, folder.path())?;
+    let agent = RunningAgent::start(&patient.access, folder.path())?;
     let (session, app) = (patient.session("dbg", 44)?, crashing.app()?);
     agent.wait_for_session("session_started", "dbg")?;
     state_names(folder.path(), "dbg")?;
     let away = Away::begin(&cluster)?;
     agent.kill()?;
 
-    let agent = Agent::start(&patient.access, folder.path())?;
+    let agent = RunningAgent::start(&patient.access, folder.path())?;
     // `agent_started` is written before the first round, which both probes go by.
     for probe in ["/livez", "/readyz"] {
         let passes = || agent.get(probe).is_ok_and(|(status, _)| status == 200);
@@ -115,16 +115,16 @@ pub fn knows_its_pods_without_the_api(tier: &Tier) -> Result<()> {
 pub fn closes_what_a_power_loss_cut_off(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let folder = tempfile::tempdir()?;
-    let agent = Agent::start(&patient.access, folder.path())?;
+    let agent = RunningAgent::start(&patient.access, folder.path())?;
     let session = patient.session("dbg", 45)?;
     let started = agent.wait_for_session("session_started", "dbg")?;
     agent.kill()?;
     // Ends it: no process outlives a power loss.
     session.signal(Signal::KILL)?;
-    api_tells_the_end(&patient, "dbg")?;
+    wait_for_api_end(&patient, "dbg")?;
     pretend_another_boot(folder.path())?;
 
-    let agent = Agent::start(&patient.access, folder.path())?;
+    let agent = RunningAgent::start(&patient.access, folder.path())?;
     agent.wait_for_session("session_ended", "dbg")?;
     agent.wait_for_session("session_reconciled", "dbg")?;
     agent.stop()?;
@@ -144,7 +144,7 @@ pub fn closes_what_a_power_loss_cut_off(tier: &Tier) -> Result<()> {
 pub fn waits_for_room_on_a_full_disk(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let disk = SmallDisk::mount("512k")?;
-    let agent = Agent::start(&patient.access, disk.path())?;
+    let agent = RunningAgent::start(&patient.access, disk.path())?;
     let filler = disk.fill()?;
     // More than what is left of the ledger's last page, which the full file system still takes.
     let sessions: Vec<Session> =
@@ -179,7 +179,7 @@ pub fn waits_for_room_on_a_full_disk(tier: &Tier) -> Result<()> {
 pub fn one_on_a_node(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
     let folder = tempfile::tempdir()?;
-    let first = Agent::start(&access, folder.path())?;
+    let first = RunningAgent::start(&access, folder.path())?;
     let mut second = access.debugtrail("agent");
     second.arg("--ledger").arg(folder.path()).args(["--listen", "127.0.0.1:0"]);
     let output = second.output()?;
@@ -190,7 +190,7 @@ pub fn one_on_a_node(tier: &Tier) -> Result<()> {
     Ok(())
 }
 
-pub fn api_tells_the_end(patient: &Patient, container: &str) -> Result<()> {
+pub fn wait_for_api_end(patient: &Patient, container: &str) -> Result<()> {
     patient.pod.wait_for(&format!("the API's word on {container}"), PATIENCE, |pod, _| {
         let statuses = pod["status"]["ephemeralContainerStatuses"].as_array()?;
         let status = statuses.iter().find(|status| status["name"] == container)?;
@@ -227,8 +227,8 @@ pub fn each_id_once(records: &[Value]) -> Result<()> {
     let mut seen = BTreeSet::new();
     for record in records {
         let id = record["id"].as_str().with_context(|| format!("no id in {record}"))?;
-        let told = || records.iter().filter(|record| record["id"] == id).map(ToString::to_string);
-        ensure!(seen.insert(id), "{id} is there twice:\n{}", told().collect::<Vec<_>>().join("\n"));
+        let same = || records.iter().filter(|record| record["id"] == id).map(ToString::to_string);
+        ensure!(seen.insert(id), "{id} is there twice:\n{}", same().collect::<Vec<_>>().join("\n"));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ mod identity;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use debugtrail_tests::agent::Agent;
+use debugtrail_tests::agent::RunningAgent;
 use debugtrail_tests::debug::{PATIENCE, Patient};
 use debugtrail_tests::tier::Tier;
 use rustix::process::Signal;
@@ -46,7 +46,7 @@ pub fn an_agent_that_is_refused_tries_again(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
     let folder = tempfile::tempdir()?;
     let unknown = Identity::with_token(&access, "nobody-gave-this-out")?;
-    let agent = Agent::start(&unknown.access, folder.path())?;
+    let agent = RunningAgent::start(&unknown.access, folder.path())?;
     let said = agent.stderr();
     ensure!(said.contains("does not know these credentials (401") && said.contains("trying again"), "{said}");
     agent.stop()?;
@@ -55,7 +55,7 @@ pub fn an_agent_that_is_refused_tries_again(tier: &Tier) -> Result<()> {
     let namespace = Namespace::create(&access, "test")?;
     let mut nobody = Identity::with_rights(&access, &namespace, &[])?;
     let folder = tempfile::tempdir()?;
-    let agent = Agent::start(&nobody.access, folder.path())?;
+    let agent = RunningAgent::start(&nobody.access, folder.path())?;
     let said = agent.stderr();
     ensure!(said.contains("forbids list on pods (403") && said.contains("trying again"), "{said}");
     // It ends while nobody says whose it is.
@@ -168,8 +168,8 @@ pub fn doctor_tells_the_blind_spot_of_a_sandbox(tier: &Tier) -> Result<()> {
     ensure!(output.status.success(), "a warning is no failure: {output:?}");
     let report = report(&output)?;
     let found = check(&report, "sandboxed runtimes")?;
-    let told = found["what"].as_str().is_some_and(|what| what.contains(&name));
-    ensure!(found["level"] == "warning" && told, "{found}");
+    let named = found["what"].as_str().is_some_and(|what| what.contains(&name));
+    ensure!(found["level"] == "warning" && named, "{found}");
     Ok(())
 }
 

@@ -123,9 +123,9 @@ pub fn the_api_server_is_away_for_a_minute(tier: &Tier) -> Result<()> {
     let mut logs = agent.logs(&restarted, Which::Previous)?;
     logs.extend(agent.logs(&restarted, Which::Current)?);
     for records in [&agent.ledger()?, &logs] {
-        one_end(&early, &witnessed(), records)?;
+        one_end(&early, &observed(), records)?;
         one_end(&unseen, &killed_meanwhile(), records)?;
-        one_end(&after, &witnessed(), records)?;
+        one_end(&after, &observed(), records)?;
         each_id_once(records)?;
     }
     Ok(())
@@ -167,13 +167,13 @@ fn interrupted(tier: &Tier, agent: &DaemonSet, end: impl FnOnce(&DaemonPod) -> R
         wait_for_end(agent, session)?;
     }
     let ends = |records: &[Value]| !across.records("session_ended", records).is_empty();
-    let told =
+    let logged =
         poll::until(PATIENCE, || agent.logs(&back, Which::Current).is_ok_and(|records| ends(&records)));
-    ensure!(told, "kubectl logs has no end of {}", across.container);
+    ensure!(logged, "kubectl logs has no end of {}", across.container);
     logs.extend(agent.logs(&back, Which::Current)?);
     for records in [&agent.ledger()?, &logs] {
-        one_end(&before, &witnessed(), records)?;
-        one_end(&across, &witnessed(), records)?;
+        one_end(&before, &observed(), records)?;
+        one_end(&across, &observed(), records)?;
         one_end(&unseen, &killed_meanwhile(), records)?;
         let whole = json!({"pod_uid": patient.pod.uid, "container_name": "short", "exit_code": 4,
             "duration_ns": {"$min": 1}, "evidence": {"kernel": "full"}});
@@ -223,7 +223,7 @@ pub fn what_it_pinned_is_taken_out_of_the_node(tier: &Tier) -> Result<()> {
 pub const EXIT_CODE: u8 = 7;
 
 /// The end of one of [`sessions`] that an agent saw, also one whose start another agent saw.
-fn witnessed() -> Value {
+fn observed() -> Value {
     json!({"exit_code": EXIT_CODE, "signal": null, "duration_ns": {"$min": 1}, "evidence": {"kernel": "full"}})
 }
 

@@ -54,8 +54,8 @@ fn resumes_and_lists(tier: &Tier, n: usize) -> Result<bool> {
     }
     balancer.cut();
     trace.wait_for_session("session_started", &names[1], PATIENCE)?;
-    let told = poll::until(PATIENCE, || trace.log().contains("410 Gone: too old resource version"));
-    ensure!(told, "the API server did not answer the watch 410; the trace said:\n{}", trace.log());
+    let gone = poll::until(PATIENCE, || trace.log().contains("410 Gone: too old resource version"));
+    ensure!(gone, "the API server did not answer the watch 410; the trace said:\n{}", trace.log());
     each_is_told_once(trace, &known, &missed)?;
     Ok(true)
 }

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use debugtrail_tests::agent::Agent;
+use debugtrail_tests::agent::RunningAgent;
 use debugtrail_tests::attack::is_whole;
 use debugtrail_tests::debug::Patient;
 use debugtrail_tests::kernel_objects::KernelObjects;
@@ -31,7 +31,7 @@ pub fn a_hangup_leaves_nothing_in_the_kernel(tier: &Tier) -> Result<()> {
 pub fn a_hangup_is_nothing_to_an_agent(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let ledger = tempfile::tempdir()?;
-    let agent = Agent::start(&patient.access, ledger.path())?;
+    let agent = RunningAgent::start(&patient.access, ledger.path())?;
     let session = patient.session("dbg", 3)?;
     agent.wait_for_session("session_started", "dbg")?;
     agent.signal(Signal::HUP)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use debugtrail::session::UNRESOLVED_AFTER;
-use debugtrail_tests::agent::{Agent, ledger};
+use debugtrail_tests::agent::{RunningAgent, ledger};
 use debugtrail_tests::bpf_fs::BpfFs;
 use debugtrail_tests::debug::{PATIENCE, Patient, Session};
 use debugtrail_tests::tier::Tier;
@@ -20,7 +20,7 @@ use xtask::scenario::access::Access;
 use xtask::scenario::matcher::mismatches;
 use xtask::{poll, repo};
 
-use crate::agent::{api_tells_the_end, each_id_once};
+use crate::agent::{each_id_once, wait_for_api_end};
 use crate::api_server::one_end;
 use crate::clock::Stepped;
 
@@ -36,20 +36,20 @@ impl Node {
         Ok(Self { access: tier.access()?, ledger: tempfile::tempdir()?, fs: BpfFs::mount()? })
     }
 
-    pub fn agent(&self) -> Result<Agent> {
-        Agent::pinned(&self.access, self.ledger.path(), &self.fs.pins(), &[])
+    pub fn agent(&self) -> Result<RunningAgent> {
+        RunningAgent::pinned(&self.access, self.ledger.path(), &self.fs.pins(), &[])
     }
 
-    fn spawn(&self) -> Result<Agent> {
-        Agent::spawn_pinned(&self.access, self.ledger.path(), &self.fs.pins(), &[])
+    fn spawn(&self) -> Result<RunningAgent> {
+        RunningAgent::spawn_pinned(&self.access, self.ledger.path(), &self.fs.pins(), &[])
     }
 
     /// Of another version, with other structures.
-    pub fn other_agent(&self) -> Result<Agent> {
+    pub fn other_agent(&self) -> Result<RunningAgent> {
         let object = repo::other_bpf_object();
         ensure!(object.exists(), "{} is missing: cargo xtask test builds it", object.display());
         let object = object.to_str().context("a path in UTF-8")?;
-        Agent::pinned(&self.access, self.ledger.path(), &self.fs.pins(), &["--object", object])
+        RunningAgent::pinned(&self.access, self.ledger.path(), &self.fs.pins(), &["--object", object])
     }
 
     pub fn records(&self) -> Result<Vec<Value>> {
@@ -97,7 +97,7 @@ pub fn all_is_witnessed_while_it_is_dead(tier: &Tier) -> Result<()> {
     // The API's status has the last run and the one before; the first that began meanwhile is in none.
     crash(&crashing, 3)?;
     for session in [&ends, &meantime] {
-        api_tells_the_end(&patient, &session.container)?;
+        wait_for_api_end(&patient, &session.container)?;
     }
     let agent = node.agent()?;
     for container in ["ends", "meantime"] {
@@ -171,7 +171,7 @@ pub fn killed_again_and_again_in_a_storm(tier: &Tier) -> Result<()> {
     let all_ended = |records: &[Value]| {
         sessions.iter().all(|(session, _)| !session.records("session_ended", records).is_empty())
     };
-    let told = poll::until(PATIENCE, || node.records().is_ok_and(|records| all_ended(&records)));
+    let ended = poll::until(PATIENCE, || node.records().is_ok_and(|records| all_ended(&records)));
     agent.stop()?;
     let all = node.records()?;
     println!("{} sessions, {kills} kills, {} records", sessions.len(), all.len());
@@ -180,7 +180,7 @@ pub fn killed_again_and_again_in_a_storm(tier: &Tier) -> Result<()> {
         .filter(|(session, _)| session.records("session_ended", &all).is_empty())
         .map(|(session, _)| &session.container)
         .collect();
-    ensure!(told, "no end of {missing:?}");
+    ensure!(ended, "no end of {missing:?}");
     each_id_once(&all)?;
     for (session, code) in &sessions {
         one_end(session, &full(*code), &all)?;
@@ -261,7 +261,7 @@ pub fn the_clock_steps_while_it_is_dead(tier: &Tier) -> Result<()> {
     agent?.stop()?;
     let ended = ended.context("an agent")??;
     let all = node.records()?;
-    let first = all.iter().find(|record| record["type"] == "clock_stepped").context("no step is told")?;
+    let first = all.iter().find(|record| record["type"] == "clock_stepped").context("no step is reported")?;
     let step = json!({"step_ns": {"$min": 3.599e12, "$max": 3.601e12}, "from_boot_ns": {"$min": 1}});
     ensure!(mismatches(&step, first).is_empty(), "the step: {first}");
     let finished: jiff::Timestamp = ended["finished_at"].as_str().unwrap_or_default().parse()?;

@@ -29,8 +29,8 @@ pub fn arguments_are_shown_without_secrets(tier: &Tier) -> Result<()> {
     let processes = &one(&session, "session_processes", &records)?["processes"];
     let argv = json!(["/bin/true", "--password=[redacted]", "-v", "https://u:[redacted]@host/x"]);
     ensure!(processes[0]["argv"] == argv, "{processes}");
-    let told = records.iter().map(Value::to_string).find(|line| line.contains("hunter2"));
-    ensure!(told.is_none(), "a secret is told: {told:?}");
+    let leaked = records.iter().map(Value::to_string).find(|line| line.contains("hunter2"));
+    ensure!(leaked.is_none(), "a secret is recorded: {leaked:?}");
     Ok(())
 }
 
@@ -61,8 +61,8 @@ fn adds_up(session: &Session, records: &[Value]) -> Result<()> {
     ensure!(processes >= CHILDREN && lost > 0 && closed["truncated"] == true, "nothing was lost: {closed}");
     ensure!(recorded + lost == processes, "{recorded} recorded and {lost} lost are not {processes}");
     let chunks = session.records("session_processes", records);
-    let told: usize = chunks.iter().filter_map(|chunk| Some(chunk["processes"].as_array()?.len())).sum();
-    ensure!(told as u64 == recorded, "{told} stand in session_processes");
+    let held: usize = chunks.iter().filter_map(|chunk| Some(chunk["processes"].as_array()?.len())).sum();
+    ensure!(held as u64 == recorded, "{held} stand in session_processes");
     let of_ends = |count: &&Value| count["kind"] == "member_end" && count["cpu"].is_u64();
     let gaps: Vec<&Value> = records.iter().filter(|record| record["reason"] == "ring_full").collect();
     let counts = gaps.iter().filter_map(|gap| gap["counts"].as_array()).flatten();

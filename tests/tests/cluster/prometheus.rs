@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use debugtrail_tests::agent::{Agent, free_address};
+use debugtrail_tests::agent::{RunningAgent, free_address};
 use debugtrail_tests::debug::{PATIENCE, Patient};
 use debugtrail_tests::http;
 use debugtrail_tests::tier::Tier;
@@ -17,7 +17,7 @@ use xtask::setup::prometheus;
 pub fn scrapes_an_agent(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let ledger = tempfile::tempdir()?;
-    let agent = Agent::start(&patient.access, ledger.path())?;
+    let agent = RunningAgent::start(&patient.access, ledger.path())?;
     let prometheus = Prometheus::start(agent.address())?;
     patient.session("dbg", 42)?.end()?;
     agent.wait_for_session("session_ended", "dbg")?;

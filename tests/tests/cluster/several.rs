@@ -55,8 +55,8 @@ pub fn only_the_wanted_namespace(tier: &Tier) -> Result<()> {
         spaces.iter().all(|space| **space == *wanted.pod.namespace),
         "records of the namespaces {spaces:?}"
     );
-    let told = check::sessions(&records).count();
-    ensure!(told == 2, "a session_started and a session_ended were due, not {told} records");
+    let count = check::sessions(&records).count();
+    ensure!(count == 2, "a session_started and a session_ended were due, not {count} records");
     Ok(())
 }
 

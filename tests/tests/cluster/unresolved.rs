@@ -139,7 +139,7 @@ pub fn what_nobody_knows_is_told_once(tier: &Tier) -> Result<()> {
     let before = Instant::now();
     let mut stray = Stray::run(&cluster, "trap 'exit 5' TERM; while :; do sleep 0.1; done")?;
     let started = stray.wait_for("session_started", &trace)?;
-    ensure!(before.elapsed() >= UNRESOLVED_AFTER, "told after {:?}", before.elapsed());
+    ensure!(before.elapsed() >= UNRESOLVED_AFTER, "reported after {:?}", before.elapsed());
 
     let pid = started["main"]["pid"].as_u64().and_then(|pid| pid.try_into().ok()).context("no main pid")?;
     Session { container: "the container".into(), id: stray.id.clone(), pid }.signal(Signal::TERM)?;
@@ -158,14 +158,14 @@ pub fn nothing_is_told_while_the_api_server_is_away(tier: &Tier) -> Result<()> {
     let mut stray = Stray::run(&cluster, &format!("sleep {}; exit 6", OVERDUE.as_secs()))?;
     ensure!(stray.end()? == Some(6), "the runtime has another exit code");
     let early = trace.records();
-    ensure!(stray.records(&early).is_empty(), "told while nobody could know: {early:?}");
+    ensure!(stray.records(&early).is_empty(), "reported before anything could be known: {early:?}");
 
     let before = Instant::now();
     away.end()?;
     stray.wait_for("session_ended", &trace)?;
     ensure!(
         before.elapsed() >= UNRESOLVED_AFTER,
-        "told {:?} after the API server's return",
+        "reported {:?} after the API server's return",
         before.elapsed()
     );
     stray.check(6, &trace.stop()?)

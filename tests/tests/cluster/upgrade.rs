@@ -10,7 +10,7 @@ use serde_json::json;
 use xtask::poll;
 use xtask::scenario::matcher::mismatches;
 
-use crate::agent::{api_tells_the_end, each_id_once};
+use crate::agent::{each_id_once, wait_for_api_end};
 use crate::api_server::one_end;
 use crate::pins::{Node, full, named_by_api, none_of};
 
@@ -31,7 +31,7 @@ pub fn an_upgrade_to_other_structures(tier: &Tier) -> Result<()> {
     ends.end()?;
     patient.debug("meantime", "exit 54")?;
     let meantime = patient.ended("meantime")?;
-    api_tells_the_end(&patient, "ends")?;
+    wait_for_api_end(&patient, "ends")?;
 
     let new = node.agent()?;
     for container in ["ends", "meantime"] {

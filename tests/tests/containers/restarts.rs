@@ -27,7 +27,7 @@ fn a_session_outlives_its_containerd_and_ends_once_and_a_new_one_is_seen() {
     // Its containerd is gone, so `ctr` tells of no end.
     watcher.during(|| started.end());
     let after = watcher.until(&id, |_| true);
-    assert_eq!((after.seen.as_ref().and_then(status), after.ends_told), (None, 0), "the session goes on");
+    assert_eq!((after.seen.as_ref().and_then(status), after.ends_reported), (None, 0), "the session goes on");
     let main = running.seen.and_then(|seen| seen.main).expect("its main process");
     // SAFETY: a plain system call, on the main process of a container that this test made.
     unsafe { libc::kill(main.pid.0 as i32, libc::SIGTERM) };
@@ -35,7 +35,7 @@ fn a_session_outlives_its_containerd_and_ends_once_and_a_new_one_is_seen() {
     watcher.during(|| containerd.remove(&id));
     let gone = |known: &Known| known.seen.as_ref().is_some_and(|seen| seen.removed.is_some());
     let known = watcher.until(&id, gone);
-    assert_eq!(known.ends_told, 1, "its end is told once");
+    assert_eq!(known.ends_reported, 1, "its end is reported once");
     let seen = known.seen.expect("seen");
     assert_eq!((status(&seen), seen.main.map(|main| main.pid)), (Some(7 << 8), Some(main.pid)));
 
@@ -43,5 +43,5 @@ fn a_session_outlives_its_containerd_and_ends_once_and_a_new_one_is_seen() {
     assert_eq!(code, Some(9));
     let known = watcher.ended(&next);
     assert_eq!(known.runtime.and_then(|facts| facts.meta.container_name).as_deref(), Some("next"));
-    assert_eq!((known.seen.as_ref().and_then(status), known.ends_told), (Some(9 << 8), 1));
+    assert_eq!((known.seen.as_ref().and_then(status), known.ends_reported), (Some(9 << 8), 1));
 }

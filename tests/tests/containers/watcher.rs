@@ -25,7 +25,7 @@ pub struct Known {
     pub seen: Option<Observation>,
     pub runtime: Option<RuntimeFacts>,
     /// How often the ring told of its main process's end.
-    pub ends_told: usize,
+    pub ends_reported: usize,
 }
 
 pub struct Watcher {
@@ -97,7 +97,7 @@ impl Watcher {
         if known.runtime.as_ref().is_none_or(|facts| facts.init_pid.is_none()) {
             known.runtime = self.bundles.lookup(&container_id).or(known.runtime.take());
         }
-        known.ends_told += usize::from(ended);
+        known.ends_reported += usize::from(ended);
         known.seen = Some(seen);
     }
 }

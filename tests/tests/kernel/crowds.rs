@@ -7,7 +7,7 @@ use std::process::Command;
 use debugtrail::kernel::event::Origin;
 use debugtrail_common::loss::Loss;
 
-use crate::support::{ENDING, TestCgroup, Witness, wait};
+use crate::support::{ENDING, TestCgroup, Tracer, wait};
 
 /// More than there is room for.
 const CGROUPS: usize = 4200;
@@ -42,26 +42,26 @@ impl Drop for Below {
 }
 
 /// Another session is seen from its beginning to its end.
-fn another_is_whole(witness: &mut Witness) {
+fn another_is_whole(tracer: &mut Tracer) {
     let cgroup = TestCgroup::new("beside");
-    witness.track(&cgroup);
+    tracer.track(&cgroup);
     let status = wait(&mut cgroup.main("/bin/sh", &["-c", "(exit 2); exit 3"]));
-    let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
+    let seen = tracer.await_entry(cgroup.id, |seen| seen.end.is_some());
     assert_eq!((seen.end.map(|end| end.status), status.0), (Some(status), 3 << 8));
     assert_eq!((seen.members.all, seen.members.unkept), (1, 0));
-    assert_eq!(witness.kernel.loss().expect("loss can be read").of(Loss::Cgroup), 0);
+    assert_eq!(tracer.kernel.loss().expect("loss can be read").of(Loss::Cgroup), 0);
 }
 
 #[test]
 fn nothing_is_kept_of_cgroups_below_a_sessions_own() {
-    let mut witness = Witness::new();
+    let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("crowd");
-    witness.track(&cgroup);
+    tracer.track(&cgroup);
     let mut main = cgroup.ready_main("/bin/sh", &["-c", "echo ready; read line"]);
-    let before = witness.kernel.cgroups().expect("readable").len();
+    let before = tracer.kernel.cgroups().expect("readable").len();
     let below = Below::new(&cgroup, CGROUPS);
-    assert!(witness.kernel.cgroups().expect("readable").len() < before + 100);
-    another_is_whole(&mut witness);
+    assert!(tracer.kernel.cgroups().expect("readable").len() < before + 100);
+    another_is_whole(&mut tracer);
     drop(below);
     drop(main.stdin.take());
     wait(&mut main);
@@ -69,50 +69,50 @@ fn nothing_is_kept_of_cgroups_below_a_sessions_own() {
 
 #[test]
 fn nothing_is_kept_of_cgroups_below_a_container_of_no_interest() {
-    let mut witness = Witness::new();
+    let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("ordinary");
-    witness.kernel.settle(cgroup.id).expect("a cgroup can be settled");
-    witness.kernel.forget(cgroup.id).expect("a cgroup can be forgotten");
-    let before = witness.kernel.cgroups().expect("readable").len();
+    tracer.kernel.settle(cgroup.id).expect("a cgroup can be settled");
+    tracer.kernel.forget(cgroup.id).expect("a cgroup can be forgotten");
+    let before = tracer.kernel.cgroups().expect("readable").len();
     let _below = Below::new(&cgroup, CGROUPS);
-    assert!(witness.kernel.cgroups().expect("readable").len() < before + 100);
-    another_is_whole(&mut witness);
+    assert!(tracer.kernel.cgroups().expect("readable").len() < before + 100);
+    another_is_whole(&mut tracer);
 }
 
 #[test]
 fn what_a_session_makes_elsewhere_over_its_bound_is_its_own_loss() {
-    let mut witness = Witness::new();
+    let mut tracer = Tracer::new();
     let (cgroup, elsewhere) = (TestCgroup::new("maker"), TestCgroup::new("elsewhere"));
-    witness.track(&cgroup);
+    tracer.track(&cgroup);
     let paths: Vec<_> = (0..MADE).map(|n| elsewhere.dir.join(format!("d{n}"))).collect();
     let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
     let mut main = cgroup.main("/bin/sh", &["-c", &format!("mkdir {}; exit 4", named.join(" "))]);
     assert_eq!(wait(&mut main).0, 4 << 8);
     let _below = Below(paths);
-    let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
+    let seen = tracer.await_entry(cgroup.id, |seen| seen.end.is_some());
     assert_eq!(seen.members.unkept, MADE as u64 - AT_MOST);
-    another_is_whole(&mut witness);
+    another_is_whole(&mut tracer);
 }
 
 #[test]
 fn processes_over_a_sessions_bound_are_its_own_loss() {
-    let mut witness = Witness::new();
+    let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("zombies");
-    witness.track(&cgroup);
+    tracer.track(&cgroup);
     let mut main = cgroup.ready_main(ENDING, &["zombies", &PROCESSES.to_string()]);
-    let seen = witness.await_entry(cgroup.id, |seen| seen.members.all == PROCESSES_AT_MOST);
+    let seen = tracer.await_entry(cgroup.id, |seen| seen.members.all == PROCESSES_AT_MOST);
     // A birth and an end each.
     assert_eq!(seen.members.unkept, 2 * (PROCESSES - PROCESSES_AT_MOST));
-    another_is_whole(&mut witness);
+    another_is_whole(&mut tracer);
     drop(main.stdin.take());
     assert_eq!(wait(&mut main).0, 15 << 8);
 }
 
 #[test]
 fn who_enters_a_cgroup_below_a_sessions_own_has_entered_the_session() {
-    let mut witness = Witness::new();
+    let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("entered");
-    witness.track(&cgroup);
+    tracer.track(&cgroup);
     let mut main = cgroup.ready_main("/bin/sh", &["-c", "echo ready; read line; exit 3"]);
     let below = Below::new(&cgroup, 1);
     let script = format!("echo $$ > {}; (exit 4); exit 5", below.0[0].join("cgroup.procs").display());
@@ -120,20 +120,20 @@ fn who_enters_a_cgroup_below_a_sessions_own_has_entered_the_session() {
     drop(main.stdin.take());
     wait(&mut main);
     let members: Vec<_> =
-        witness.members().iter().map(|member| (member.cgroup, member.origin, member.status.0 >> 8)).collect();
+        tracer.members().iter().map(|member| (member.cgroup, member.origin, member.status.0 >> 8)).collect();
     assert_eq!(members, [(cgroup.id, Origin::Forked, 4), (cgroup.id, Origin::Attached, 5)]);
-    let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
+    let seen = tracer.await_entry(cgroup.id, |seen| seen.end.is_some());
     assert_eq!((seen.members.all, seen.members.entered, seen.members.left), (2, 1, 0));
 }
 
 #[test]
 fn who_moves_below_before_the_session_is_decided_has_not_left() {
-    let witness = Witness::new();
+    let tracer = Tracer::new();
     let cgroup = TestCgroup::new("undecided");
     let below = cgroup.dir.join("below");
     let script =
         format!("mkdir {0}; sh -c 'echo $$ > {0}/cgroup.procs; exit 13'; rmdir {0}; exit 3", below.display());
     wait(&mut cgroup.main("/bin/sh", &["-c", &script]));
-    let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
+    let seen = tracer.await_entry(cgroup.id, |seen| seen.end.is_some());
     assert_eq!((seen.members.all, seen.members.left), (3, 0));
 }

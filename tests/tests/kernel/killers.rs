@@ -13,21 +13,21 @@ use debugtrail::{
 };
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::support::{ENDING, MemoryLimit, TestCgroup, Witness, await_zombie, not_on_this_kernel, wait};
+use crate::support::{ENDING, MemoryLimit, TestCgroup, Tracer, await_zombie, not_on_this_kernel, wait};
 
 /// A main process that has said on its standard output that it is ready.
 struct Main {
     /// Dropped first: the ends of what is in it go to this test's ring.
     cgroup: TestCgroup,
     child: Child,
-    witness: Witness,
+    tracer: Tracer,
 }
 
 impl Main {
     fn start(program: &str, args: &[&str]) -> Self {
-        let (witness, cgroup) = (Witness::new(), TestCgroup::new("killed"));
+        let (tracer, cgroup) = (Tracer::new(), TestCgroup::new("killed"));
         let child = cgroup.ready_main(program, args);
-        Self { cgroup, child, witness }
+        Self { cgroup, child, tracer }
     }
 
     fn shell(script: &str) -> Self {
@@ -37,7 +37,7 @@ impl Main {
     /// Waits for its end; gives the signal of the parent's word on it, 0 for none, and the kernel's word.
     fn end(mut self) -> (i32, Observation) {
         let status = wait(&mut self.child);
-        let seen = self.witness.await_entry(self.cgroup.id, |seen| seen.end.is_some());
+        let seen = self.tracer.await_entry(self.cgroup.id, |seen| seen.end.is_some());
         assert_eq!(seen.end.map(|end| end.status), Some(status));
         (status.0 & 0x7f, seen)
     }
@@ -178,9 +178,9 @@ fn a_fault_that_a_process_sends_itself_is_not_the_kernels() {
 fn a_member_is_one_whatever_it_calls_itself() {
     let script = "echo ready; ln -s /bin/sh runc:[2:INIT]; ./runc:[2:INIT] -c 'kill -9 $PPID'; sleep 10";
     let folder = tempfile::tempdir().expect("a folder");
-    let (witness, cgroup) = (Witness::new(), TestCgroup::new("killed"));
+    let (tracer, cgroup) = (Tracer::new(), TestCgroup::new("killed"));
     let child = cgroup.ready_main("/bin/sh", &["-c", &format!("cd {}; {script}", folder.path().display())]);
-    let (signal, seen) = Main { witness, cgroup, child }.end();
+    let (signal, seen) = Main { tracer, cgroup, child }.end();
     let sender = sender(&seen);
     assert_eq!((signal, sender.cgroup, sender.comm.as_str()), (9, seen.cgroup, "runc:[2:INIT]"));
     assert!(sender.kin.member, "{:?}", sender.kin);
@@ -260,7 +260,7 @@ fn the_end_of_the_pid_namespace() {
     let children = format!("/proc/{0}/task/{0}/children", target.id());
     let init: u32 = fs::read_to_string(children).expect("readable").trim().parse().expect("one child");
 
-    let (witness, cgroup) = (Witness::new(), TestCgroup::new("target"));
+    let (tracer, cgroup) = (Tracer::new(), TestCgroup::new("target"));
     // For the children of this thread alone.
     let enter = |path: String| {
         let namespace = fs::File::open(path).expect("a namespace");
@@ -269,7 +269,7 @@ fn the_end_of_the_pid_namespace() {
     enter(format!("/proc/{init}/ns/pid"));
     let child = cgroup.ready_main("/bin/sh", &["-c", "echo ready; read line"]);
     enter("/proc/self/ns/pid".to_owned());
-    let main = Main { witness, cgroup, child };
+    let main = Main { tracer, cgroup, child };
     drop(target.stdin.take());
     // Before its own standard input ends.
     await_zombie(&main.child);

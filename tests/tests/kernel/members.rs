@@ -11,22 +11,22 @@ use std::process::Child;
 
 use debugtrail::kernel::{LoadOptions, Observation};
 
-use crate::support::{TestCgroup, Told, Witness, wait};
+use crate::support::{RingEvents, TestCgroup, Tracer, wait};
 
-/// A witness that reads arguments, and a session in which a script runs to its end.
-fn session(script: &str) -> (Told, Observation) {
-    let mut witness = Witness::with(LoadOptions { with_args: true, ..LoadOptions::default() });
+/// A tracer that reads arguments, and a session in which a script runs to its end.
+fn session(script: &str) -> (RingEvents, Observation) {
+    let mut tracer = Tracer::with(LoadOptions { with_args: true, ..LoadOptions::default() });
     let cgroup = TestCgroup::new("members");
-    witness.track(&cgroup);
+    tracer.track(&cgroup);
     let mut main = cgroup.main("/bin/sh", &["-c", script]);
-    over(&mut witness, &cgroup, &mut main)
+    over(&mut tracer, &cgroup, &mut main)
 }
 
 /// Waits for the end of a session, and takes all that was told.
-fn over(witness: &mut Witness, cgroup: &TestCgroup, main: &mut Child) -> (Told, Observation) {
+fn over(tracer: &mut Tracer, cgroup: &TestCgroup, main: &mut Child) -> (RingEvents, Observation) {
     wait(main);
-    let seen = witness.await_entry(cgroup.id, |seen| {
+    let seen = tracer.await_entry(cgroup.id, |seen| {
         seen.end.is_some() && seen.main_used.is_some() && seen.members_used.processes == seen.members.all
     });
-    (witness.told(), seen)
+    (tracer.read_ring(), seen)
 }

@@ -16,7 +16,7 @@ use debugtrail_tests::bpf_fs::BpfFs;
 use debugtrail_tests::kernel_objects::KernelObjects;
 use xtask::{poll, repo};
 
-use crate::support::{TestCgroup, Witness, now, wait};
+use crate::support::{TestCgroup, Tracer, now, wait};
 
 fn start(pins: &Path) -> Started {
     start_of(&Object::own(), pins)
@@ -77,9 +77,9 @@ fn what_ends_and_what_begins_meanwhile_is_read_by_the_next_process() {
     // An agent says so with each of its rounds: when none comes, only claimed cgroups tell of their members.
     first.kernel.read_until(now()).expect("it can be said");
     let main = shell(&ends, 3);
-    let witness = Witness::of((first.kernel, first.ring));
-    witness.await_entry(ends.id, |seen| seen.main.is_some());
-    drop((witness, first.witnessed));
+    let tracer = Tracer::of((first.kernel, first.ring));
+    tracer.await_entry(ends.id, |seen| seen.main.is_some());
+    drop((tracer, first.handover));
 
     assert_eq!(loaded() - before, own, "the programs go on without a process");
     assert_eq!(end(main).0, 3 << 8);
@@ -87,7 +87,7 @@ fn what_ends_and_what_begins_meanwhile_is_read_by_the_next_process() {
     assert_eq!(end(shell(&meantime, 4)).0, 4 << 8);
 
     let mut second = start(&fs.pins());
-    assert!(second.witnessed.adopted && second.witnessed.inherited.is_empty());
+    assert!(second.handover.adopted && second.handover.inherited.is_empty());
     assert_eq!(loaded() - before, own, "nothing is attached twice");
     for (cgroup, code) in [(&ends, 3), (&meantime, 4)] {
         let seen = second.kernel.observation(cgroup.id).expect("readable").expect("there");
@@ -95,12 +95,12 @@ fn what_ends_and_what_begins_meanwhile_is_read_by_the_next_process() {
         assert!(seen.main.is_some_and(|main| main.execed.is_some()), "its start was seen, too");
     }
     assert_eq!(members(&second.kernel, &mut second.ring), [103], "the ring kept the member");
-    drop((second.kernel, second.ring, second.witnessed));
+    drop((second.kernel, second.ring, second.handover));
 
     let mut third = start(&fs.pins());
     assert!(members(&third.kernel, &mut third.ring).is_empty(), "each is read once");
     third.kernel.forget(ends.id).expect("can be forgotten");
-    drop((third.kernel, third.ring, third.witnessed));
+    drop((third.kernel, third.ring, third.handover));
     assert!(Pins::remove_all(&fs.pins()).expect("removable"));
     nothing_since(&objects);
 }
@@ -109,9 +109,9 @@ fn what_ends_and_what_begins_meanwhile_is_read_by_the_next_process() {
 fn what_was_told_of_a_loss_is_kept_with_the_counters() {
     let fs = BpfFs::mount().expect("mountable");
     let mut first = start(&fs.pins());
-    let kept = Kept { before: 3, told: 7, sequence: 21 };
+    let kept = Kept { before: 3, reported: 7, sequence: 21 };
     first.kernel.keep(place::RING_FULL, kept).expect("writable");
-    drop((first.kernel, first.ring, first.witnessed));
+    drop((first.kernel, first.ring, first.handover));
     let second = start(&fs.pins());
     assert_eq!(second.kernel.kept(place::RING_FULL).expect("readable"), kept);
     assert_eq!(second.kernel.kept(place::MAP_FULL).expect("readable"), Kept::default());
@@ -127,16 +127,16 @@ fn half_of_a_generation_is_removed_and_is_no_witness() {
     fs::remove_file(generation.join("layout")).expect("removable");
     fs::remove_file(generation.join("link_cgroup_mkdir")).expect("removable");
     let second = start(&fs.pins());
-    assert!(!second.witnessed.adopted && second.witnessed.inherited.is_empty());
-    assert!(!second.witnessed.all_the_time());
+    assert!(!second.handover.adopted && second.handover.inherited.is_empty());
+    assert!(!second.handover.all_the_time());
     assert_ne!(only(&fs.pins()), generation);
-    drop((second.kernel, second.ring, second.witnessed));
+    drop((second.kernel, second.ring, second.handover));
 
     // Complete by its last pin, but somebody took a program: it can't be gone on with.
     fs::remove_file(only(&fs.pins()).join("program_scan_tasks")).expect("removable");
     let third = start(&fs.pins());
-    assert!(!third.witnessed.adopted);
-    drop((third.kernel, third.ring, third.witnessed));
+    assert!(!third.handover.adopted);
+    drop((third.kernel, third.ring, third.handover));
     fs::remove_file(only(&fs.pins()).join("layout")).expect("removable");
     assert!(Pins::remove_all(&fs.pins()).expect("half of one is removable, too"));
     nothing_since(&before);
@@ -152,16 +152,16 @@ fn another_version_is_attached_until_its_successor_is_and_is_read_by_its_own_lay
         old.kernel.track(cgroup.id, cgroup.id).expect("trackable");
     }
     let (first, second) = (shell(&ends, 5), shell(&over, 6));
-    let witness = Witness::of((old.kernel, old.ring));
+    let tracer = Tracer::of((old.kernel, old.ring));
     for cgroup in [&ends, &over] {
-        witness.await_entry(cgroup.id, |seen| seen.main.is_some());
+        tracer.await_entry(cgroup.id, |seen| seen.main.is_some());
     }
-    drop((witness, old.witnessed));
+    drop((tracer, old.handover));
     assert_eq!(end(first).0, 5 << 8);
 
     let mut new = start(&fs.pins());
-    assert!(!new.witnessed.adopted && new.witnessed.all_the_time());
-    assert_eq!(new.witnessed.inherited.len(), 1);
+    assert!(!new.handover.adopted && new.handover.all_the_time());
+    assert_eq!(new.handover.inherited.len(), 1);
     let running = Running {
         cgroup: over.id,
         path: "/over".into(),
@@ -169,8 +169,8 @@ fn another_version_is_attached_until_its_successor_is_and_is_read_by_its_own_lay
         entered: true,
     };
     new.kernel.take_in(&[running], now()).expect("the scan can be read");
-    let pins = new.witnessed.pins.take().expect("pinned");
-    let mut inherited = new.witnessed.inherited.remove(0);
+    let pins = new.handover.pins.take().expect("pinned");
+    let mut inherited = new.handover.inherited.remove(0);
     assert!(inherited.unreadable().is_none(), "{:?}", inherited.unreadable());
     inherited.detach(&pins).expect("detachable");
     assert_eq!(end(second).0, 6 << 8);
@@ -182,9 +182,9 @@ fn another_version_is_attached_until_its_successor_is_and_is_read_by_its_own_lay
     assert!(of(&over).main.as_ref().is_some_and(|main| main.execed.is_some() && main.comm == "sh"));
     let seen = new.kernel.observation(over.id).expect("readable").expect("taken in");
     assert_eq!(seen.end.map(|end| end.status), Some(WaitStatus(6 << 8)));
-    let told: Vec<_> = inherited.events().into_iter().filter_map(member_code).collect();
+    let codes: Vec<_> = inherited.events().into_iter().filter_map(member_code).collect();
     // The kernel detaches after an RCU period: both may hear what comes at once.
-    assert!(told == [105] || told == [105, 106], "its ring is read by its own layout: {told:?}");
+    assert!(codes == [105] || codes == [105, 106], "its ring is read by its own layout: {codes:?}");
     let counted = inherited.counted().expect("readable");
     let loss = counted.loss().expect("readable");
     assert_eq!((loss.by_cpu.values().flatten().sum::<u64>(), loss.by_cpu.len()), (0, 6));
@@ -194,10 +194,10 @@ fn another_version_is_attached_until_its_successor_is_and_is_read_by_its_own_lay
     drop(pins);
     // Killed before it was told: the next start finds it again, detached.
     let again = start(&fs.pins());
-    assert!(again.witnessed.adopted && again.witnessed.inherited.len() == 1);
-    assert!(!again.witnessed.inherited[0].was_attached());
-    let pins = again.witnessed.pins.expect("pinned");
-    for inherited in again.witnessed.inherited {
+    assert!(again.handover.adopted && again.handover.inherited.len() == 1);
+    assert!(!again.handover.inherited[0].was_attached());
+    let pins = again.handover.pins.expect("pinned");
+    for inherited in again.handover.inherited {
         inherited.remove(&pins).expect("removable");
     }
     drop((again.kernel, again.ring, pins));
@@ -214,19 +214,19 @@ fn a_main_process_that_has_left_is_taken_over_with_its_end() {
     let script = format!("echo $$ > {}; read line; exit 7", elsewhere.dir.join("cgroup.procs").display());
     let main = cgroup.main("/bin/sh", &["-c", &script]);
     elsewhere.await_process(main.id());
-    drop((old.kernel, old.ring, old.witnessed));
+    drop((old.kernel, old.ring, old.handover));
 
     let mut new = start(&fs.pins());
     let running =
         Running { cgroup: cgroup.id, path: "/left".into(), main: RunningMain::Unknown, entered: true };
     new.kernel.take_in(&[running], now()).expect("the scan can be read");
     assert_eq!(new.kernel.observation(cgroup.id).expect("readable").and_then(|seen| seen.main), None);
-    let old = new.witnessed.inherited[0].observations().expect("readable");
+    let old = new.handover.inherited[0].observations().expect("readable");
     let earlier = old.into_iter().find(|seen| seen.cgroup == cgroup.id).expect("kept");
     let seen = earlier.main.as_ref().expect("its exec was seen");
     new.kernel.expect_end(cgroup.id, seen).expect("there is room");
-    let pins = new.witnessed.pins.take().expect("pinned");
-    new.witnessed.inherited[0].detach(&pins).expect("detachable");
+    let pins = new.handover.pins.take().expect("pinned");
+    new.handover.inherited[0].detach(&pins).expect("detachable");
     assert_eq!(end(main).0, 7 << 8);
     let both = new.kernel.observation(cgroup.id).expect("readable").expect("there").after(&earlier);
     assert_eq!(both.end.map(|end| (end.status, end.late)), Some((WaitStatus(7 << 8), false)));
@@ -249,7 +249,7 @@ fn a_description_that_says_nothing_is_told_and_not_passed_over() {
     let kept = MapData::from_pin(generation.join("map_KEPT")).expect("readable");
     kept.pin(generation.join("layout")).expect("any map can have that name");
     let new = start(&fs.pins());
-    let inherited = &new.witnessed.inherited[0];
+    let inherited = &new.handover.inherited[0];
     assert!(inherited.was_attached() && inherited.unreadable().is_some());
     assert_eq!(inherited.observations().expect("nothing to read"), []);
 }

@@ -15,7 +15,7 @@ use debugtrail_common::event::EventKind;
 use debugtrail_common::loss::Loss;
 use debugtrail_tests::{clone, tiny};
 
-use crate::support::{TestCgroup, Witness, say};
+use crate::support::{TestCgroup, Tracer, say};
 
 /// Main processes in all, unless `DEBUGTRAIL_TEST_MAINS` says how many.
 const MAINS: usize = 2000;
@@ -30,11 +30,11 @@ struct Waited {
     status: i32,
 }
 
-/// What the witness told of one main process.
+/// What the tracer told of one main process.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 struct Seen {
     /// Times that the ring told the end.
-    told: u32,
+    reported: u32,
     status: Option<i32>,
     late: bool,
 }
@@ -43,7 +43,7 @@ struct Seen {
 fn every_main_process_of_parallel_storms_ends_once() {
     let mains =
         std::env::var("DEBUGTRAIL_TEST_MAINS").map_or(MAINS, |count| count.parse().expect("a number"));
-    let mut witness = Witness::fresh();
+    let mut tracer = Tracer::fresh();
     let parent = TestCgroup::new("storms");
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join("tiny");
@@ -58,17 +58,17 @@ fn every_main_process_of_parallel_storms_ends_once() {
             scope.spawn(move || storm(&dir, program, share, &sender));
         }
         drop(sender);
-        watch(&mut witness, &receiver)
+        watch(&mut tracer, &receiver)
     });
-    report(&witness, began, &waited, &seen);
+    report(&tracer, began, &waited, &seen);
     assert_eq!(waited.len(), mains);
     let wrong: Vec<_> = waited
         .iter()
         .map(|(cgroup, status)| (cgroup, status, seen.get(cgroup).copied().unwrap_or_default()))
-        .filter(|(_, status, seen)| seen.told != 1 || seen.status != Some(**status))
+        .filter(|(_, status, seen)| seen.reported != 1 || seen.status != Some(**status))
         .collect();
     assert!(wrong.is_empty(), "{} of {mains} ends: {:?}", wrong.len(), &wrong[..wrong.len().min(20)]);
-    let loss = witness.kernel.loss().expect("loss can be read");
+    let loss = tracer.kernel.loss().expect("loss can be read");
     assert!(loss.of(Loss::Main) == 0, "{loss:?}");
 }
 
@@ -96,11 +96,11 @@ fn storm(dir: &Path, program: &CStr, count: usize, sender: &Sender<Waited>) {
 /// Reads what the ring tells until every end that a parent saw was told, or the time is up; forgets each cgroup whose end it
 /// has read, as the tracker does.
 fn watch(
-    witness: &mut Witness,
+    tracer: &mut Tracer,
     receiver: &Receiver<Waited>,
 ) -> (HashMap<CgroupId, i32>, HashMap<CgroupId, Seen>) {
     let (mut waited, mut seen) = (HashMap::new(), HashMap::<CgroupId, Seen>::new());
-    let (mut deadline, mut told) = (None, Vec::new());
+    let (mut deadline, mut ended) = (None, Vec::new());
     loop {
         let mut more = false;
         loop {
@@ -113,25 +113,25 @@ fn watch(
                 }
             }
         }
-        while let Some(bytes) = witness.ring.next() {
+        while let Some(bytes) = tracer.ring.next() {
             more = true;
             let Some(Event::CgroupChanged(cgroup)) = event::parse(&bytes) else { continue };
             if bytes[..4] == (EventKind::MainEnded as u32).to_ne_bytes() {
                 let seen = seen.entry(cgroup).or_default();
-                seen.told += 1;
-                if seen.told == 1 {
-                    told.push(cgroup);
+                seen.reported += 1;
+                if seen.reported == 1 {
+                    ended.push(cgroup);
                 }
             }
         }
-        for cgroup in told.drain(..) {
-            let entry = witness.kernel.observation(cgroup).expect("readable");
-            let end = entry.and_then(|entry| entry.end).expect("an end that was told is in the entry");
+        for cgroup in ended.drain(..) {
+            let entry = tracer.kernel.observation(cgroup).expect("readable");
+            let end = entry.and_then(|entry| entry.end).expect("an end that was reported is in the entry");
             seen.insert(cgroup, Seen { status: Some(end.status.0), late: end.late, ..seen[&cgroup] });
-            witness.kernel.forget(cgroup).expect("a cgroup can be forgotten");
+            tracer.kernel.forget(cgroup).expect("a cgroup can be forgotten");
         }
         if deadline.is_some() {
-            take_last(witness, &waited, &mut seen);
+            take_last(tracer, &waited, &mut seen);
         }
         let all = || waited.keys().all(|cgroup| seen.contains_key(cgroup));
         if deadline.is_some_and(|deadline| !more && all() || Instant::now() > deadline) {
@@ -145,25 +145,20 @@ fn watch(
 
 /// Where the kernel has skipped the programs of its exec and of its exit, a main process is known by its freeing alone: the
 /// runtime's word on its pid, which the tracker needs besides, is the parent's here.
-fn take_last(witness: &Witness, waited: &HashMap<CgroupId, i32>, seen: &mut HashMap<CgroupId, Seen>) {
+fn take_last(tracer: &Tracer, waited: &HashMap<CgroupId, i32>, seen: &mut HashMap<CgroupId, Seen>) {
     let missing: Vec<_> = waited.keys().filter(|cgroup| !seen.contains_key(cgroup)).copied().collect();
     for cgroup in missing {
-        let entry = witness.kernel.observation(cgroup).expect("readable");
+        let entry = tracer.kernel.observation(cgroup).expect("readable");
         if let Some(last) = entry.and_then(|entry| entry.last) {
-            seen.insert(cgroup, Seen { told: 1, status: Some(last.status.0), late: true });
+            seen.insert(cgroup, Seen { reported: 1, status: Some(last.status.0), late: true });
         }
     }
 }
 
 /// Says what the table of kernels has of it.
-fn report(
-    witness: &Witness,
-    began: Instant,
-    waited: &HashMap<CgroupId, i32>,
-    seen: &HashMap<CgroupId, Seen>,
-) {
+fn report(tracer: &Tracer, began: Instant, waited: &HashMap<CgroupId, i32>, seen: &HashMap<CgroupId, Seen>) {
     let late = seen.values().filter(|seen| seen.late).count();
-    let entry = |cgroup: &CgroupId| witness.kernel.observation(*cgroup).expect("readable");
+    let entry = |cgroup: &CgroupId| tracer.kernel.observation(*cgroup).expect("readable");
     let (unseen, mainless): (Vec<_>, Vec<_>) =
         waited.keys().filter(|cgroup| !seen.contains_key(cgroup)).map(entry).partition(Option::is_none);
     let skipped: Vec<String> = skipped()
@@ -172,8 +167,8 @@ fn report(
         .map(|(name, count)| format!("{name} {count}"))
         .collect();
     say(&format!(
-        "note: main processes in parallel storms: {} of {} ends told ({late} only when the process was freed; of the \
-         others {} cgroups and {} main processes were not seen), in {:.0} s; programs skipped by the kernel: {}",
+        "note: main processes in parallel storms: {} of {} ends reported ({late} only when the process was freed; of \
+         the others {} cgroups and {} main processes were not seen), in {:.0} s; programs skipped by the kernel: {}",
         seen.len(),
         waited.len(),
         unseen.len(),

@@ -1,4 +1,4 @@
-//! A cgroup made by hand, a main process in it, and a witness to ask.
+//! A cgroup made by hand, a main process in it, and a tracer to ask.
 
 use std::{
     ffi::CString,
@@ -39,14 +39,14 @@ pub const ENDING: &str = env!("CARGO_BIN_EXE_ending");
 
 /// What the ring told.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct RingEvents {
     pub members: Vec<MemberEnded>,
     pub executed: Vec<Executed>,
     /// Each end of a main process, by its cgroup; also in cgroups that are no test's.
     main_ends: Vec<CgroupId>,
 }
 
-impl Told {
+impl RingEvents {
     /// How often the end of a cgroup's main process was told.
     pub fn ends_in(&self, cgroup: &TestCgroup) -> usize {
         self.main_ends.iter().filter(|id| **id == cgroup.id).count()
@@ -90,11 +90,11 @@ fn idle() -> MutexGuard<'static, Option<Loaded>> {
 }
 
 /// The programs of one test.
-pub struct Witness {
+pub struct Tracer {
     loaded: Option<Loaded>,
 }
 
-impl Witness {
+impl Tracer {
     /// Attached before this test or now.
     pub fn new() -> Self {
         Self::with(LoadOptions::default())
@@ -128,20 +128,20 @@ impl Witness {
     }
 
     /// What the ring has told since the last call. An end is in it before the parent can reap.
-    pub fn told(&mut self) -> Told {
-        let mut told = Told::default();
-        self.add_told(&mut told);
-        told
+    pub fn read_ring(&mut self) -> RingEvents {
+        let mut events = RingEvents::default();
+        self.read_into(&mut events);
+        events
     }
 
-    fn add_told(&mut self, told: &mut Told) {
+    fn read_into(&mut self, events: &mut RingEvents) {
         const MAIN_ENDED: u32 = EventKind::MainEnded as u32;
         while let Some(bytes) = self.ring.next() {
             match event::parse(&bytes) {
-                Some(Event::MemberEnded(member)) => told.members.push(member),
-                Some(Event::Executed(executed)) => told.executed.push(executed),
+                Some(Event::MemberEnded(member)) => events.members.push(member),
+                Some(Event::Executed(executed)) => events.executed.push(executed),
                 Some(Event::CgroupChanged(cgroup)) if bytes[..4] == MAIN_ENDED.to_ne_bytes() => {
-                    told.main_ends.push(cgroup);
+                    events.main_ends.push(cgroup);
                 }
                 _ => {}
             }
@@ -150,19 +150,19 @@ impl Witness {
 
     /// The same, until it has told the ends of so many members: where the kernel skipped the exit's program, an end is
     /// only told when the process is freed, an RCU period after its reaping.
-    pub fn told_with(&mut self, members: u64) -> Told {
+    pub fn read_ring_until(&mut self, members: u64) -> RingEvents {
         let deadline = Instant::now() + PATIENCE;
-        let mut all = self.told();
+        let mut all = self.read_ring();
         while (all.members.len() as u64) < members && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
-            self.add_told(&mut all);
+            self.read_into(&mut all);
         }
         all
     }
 
     /// Ends of members that the ring has told since the last call.
     pub fn members(&mut self) -> Vec<MemberEnded> {
-        self.told().members
+        self.read_ring().members
     }
 
     /// Waits until the cgroup's entry says what is wanted.
@@ -180,7 +180,7 @@ impl Witness {
     }
 }
 
-impl Deref for Witness {
+impl Deref for Tracer {
     type Target = Loaded;
 
     fn deref(&self) -> &Loaded {
@@ -188,13 +188,13 @@ impl Deref for Witness {
     }
 }
 
-impl DerefMut for Witness {
+impl DerefMut for Tracer {
     fn deref_mut(&mut self) -> &mut Loaded {
         self.loaded.as_mut().expect("there until it is dropped")
     }
 }
 
-impl Drop for Witness {
+impl Drop for Tracer {
     fn drop(&mut self) {
         let Some(mut loaded) = self.loaded.take().filter(|_| !std::thread::panicking()) else { return };
         if loaded.options.is_some() && loaded.reset() {

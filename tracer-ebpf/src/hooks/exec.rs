@@ -74,7 +74,7 @@ fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
             return 0;
         }
     }
-    tell(event, &key, cgroup_id);
+    report(event, &key, cgroup_id);
     0
 }
 
@@ -136,7 +136,7 @@ fn arguments(event: &mut Executed, task: Ptr) {
 }
 
 #[inline(always)]
-fn tell(event: &mut Executed, key: &ProcessKey, cgroup_id: u64) {
+fn report(event: &mut Executed, key: &ProcessKey, cgroup_id: u64) {
     let Some(addressee) = reader::addressee(cgroup_id) else { return };
     event.kind = EventKind::Executed as u32;
     event.tgid = key.tgid;

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 
+use super::shared_options::{Keeping, SharedOptions};
 use super::signals::Hangup;
-use super::witness::{Keeping, Witness};
 use crate::clock;
 use crate::ids::RecorderId;
 use crate::kernel::{self, Kernel, LoadOptions, Object, Pins, PinsError, Started, pins};
 use crate::ledger::{Ledger, Limits, Opened};
-use crate::pipeline::{Agent as Keeps, Format, Memory, Recorder, Style};
+use crate::pipeline::{AgentOutputs, Format, Memory, Recorder, Style};
 use crate::pods::access::Refused;
 use crate::serve::{self, Pulse, Status, address};
 use crate::sinks::metrics::Metrics;
@@ -26,7 +26,7 @@ const PORT: u16 = 9757;
 
 /// Options of `agent`.
 #[derive(Debug, Args)]
-pub struct Agent {
+pub struct AgentOptions {
     /// Folder of the ledger: records on disk, kept across restarts
     #[arg(long, value_name = "DIR", default_value = "/var/lib/debugtrail")]
     ledger: PathBuf,
@@ -54,13 +54,13 @@ pub struct Agent {
     #[arg(long, value_name = "FILE", hide = true)]
     object: Option<PathBuf>,
     #[command(flatten)]
-    witness: Witness,
+    shared: SharedOptions,
 }
 
-pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
+pub(super) fn run(agent: AgentOptions) -> anyhow::Result<()> {
     if agent.unpin {
         unpin(&agent.pins)?;
-        return if agent.stay { super::witness::wait_for_stop() } else { Ok(()) };
+        return if agent.stay { super::shared_options::wait_for_stop() } else { Ok(()) };
     }
     kernel::check_privileges()?;
     let boot_id = clock::boot_id()?;
@@ -83,12 +83,12 @@ pub(super) fn run(agent: Agent) -> anyhow::Result<()> {
         Some(pins) => Kernel::start(options, &object.unwrap_or_else(Object::own), pins),
         None => Kernel::load(options).map(Started::of_loaded),
     };
-    agent.witness.run(Hangup::Ignored, None, Refused::TriesAgain, start, |node, convention, argv| {
-        let keeps = Keeps::new(ledger.keeper(), pulse, Arc::clone(&metrics));
+    agent.shared.run(Hangup::Ignored, None, Refused::TriesAgain, start, |node, convention, argv| {
+        let outputs = AgentOutputs::new(ledger.keeper(), pulse, Arc::clone(&metrics));
         let style = Style { format: Format::Json, namespace: None, convention, argv };
         let id = RecorderId::draw().context("the kernel gives no random bytes")?;
         let recorder = Recorder::new(node, id, style, Box::new(ledger)).counting(metrics);
-        Ok(Keeping { recorder, memory, agent: Some(keeps) })
+        Ok(Keeping { recorder, memory, agent: Some(outputs) })
     })
 }
 

@@ -13,7 +13,7 @@ use crate::sinks::OutputError;
 
 /// Options of `doctor`.
 #[derive(Debug, Args)]
-pub struct Doctor {
+pub struct DoctorOptions {
     /// How the findings are printed
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -37,7 +37,7 @@ enum Format {
     Json,
 }
 
-pub(super) fn run(doctor: &Doctor) -> anyhow::Result<ExitCode> {
+pub(super) fn run(doctor: &DoctorOptions) -> anyhow::Result<ExitCode> {
     let asked = gather::Asked {
         kubeconfig: doctor.kubeconfig.clone(),
         node: doctor.node.clone(),

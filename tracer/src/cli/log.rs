@@ -22,8 +22,8 @@ const VARIABLE: &str = "DEBUGTRAIL_LOG";
 ///
 /// Where the variable says nothing that is known.
 pub(super) fn start() -> Result<(), BadFilter> {
-    let told = std::env::var_os(VARIABLE).unwrap_or_default();
-    let filter = told.to_str().ok_or_else(|| BadFilter::not_text(&told))?.parse::<Filter>()?;
+    let value = std::env::var_os(VARIABLE).unwrap_or_default();
+    let filter = value.to_str().ok_or_else(|| BadFilter::not_text(&value))?.parse::<Filter>()?;
     let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(debug_fn(field).delimited(" "))
         .with_ansi(colours::on(&io::stderr()))

@@ -3,8 +3,8 @@
 use anyhow::Context;
 use clap::Args;
 
+use super::shared_options::{Keeping, SharedOptions};
 use super::signals::Hangup;
-use super::witness::{Keeping, Witness};
 use crate::ids::RecorderId;
 use crate::kernel::{Kernel, LoadOptions, Started};
 use crate::pipeline::{Format, Memory, Recorder, Style};
@@ -13,7 +13,7 @@ use crate::sinks::stdout::Stdout;
 
 /// Options of `trace`.
 #[derive(Debug, Args)]
-pub struct Trace {
+pub struct TraceOptions {
     /// How records are printed
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -21,14 +21,14 @@ pub struct Trace {
     #[arg(short, long)]
     namespace: Option<String>,
     #[command(flatten)]
-    witness: Witness,
+    shared: SharedOptions,
 }
 
-pub(super) fn run(trace: Trace) -> anyhow::Result<()> {
-    let Trace { output, namespace, witness } = trace;
+pub(super) fn run(trace: TraceOptions) -> anyhow::Result<()> {
+    let TraceOptions { output, namespace, shared } = trace;
     let wanted = namespace.clone();
     let start = |options: LoadOptions| Kernel::load(options).map(Started::of_loaded);
-    witness.run(Hangup::Ends, wanted.as_deref(), Refused::Ends, start, |node, convention, argv| {
+    shared.run(Hangup::Ends, wanted.as_deref(), Refused::Ends, start, |node, convention, argv| {
         let out = Stdout::start().context("can't start the thread that writes to stdout")?;
         let style = Style { format: output, namespace, convention, argv };
         let id = RecorderId::draw().context("the kernel gives no random bytes")?;

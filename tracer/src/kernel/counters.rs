@@ -48,7 +48,7 @@ impl Counters {
         let lost = PerCpuArray::try_from(parts.map(maps::LOST)?)?;
         let kept: Array<MapData, Kept> = Array::try_from(parts.map(maps::KEPT)?)?;
         let kinds = Loss::ALL.into_iter().filter_map(|kind| Some((kind, layout.loss(name(kind))?)));
-        let no_room = Cell::new(kept.get(&place::NO_ROOM, 0)?.told);
+        let no_room = Cell::new(kept.get(&place::NO_ROOM, 0)?.reported);
         Ok(Self { lost, kept, kinds: kinds.collect(), no_room, torn: Cell::new(0) })
     }
 
@@ -68,8 +68,8 @@ impl Counters {
     /// Counts a cgroup found running that had no room; the next debugtrail counts on.
     pub(super) fn no_room(&mut self) -> Result<(), KernelError> {
         self.no_room.set(self.no_room.get() + 1);
-        let told = self.no_room.get();
-        self.keep(place::NO_ROOM, Kept { told, ..Kept::default() })
+        let reported = self.no_room.get();
+        self.keep(place::NO_ROOM, Kept { reported, ..Kept::default() })
     }
 
     pub(super) fn kept(&self, place: u32) -> Result<Kept, KernelError> {

@@ -55,7 +55,7 @@ impl Interest {
                 break;
             }
         }
-        self.tell()
+        self.update_looks_at_all()
     }
 
     /// An entry is about to be added; the programs must not see one that is not counted.
@@ -71,13 +71,13 @@ impl Interest {
     /// A cgroup found running was added in which nothing is to be found yet.
     pub(super) fn found_empty(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
         self.empty.insert(cgroup);
-        self.tell()
+        self.update_looks_at_all()
     }
 
     /// Removes a cgroup's entry, where there is one, with all that it marks.
     pub(super) fn forget(&mut self, cgroup: CgroupId) -> Result<(), KernelError> {
         self.account.forget(cgroup).map_err(KernelError::Account)?;
-        if self.empty.remove(&cgroup) { self.tell() } else { Ok(()) }
+        if self.empty.remove(&cgroup) { self.update_looks_at_all() } else { Ok(()) }
     }
 
     /// Waits until every program that began before has ended: one that found nothing of interest may be about to
@@ -88,10 +88,10 @@ impl Interest {
             tracing::debug!("no memory barrier ({error}): every task is looked at as long as this runs");
             self.unsettled = true;
         }
-        self.tell()
+        self.update_looks_at_all()
     }
 
-    fn tell(&mut self) -> Result<(), KernelError> {
+    fn update_looks_at_all(&mut self) -> Result<(), KernelError> {
         let all = !self.empty.is_empty() || self.unsettled;
         if all != self.looks_at_all {
             // The highest bit: added to itself it is gone.

@@ -15,20 +15,20 @@ pub struct Started {
     /// Its ring.
     pub ring: Ring,
     /// What is pinned, where anything is.
-    pub witnessed: Witnessed,
+    pub handover: Handover,
 }
 
 impl Started {
     /// A witness that was just loaded, and that nobody comes after.
     #[must_use]
     pub fn of_loaded((kernel, ring): (Kernel, Ring)) -> Self {
-        Self { kernel, ring, witnessed: Witnessed::default() }
+        Self { kernel, ring, handover: Handover::default() }
     }
 }
 
-/// Who witnessed before this process did.
+/// Who recorded before this process did.
 #[derive(Default)]
-pub struct Witnessed {
+pub struct Handover {
     /// The folder of pins; `None` where nothing is pinned.
     pub pins: Option<Pins>,
     /// Whether this witness outlives the process.
@@ -39,7 +39,7 @@ pub struct Witnessed {
     pub inherited: Vec<Inherited>,
 }
 
-impl Witnessed {
+impl Handover {
     /// Whether programs were attached all the time, so that nothing is missing but what they count as lost.
     #[must_use]
     pub fn all_the_time(&self) -> bool {
@@ -78,8 +78,8 @@ impl Kernel {
             Inherited::open(&pins, *generation, attached)
         };
         let inherited = plan.inherit.iter().map(inherit).collect();
-        let witnessed = Witnessed { pins: Some(pins), pinned, adopted: was_adopted, inherited };
-        Ok(Started { kernel, ring, witnessed })
+        let handover = Handover { pins: Some(pins), pinned, adopted: was_adopted, inherited };
+        Ok(Started { kernel, ring, handover })
     }
 }
 

@@ -75,7 +75,7 @@ pub trait Skipped {
     fn missing(&self, records: RecordRange);
 
     /// Whether all of that is told durably. Until then no step is kept: after a crash it is found again.
-    fn all_told(&self) -> bool;
+    fn all_reported(&self) -> bool;
 }
 
 /// Reads a ledger behind a cursor while another thread appends to it.
@@ -138,7 +138,7 @@ impl Follower {
     }
 
     fn keep(&self, skipped: &impl Skipped) {
-        if skipped.all_told() {
+        if skipped.all_reported() {
             self.cursor.keep();
         }
     }
@@ -207,16 +207,16 @@ mod tests {
     use super::*;
 
     /// Says what is missing, and that it is told.
-    struct Told {
+    struct SkippedRecords {
         missing: RefCell<Vec<(u64, u64)>>,
         durable: Cell<bool>,
     }
 
-    impl Skipped for Told {
+    impl Skipped for SkippedRecords {
         fn missing(&self, records: RecordRange) {
             self.missing.borrow_mut().push((records.first, records.last));
         }
-        fn all_told(&self) -> bool {
+        fn all_reported(&self) -> bool {
             self.durable.get()
         }
     }
@@ -246,9 +246,9 @@ mod tests {
         format!("{{\"n\":{n}}}")
     }
 
-    fn read_by(follower: &mut Follower, end: Position, told: &Told) -> Vec<String> {
+    fn read_by(follower: &mut Follower, end: Position, skipped: &SkippedRecords) -> Vec<String> {
         let mut lines = Vec::new();
-        let result = follower.read_to(end, told, |line| {
+        let result = follower.read_to(end, skipped, |line| {
             lines.push(line.to_owned());
             Ok(())
         });
@@ -258,9 +258,9 @@ mod tests {
 
     /// What is given, and what is said to be missing.
     fn read(follower: &mut Follower, end: Position) -> (Vec<String>, Vec<(u64, u64)>) {
-        let told = Told { missing: RefCell::default(), durable: Cell::new(true) };
-        let lines = read_by(follower, end, &told);
-        (lines, told.missing.into_inner())
+        let skipped = SkippedRecords { missing: RefCell::default(), durable: Cell::new(true) };
+        let lines = read_by(follower, end, &skipped);
+        (lines, skipped.missing.into_inner())
     }
 
     fn lines(range: std::ops::Range<u64>) -> Vec<String> {
@@ -290,8 +290,8 @@ mod tests {
         append(&mut segments, 0..3);
         let mut follower = follower(folder.path());
         let mut given = 0;
-        let told = Told { missing: RefCell::default(), durable: Cell::new(true) };
-        let refused = follower.read_to(segments.end(), &told, |_| {
+        let skipped = SkippedRecords { missing: RefCell::default(), durable: Cell::new(true) };
+        let refused = follower.read_to(segments.end(), &skipped, |_| {
             given += 1;
             if given == 2 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
         });
@@ -314,14 +314,14 @@ mod tests {
         let (folder, mut segments) = ledger(SMALL);
         append(&mut segments, 0..9);
         std::fs::remove_file(segment(&folder, 3)).unwrap();
-        let told = Told { missing: RefCell::default(), durable: Cell::new(true) };
+        let skipped = SkippedRecords { missing: RefCell::default(), durable: Cell::new(true) };
         assert_eq!(
-            read_by(&mut follower(folder.path()), Position { record: 3, ..segments.end() }, &told).len(),
+            read_by(&mut follower(folder.path()), Position { record: 3, ..segments.end() }, &skipped).len(),
             3
         );
-        told.durable.set(false);
+        skipped.durable.set(false);
         let mut first = follower(folder.path());
-        assert_eq!(read_by(&mut first, segments.end(), &told), lines(6..9));
+        assert_eq!(read_by(&mut first, segments.end(), &skipped), lines(6..9));
         // As if it was killed: it is found again.
         let again = read(&mut follower(folder.path()), segments.end());
         assert_eq!(again, (lines(6..9), vec![(3, 5)]));

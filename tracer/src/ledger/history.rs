@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::ranges::Ranges;
 use crate::ids::BootId;
 use crate::record::{GapReason, GapRecord, KernelEvidence, Record, RecordType, SessionId, SessionRecord};
-use crate::session::{KEPT, Told};
+use crate::session::{KEPT, Reported};
 use recent::{Bound, Recent, Weight};
 
 /// Sessions that began and have not ended: as many as the kernel's map of cgroups has entries, and as many again.
@@ -35,12 +35,12 @@ pub struct History {
     ended: Recent<()>,
     /// The lines of ends without a `session_reconciled`.
     unreconciled: Recent<String>,
-    processes: Recent<Told>,
+    processes: Recent<Reported>,
     unclosed: Recent<()>,
-    told_missing: Ranges,
+    reported_missing: Ranges,
 }
 
-impl Weight for Told {
+impl Weight for Reported {
     fn bytes(&self) -> usize {
         0
     }
@@ -81,7 +81,7 @@ impl History {
             unreconciled: Recent::within(UNRECONCILED),
             processes: Recent::within(PROCESSES),
             unclosed: Recent::within(PROCESSES),
-            told_missing: Ranges::default(),
+            reported_missing: Ranges::default(),
         }
     }
 
@@ -115,7 +115,7 @@ impl History {
 
     /// What was told of the processes of a session that is not closed.
     #[must_use]
-    pub fn processes(&self, session: &SessionId) -> Told {
+    pub fn processes(&self, session: &SessionId) -> Reported {
         self.processes.get(session).copied().unwrap_or_default()
     }
 
@@ -131,8 +131,8 @@ impl History {
     }
 
     /// Which records were said to be missing.
-    pub(super) fn told_missing(&self) -> &Ranges {
-        &self.told_missing
+    pub(super) fn reported_missing(&self) -> &Ranges {
+        &self.reported_missing
     }
 
     /// Takes in the next line; whether it is a record that this version knows.
@@ -178,8 +178,8 @@ impl History {
             RecordType::SessionEnded => {
                 self.open.remove(&session);
                 self.ended.insert(session.clone(), ());
-                let witnessed = matches!(evidence.kernel, KernelEvidence::Full | KernelEvidence::ExitOnly);
-                if witnessed && glance.clock.boot_id == self.boot {
+                let observed = matches!(evidence.kernel, KernelEvidence::Full | KernelEvidence::ExitOnly);
+                if observed && glance.clock.boot_id == self.boot {
                     self.unclosed.insert(session.clone(), ());
                 }
                 self.unreconciled.insert(session, line.to_owned());
@@ -199,7 +199,7 @@ impl History {
             }
         }
         for range in records.into_iter().filter(|range| range.first <= range.last) {
-            self.told_missing.add(range);
+            self.reported_missing.add(range);
         }
     }
 
@@ -207,9 +207,9 @@ impl History {
         match Record::from_json_line(line) {
             Ok(Record::Processes(record)) => {
                 let Some(session) = record.head.session_id() else { return };
-                self.processes.change(session, |told| {
-                    told.chunks = told.chunks.max(record.chunk.saturating_add(1));
-                    told.processes += record.processes.len() as u64;
+                self.processes.change(session, |reported| {
+                    reported.chunks = reported.chunks.max(record.chunk.saturating_add(1));
+                    reported.processes += record.processes.len() as u64;
                 });
             }
             Ok(Record::Closed(record)) => {
@@ -339,7 +339,7 @@ mod tests {
             ..GapRecord::new(GapReason::LedgerDamaged, &RecordNumber::test(1), clock("b1"))
         };
         let history = history(vec![Record::Gap(gap)]);
-        assert_eq!(history.told_missing().iter().collect::<Vec<_>>(), [RecordRange { first, last }]);
+        assert_eq!(history.reported_missing().iter().collect::<Vec<_>>(), [RecordRange { first, last }]);
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub(super) fn history(records: &Path, boot: BootId) -> io::Result<(History, Vec<
             missing.add(RecordRange { first: read, last: next - 1 });
         }
     }
-    let mut told = history.told_missing().clone();
-    Ok((history, missing.iter().flat_map(|range| told.add(range)).collect()))
+    let mut reported = history.reported_missing().clone();
+    Ok((history, missing.iter().flat_map(|range| reported.add(range)).collect()))
 }
 
 /// Takes in one segment as far as it can be read; the number of the record behind that.
@@ -89,8 +89,8 @@ mod tests {
         write(10, b"{}\nnonsense\n");
         write(12, b"{}\n");
         assert_eq!(missing(folder.path()), [(6, 6), (8, 9), (11, 11)]);
-        let told = gap(vec![RecordRange { first: 6, last: 9 }]);
-        write(13, format!("{told}\n").as_bytes());
+        let reported = gap(vec![RecordRange { first: 6, last: 9 }]);
+        write(13, format!("{reported}\n").as_bytes());
         assert_eq!(missing(folder.path()), [(11, 11)]);
     }
 

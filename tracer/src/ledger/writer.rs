@@ -87,7 +87,7 @@ impl Ledger {
             tracing::warn!("stdout has got more records than {} has: see the gap record", records.display());
             segments.go_on_at(cursor.position().record);
         }
-        let absent = Absent::knowing(history.told_missing().clone());
+        let absent = Absent::knowing(history.reported_missing().clone());
         absent.removed_before(segments.oldest());
         absent.damaged(damaged.into_iter().chain(segments.take_missing()));
         Ok(Opened {
@@ -170,8 +170,8 @@ impl Output for Ledger {
         self.shared.absent.next()
     }
 
-    fn missing_told(&self) {
-        self.shared.absent.told(self.queued());
+    fn missing_reported(&self) {
+        self.shared.absent.reported(self.queued());
     }
 
     /// Never: without a reader of stdout the ledger goes on.

@@ -31,7 +31,7 @@ impl Pipeline {
                     tracing::debug!(session = %container.id, members = container.members().all, "ended");
                     let record =
                         self.recorder.session(|context| report::ended(&container, context), &self.index);
-                    self.legacy.told(container.cgroups(), self.recorder.queued());
+                    self.legacy.reported(container.cgroups(), self.recorder.queued());
                     self.ended(record);
                 }
                 Action::Processes(container, chunk) => {
@@ -40,7 +40,7 @@ impl Pipeline {
                 }
                 Action::Closed(container, totals) => {
                     self.recorder.closed(|context| report::closed(&container, totals, context), &self.index);
-                    self.legacy.told(container.cgroups(), self.recorder.queued());
+                    self.legacy.reported(container.cgroups(), self.recorder.queued());
                 }
                 Action::Foreign(container) => self.foreign.note(&container, boot_now()),
                 Action::GaveUp(container) => self.recorder.undecided(1, [&*container], boot_now()),
@@ -52,7 +52,7 @@ impl Pipeline {
     /// What follows from an end that was told.
     pub(super) fn ended(&mut self, record: Box<SessionRecord>) {
         if let Some(session) = record.head.session_id() {
-            self.away.told(session);
+            self.away.reported(session);
         }
         self.reconciler.ended(record, boot_now());
     }

@@ -8,7 +8,7 @@ use crate::cgroup::Hierarchy;
 use crate::clock::boot_now;
 use crate::ids::{BootNanos, CgroupId};
 use crate::kernel::event::Process;
-use crate::kernel::{Event, Inherited, KernelError, Observation, Pins, Witnessed};
+use crate::kernel::{Event, Handover, Inherited, KernelError, Observation, Pins};
 
 /// Cgroups that the kernel keeps although nothing more can come of them, until it is known what they were: the others are
 /// for new ones.
@@ -30,18 +30,18 @@ pub(super) struct Legacy {
     /// Members' ends that they told: these programs may have heard the same ones.
     members: HashSet<Process>,
     /// Which lines have to be durable before the kernel may drop what it has of a cgroup.
-    told: BTreeMap<CgroupId, u64>,
+    reported: BTreeMap<CgroupId, u64>,
     /// Cgroups of which all is said, and not durable yet.
     leaving: BTreeMap<CgroupId, u64>,
     /// The line with which all that the generations kept was told, once it is.
-    all_told: Option<u64>,
+    all_reported: Option<u64>,
     /// Cgroups of containers that are over and wait to be decided.
     held: HashSet<CgroupId>,
 }
 
 impl Legacy {
-    pub(super) fn of(witnessed: Witnessed) -> Self {
-        let Witnessed { pins, pinned, inherited: generations, .. } = witnessed;
+    pub(super) fn of(handover: Handover) -> Self {
+        let Handover { pins, pinned, inherited: generations, .. } = handover;
         Self { pins, pinned, generations, ..Self::default() }
     }
 
@@ -67,16 +67,16 @@ impl Legacy {
     }
 
     /// The end of these cgroups' session is told with the line of this number.
-    pub(super) fn told(&mut self, cgroups: impl Iterator<Item = CgroupId>, line: u64) {
+    pub(super) fn reported(&mut self, cgroups: impl Iterator<Item = CgroupId>, line: u64) {
         if self.is_pinned() {
-            self.told.extend(cgroups.map(|cgroup| (cgroup, line)));
+            self.reported.extend(cgroups.map(|cgroup| (cgroup, line)));
         }
     }
 
     /// The cgroup may be dropped; whether at once. Killed before its end is in the ledger, the next one needs it.
     pub(super) fn forget(&mut self, cgroup: CgroupId, durable: u64) -> bool {
         self.held.remove(&cgroup);
-        match self.told.remove(&cgroup) {
+        match self.reported.remove(&cgroup) {
             Some(line) if line > durable && self.leaving.len() < LEAVING => {
                 self.leaving.insert(cgroup, line);
                 false
@@ -194,14 +194,14 @@ impl Pipeline {
         let Some(counted) = generation.counted() else { return Ok(()) };
         let mut watch = LossWatch::new(counted, recorded, since)?;
         for lost in watch.read(counted, boot_now())? {
-            watch.telling(counted, &lost, self.recorder.upcoming())?;
-            self.tell_lost(&lost);
+            watch.about_to_report(counted, &lost, self.recorder.upcoming())?;
+            self.report_lost(&lost);
         }
         Ok(())
     }
 
     /// Says what was lost.
-    pub(super) fn tell_lost(&mut self, lost: &Lost) {
+    pub(super) fn report_lost(&mut self, lost: &Lost) {
         // Here and not in the programs, which would say it for each.
         tracing::warn!("{} lost ({}): see the gap record", lost.count, lost.reason.words());
         self.tracker.lost(lost.count);
@@ -230,11 +230,11 @@ impl Pipeline {
             legacy.seen.keys().any(undecided)
         };
         if self.legacy.generations.is_empty() || waits(&self.legacy) {
-            self.legacy.all_told = None;
+            self.legacy.all_reported = None;
             return Ok(());
         }
         // Whatever is told by now, of which other sessions' records may be the last.
-        if *self.legacy.all_told.get_or_insert(self.recorder.queued()) > durable {
+        if *self.legacy.all_reported.get_or_insert(self.recorder.queued()) > durable {
             return Ok(());
         }
         for generation in std::mem::take(&mut self.legacy.generations) {
@@ -255,16 +255,16 @@ mod tests {
     fn a_cgroup_stays_until_its_end_is_durable() {
         let cgroup = CgroupId(7);
         let mut legacy = Legacy::default();
-        legacy.told([cgroup].into_iter(), 3);
+        legacy.reported([cgroup].into_iter(), 3);
         assert!(legacy.forget(cgroup, 0), "without pins nobody comes after");
         // As if it were pinned.
-        legacy.told.insert(cgroup, 3);
+        legacy.reported.insert(cgroup, 3);
         assert!(!legacy.forget(cgroup, 2));
         assert!(legacy.is_done_with(cgroup));
         assert_eq!(legacy.take_leaving(2), []);
         assert_eq!(legacy.take_leaving(3), [cgroup]);
         assert!(!legacy.is_done_with(cgroup));
-        legacy.told.insert(cgroup, 3);
+        legacy.reported.insert(cgroup, 3);
         assert!(legacy.forget(cgroup, 3));
     }
 
@@ -272,12 +272,12 @@ mod tests {
     fn a_full_disk_does_not_keep_the_kernels_room() {
         let mut legacy = Legacy::default();
         let kept = |legacy: &mut Legacy, n: u64| {
-            legacy.told.insert(CgroupId(n), 5);
+            legacy.reported.insert(CgroupId(n), 5);
             !legacy.forget(CgroupId(n), 0)
         };
         assert_eq!((0..2 * LEAVING as u64).filter(|n| kept(&mut legacy, *n)).count(), LEAVING);
         assert_eq!(
-            (legacy.leaving.len(), legacy.told.len(), legacy.take_leaving(5).len()),
+            (legacy.leaving.len(), legacy.reported.len(), legacy.take_leaving(5).len()),
             (LEAVING, 0, LEAVING)
         );
         assert!(kept(&mut legacy, 0));

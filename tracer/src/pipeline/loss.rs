@@ -22,7 +22,7 @@ type Counts = BTreeMap<(LossKind, Option<u32>), u64>;
 
 /// Remembers what was already told.
 pub(super) struct LossWatch {
-    told: BTreeMap<GapReason, u64>,
+    reported: BTreeMap<GapReason, u64>,
     /// The counts at the last call; of what an earlier process told in part, those at the start.
     seen: Counts,
     asked: BootNanos,
@@ -36,14 +36,15 @@ impl LossWatch {
         recorded: u64,
         since: BootNanos,
     ) -> Result<Self, KernelError> {
-        let mut told = BTreeMap::new();
+        let mut reported = BTreeMap::new();
         for (reason, place) in COUNTED {
             let kept = counted.kept(place)?;
-            told.insert(reason, if kept.sequence <= recorded { kept.told } else { kept.before });
+            reported.insert(reason, if kept.sequence <= recorded { kept.reported } else { kept.before });
         }
-        let was_told = |kind: LossKind| told.get(&reason_of(kind)).is_some_and(|told| *told > 0);
-        let seen = counts(counted)?.into_iter().filter(|((kind, _), _)| was_told(*kind)).collect();
-        Ok(Self { told, seen, asked: since })
+        let was_reported =
+            |kind: LossKind| reported.get(&reason_of(kind)).is_some_and(|reported| *reported > 0);
+        let seen = counts(counted)?.into_iter().filter(|((kind, _), _)| was_reported(*kind)).collect();
+        Ok(Self { reported, seen, asked: since })
     }
 
     /// What was lost since the last call.
@@ -53,7 +54,7 @@ impl LossWatch {
         now: BootNanos,
     ) -> Result<Vec<Lost>, KernelError> {
         let counts = counts(counted)?;
-        let (lost, grown) = (self.untold(&counts), grown(&self.seen, &counts));
+        let (lost, grown) = (self.unreported(&counts), grown(&self.seen, &counts));
         self.seen = counts;
         let from = std::mem::replace(&mut self.asked, now);
         let of = |reason| grown.iter().filter(|count| reason_of(count.kind) == reason).copied().collect();
@@ -64,33 +65,34 @@ impl LossWatch {
     }
 
     /// Keeps that `lost` is about to be told, in the record with this number.
-    pub(super) fn telling(
+    pub(super) fn about_to_report(
         &mut self,
         counted: &mut (impl Counted + ?Sized),
         lost: &Lost,
         sequence: u64,
     ) -> Result<(), KernelError> {
-        let told = self.told.entry(lost.reason).or_insert(0);
-        let kept = Kept { before: *told, told: *told + lost.count, sequence };
-        *told = kept.told;
+        let reported = self.reported.entry(lost.reason).or_insert(0);
+        let kept = Kept { before: *reported, reported: *reported + lost.count, sequence };
+        *reported = kept.reported;
         let place = COUNTED.iter().find(|(reason, _)| *reason == lost.reason).map(|(_, place)| *place);
         place.map_or(Ok(()), |place| counted.keep(place, kept))
     }
 
     /// How much the next [`Self::read`] will find.
     pub(super) fn pending(&self, counted: &(impl Counted + ?Sized)) -> Result<u64, KernelError> {
-        Ok(self.untold(&counts(counted)?).into_iter().map(|(_, count)| count).sum())
+        Ok(self.unreported(&counts(counted)?).into_iter().map(|(_, count)| count).sum())
     }
 
-    fn untold(&self, counts: &Counts) -> Vec<(GapReason, u64)> {
+    fn unreported(&self, counts: &Counts) -> Vec<(GapReason, u64)> {
         let mut totals = BTreeMap::new();
         for ((kind, _), count) in counts {
             *totals.entry(reason_of(*kind)).or_insert(0) += count;
         }
-        let told = |reason| self.told.get(&reason).copied().unwrap_or(0);
-        let untold =
-            totals.into_iter().map(|(reason, total): (_, u64)| (reason, total.saturating_sub(told(reason))));
-        untold.filter(|(_, count)| *count > 0).collect()
+        let reported = |reason| self.reported.get(&reason).copied().unwrap_or(0);
+        let unreported = totals
+            .into_iter()
+            .map(|(reason, total): (_, u64)| (reason, total.saturating_sub(reported(reason))));
+        unreported.filter(|(_, count)| *count > 0).collect()
     }
 }
 
@@ -176,7 +178,7 @@ mod tests {
         let lost = watch.read(&counters, BootNanos(1)).unwrap();
         let count = |lost| LossCount { kind: LossKind::MemberEnd, cpu: Some(1), lost };
         assert_eq!((lost[0].count, lost[0].counts.clone()), (5, vec![count(5)]));
-        watch.telling(&mut counters, &lost[0], 1).unwrap();
+        watch.about_to_report(&mut counters, &lost[0], 1).unwrap();
         counters.members = 7;
         assert_eq!(watch.read(&counters, BootNanos(2)).unwrap()[0].counts, [count(2)]);
         // What an earlier process told in part is known as a sum alone.
@@ -190,7 +192,7 @@ mod tests {
         let mut counters = Counters { members: 5, ..Counters::default() };
         let mut first = LossWatch::new(&counters, 0, BootNanos(0)).unwrap();
         let lost = first.read(&counters, BootNanos(1)).unwrap();
-        first.telling(&mut counters, &lost[0], 21).unwrap();
+        first.about_to_report(&mut counters, &lost[0], 21).unwrap();
         assert_eq!(read(&mut first, &counters), []);
         counters.members = 8;
         // The record 21 is in the ledger, or was lost with the process.

@@ -6,7 +6,7 @@ use crate::ids::{BootId, BootNanos};
 use crate::ledger::{Heartbeat, History, Snapshot};
 use crate::pods::PodFacts;
 use crate::record::{SessionId, SessionRecord};
-use crate::session::{Remembered, Told};
+use crate::session::{Remembered, Reported};
 
 /// Empty for `trace`, which keeps nothing, and for the first agent on a node.
 #[derive(Debug, Default)]
@@ -20,9 +20,9 @@ pub struct Memory {
     /// Ends of which the API has not said its word.
     pub(super) unreconciled: Vec<SessionRecord>,
     /// Ends that were told.
-    pub(super) told: HashSet<SessionId>,
+    pub(super) reported: HashSet<SessionId>,
     /// What was told of the processes of those that are not closed.
-    pub(super) unclosed: HashMap<SessionId, Told>,
+    pub(super) unclosed: HashMap<SessionId, Reported>,
     /// The last sequence number given in this boot.
     pub(super) sequence: u64,
     /// The last sign of life.
@@ -41,23 +41,23 @@ impl Memory {
             ..Self::default()
         };
         // The ledger knows more of a session than the state: it is durable first.
-        let untold = snapshot.live.into_iter().filter(|record| {
+        let unreported = snapshot.live.into_iter().filter(|record| {
             let session = record.head.session_id();
             session.is_some_and(|id| !history.is_open(id) && !history.is_ended(id))
         });
-        let untold: Vec<_> = untold.map(|started| (started, false)).collect();
-        let told: Vec<_> = history.take_open().map(|started| (started, true)).collect();
-        for (started, told) in told.into_iter().chain(untold) {
+        let unreported: Vec<_> = unreported.map(|started| (started, false)).collect();
+        let reported: Vec<_> = history.take_open().map(|started| (started, true)).collect();
+        for (started, reported) in reported.into_iter().chain(unreported) {
             if started.clock.boot_id == *boot {
                 let session = started.head.session_id();
                 let processes = session.map(|id| history.processes(id)).unwrap_or_default();
-                memory.live.push(Remembered { started, told, processes });
+                memory.live.push(Remembered { started, reported, processes });
             } else {
                 memory.cut_off.push(started);
             }
         }
         memory.unclosed = history.unclosed().map(|id| (id.clone(), history.processes(id))).collect();
-        memory.told = history.ended();
+        memory.reported = history.ended();
         memory
     }
 }
@@ -103,10 +103,13 @@ mod tests {
         // 1 is in both, 3 ended after the state was kept, 4 and 5 were found running and never told.
         let live = vec![started(1, "b1"), started(3, "b1"), started(4, "b1"), started(5, "b0")];
         let memory = Memory::of(history, None, Snapshot { pods: Vec::new(), live }, &BootId::new("b1"));
-        let live: Vec<_> = memory.live.iter().map(|live| (&live.started, live.told)).collect();
+        let live: Vec<_> = memory.live.iter().map(|live| (&live.started, live.reported)).collect();
         assert_eq!(ids(live.iter().map(|(started, _)| *started)), [session(1), session(4)]);
-        assert_eq!(live.iter().map(|(_, told)| *told).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(live.iter().map(|(_, reported)| *reported).collect::<Vec<_>>(), [true, false]);
         assert_eq!(ids(&memory.cut_off), [session(2), session(5)]);
-        assert_eq!((ids(&memory.unreconciled), memory.told), (vec![session(3)], HashSet::from([session(3)])));
+        assert_eq!(
+            (ids(&memory.unreconciled), memory.reported),
+            (vec![session(3)], HashSet::from([session(3)]))
+        );
     }
 }

@@ -8,12 +8,12 @@ use crate::ids::{BootNanos, ContainerId};
 use crate::ledger::{Heartbeat, Keeper, Snapshot};
 use crate::record::{GapReason, SessionId, SessionRecord};
 use crate::serve::Pulse;
-use crate::session::{Away, EndTold, Policy, UnseenEnd, report};
+use crate::session::{Away, Policy, ReportedEnd, UnseenEnd, report};
 use crate::sinks::metrics::Metrics;
 
 /// What makes a pipeline an agent's.
 #[derive(Debug)]
-pub struct Agent {
+pub struct AgentOutputs {
     keeper: Keeper,
     pulse: Arc<Pulse>,
     metrics: Arc<Metrics>,
@@ -21,7 +21,7 @@ pub struct Agent {
     kept: Option<(u64, Vec<ContainerId>)>,
 }
 
-impl Agent {
+impl AgentOutputs {
     /// An agent that keeps its state with `keeper`, shows its rounds in `pulse` and how things stand in `metrics`.
     #[must_use]
     pub fn new(keeper: Keeper, pulse: Arc<Pulse>, metrics: Arc<Metrics>) -> Self {
@@ -56,13 +56,13 @@ impl Pipeline {
         if let Some(last_alive) = &memory.last_alive {
             self.recorder.remember_clock(last_alive);
         }
-        let ends = memory.told.iter().filter_map(|id| {
+        let ends = memory.reported.iter().filter_map(|id| {
             let unclosed = memory.unclosed.get(id);
             let end =
-                EndTold { processes: unclosed.copied().unwrap_or_default(), closed: unclosed.is_none() };
+                ReportedEnd { processes: unclosed.copied().unwrap_or_default(), closed: unclosed.is_none() };
             Some((ContainerId::parse(id.as_str())?, end))
         });
-        self.tracker.remember_told(ends);
+        self.tracker.remember_reported(ends);
         self.index.restore(memory.pods);
         let id = |record: &SessionRecord| record.head.session_id().cloned();
         let live = memory.live.iter().filter_map(|live| id(&live.started));
@@ -80,14 +80,14 @@ impl Pipeline {
         let past = Past { last_alive: memory.last_alive, cut_off: memory.cut_off, was_live };
         if !past.is_none() {
             // Before anything is told: what pinned programs kept is told before it is known how long that time was.
-            self.away = Away::expecting(memory.told, policy);
+            self.away = Away::expecting(memory.reported, policy);
         }
         past
     }
 
     /// Says since when there was no witness, unless pinned programs were one `all_the_time`, and ends what an earlier boot
     /// cut off.
-    pub(super) fn tell_past(&mut self, past: Past, all_the_time: bool) {
+    pub(super) fn report_past(&mut self, past: Past, all_the_time: bool) {
         if past.is_none() {
             return; // The first agent here.
         }
@@ -112,7 +112,7 @@ impl Pipeline {
     }
 
     /// Tells ends of the time without a witness, as the API gets to say them.
-    pub(super) fn tell_unseen_ends(&mut self) {
+    pub(super) fn report_unseen_ends(&mut self) {
         let tracker = &self.tracker;
         let ends = self.away.ends(&self.index, |id| tracker.follows(id), boot_now());
         for end in ends {

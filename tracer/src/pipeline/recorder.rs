@@ -171,7 +171,7 @@ impl Recorder {
     pub(super) fn agent_started(&mut self) {
         // Where all records of the ledger are gone, what is said of it stands before the first new one, so that no crash
         // comes between.
-        self.tell_missing();
+        self.report_missing();
         let (now, number, clock) = (boot_now(), self.next(), self.clock());
         let at = self.history.wall_at(now);
         self.write(&Record::Agent(AgentRecord::started(self.identity(), &number, now, at, clock)));
@@ -182,9 +182,9 @@ impl Recorder {
         let deadline = Instant::now() + LAST_GAP;
         while self.unwritten.is_some() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
-            self.tell_unwritten();
+            self.report_unwritten();
         }
-        self.tell_missing();
+        self.report_missing();
         let (now, number, clock) = (boot_now(), self.next(), self.clock());
         let at = self.history.wall_at(now);
         let record = AgentRecord::stopped(self.identity(), reason, &number, now, at, clock);
@@ -350,7 +350,7 @@ impl Recorder {
             return;
         }
         let Some(line) = self.line(record) else { return };
-        self.tell_unwritten();
+        self.report_unwritten();
         // What has no room for the gap has none for what comes after it.
         if self.unwritten.is_some() || self.out.send(line) == Sent::Full {
             let begin = || Unwritten { count: 0, since: boot_now(), refused: 0, sessions: Named::default() };
@@ -363,7 +363,7 @@ impl Recorder {
     }
 
     /// Says how many records were not written, and of which sessions, once there is room to say so.
-    pub(super) fn tell_unwritten(&mut self) {
+    pub(super) fn report_unwritten(&mut self) {
         let Some(unwritten) = &self.unwritten else { return };
         // While the gap could only be refused again it is not made: that would be once for every record without room.
         if self.out.room() < unwritten.refused {
@@ -379,7 +379,7 @@ impl Recorder {
     }
 
     /// Says which records of the ledger are missing, in it or on stdout, as far as there is room to say so.
-    pub(super) fn tell_missing(&mut self) {
+    pub(super) fn report_missing(&mut self) {
         while self.unwritten.is_none() {
             let Some(Missing { reason, records }) = self.out.missing() else { return };
             let now = boot_now();
@@ -396,7 +396,7 @@ impl Recorder {
             if self.try_gap(gap).is_err() {
                 return;
             }
-            self.out.missing_told();
+            self.out.missing_reported();
         }
     }
 

@@ -72,12 +72,12 @@ impl Pipeline {
             return cgroups.into_iter().try_for_each(|cgroup| self.look_at(cgroup));
         }
         self.count_loss()?;
-        self.recorder.tell_unwritten();
-        self.recorder.tell_missing();
+        self.recorder.report_unwritten();
+        self.recorder.report_missing();
         self.review()?;
         let tracker = &self.tracker;
         self.lookups.review(|id| tracker.is_of_interest(id), boot_now());
-        self.tell_foreign(false);
+        self.report_foreign(false);
         self.let_go()?;
         self.keep();
         Ok(())
@@ -95,8 +95,8 @@ impl Pipeline {
 
     fn count_loss(&mut self) -> Result<(), KernelError> {
         for lost in self.loss.read(&self.kernel, boot_now())? {
-            self.loss.telling(&mut self.kernel, &lost, self.recorder.upcoming())?;
-            self.tell_lost(&lost);
+            self.loss.about_to_report(&mut self.kernel, &lost, self.recorder.upcoming())?;
+            self.report_lost(&lost);
         }
         Ok(())
     }

@@ -55,14 +55,14 @@ pub async fn reach(
     refused: Refused,
 ) -> Result<(Client, String), ConnectError> {
     let client = connect::client(kubeconfig).await?;
-    let name = match connect::told_name(node) {
-        Some(told) => {
+    let name = match connect::given_name(node) {
+        Some(given) => {
             let name = async {
-                let name = connect::node_name(&client, Some(&told), boot_id).await;
+                let name = connect::node_name(&client, Some(&given), boot_id).await;
                 refused.unless_tried_again(name)
             };
-            let (name, ()) = tokio::try_join!(name, check(&client, &told, namespace, refused))?;
-            name.unwrap_or(told)
+            let (name, ()) = tokio::try_join!(name, check(&client, &given, namespace, refused))?;
+            name.unwrap_or(given)
         }
         None => {
             let name = found_name(&client, boot_id, refused).await?;

@@ -85,10 +85,10 @@ async fn of_home(proxies: &Proxies) -> Result<Config, ConnectError> {
 /// Where the API server does not answer, no node is this machine, or the node told is another.
 pub async fn node_name(
     client: &Client,
-    told: Option<&str>,
+    given: Option<&str>,
     boot_id: &BootId,
 ) -> Result<String, ConnectError> {
-    match told_name(told) {
+    match given_name(given) {
         Some(name) => match verify(client, &name, boot_id).await {
             Ok(_) => Ok(name),
             Err(error) => unless_refuted(error, name),
@@ -99,9 +99,9 @@ pub async fn node_name(
 
 /// The name told by `--node` or by the environment's `NODE_NAME`.
 #[must_use]
-pub fn told_name(told: Option<&str>) -> Option<String> {
+pub fn given_name(given: Option<&str>) -> Option<String> {
     let from_env = || std::env::var("NODE_NAME").ok();
-    told.map(str::to_owned).or_else(from_env).filter(|name| !name.is_empty())
+    given.map(str::to_owned).or_else(from_env).filter(|name| !name.is_empty())
 }
 
 /// The node of this name, which is this machine.

@@ -46,14 +46,14 @@ impl PodEnding {
             return None;
         }
         let message = status.words("message").filter(|_| reason.is_some());
-        let told = disruption
+        let stated = disruption
             .as_ref()
             .and_then(|found| found.time("lastTransitionTime"))
             .or(deleted)
             .or_else(|| deadline(pod).filter(|_| reason == Some(DEADLINE)));
-        let last_end = last_end(&status).filter(|_| told.is_none() && reason.is_some());
+        let last_end = last_end(&status).filter(|_| stated.is_none() && reason.is_some());
         Some(Self {
-            since: told.or(last_end),
+            since: stated.or(last_end),
             not_before: last_end.and_then(|end| end.checked_sub(grace(&pod.object("spec"))).ok()),
             reason: reason.or_else(|| disruption.as_ref()?.text("reason")).map(str::to_owned),
             message: message.or_else(|| disruption.as_ref()?.words("message")),

@@ -86,7 +86,7 @@ mod tests {
 
     fn meaning(text: &str, status: i32) -> Option<(String, Severity)> {
         let convention = Convention::parse(text).unwrap();
-        let meaning = convention.meaning(&Exit::witnessed(WaitStatus(status), false));
+        let meaning = convention.meaning(&Exit::observed(WaitStatus(status), false));
         meaning.map(|meaning| (meaning.name, meaning.severity))
     }
 

@@ -84,7 +84,7 @@ pub struct Exit {
 impl Exit {
     /// Of a witnessed end. `oom_victim`: whether the OOM killer marked the main process itself.
     #[must_use]
-    pub fn witnessed(status: WaitStatus, oom_victim: bool) -> Self {
+    pub fn observed(status: WaitStatus, oom_victim: bool) -> Self {
         match status.end() {
             Some(End::Exited(code)) => Self::exited(code),
             Some(End::Signaled { signal, core }) => Self::signaled(signal, core, oom_victim),
@@ -95,16 +95,16 @@ impl Exit {
     /// Of a session whose main process never came to run.
     #[must_use]
     pub fn start_error() -> Self {
-        Self::unwitnessed(ExitClass::StartError)
+        Self::unobserved(ExitClass::StartError)
     }
 
     /// Of a session whose end nobody witnessed.
     #[must_use]
     pub fn unknown() -> Self {
-        Self::unwitnessed(ExitClass::Unknown)
+        Self::unobserved(ExitClass::Unknown)
     }
 
-    fn unwitnessed(class: ExitClass) -> Self {
+    fn unobserved(class: ExitClass) -> Self {
         Self { exit_class: Some(class), ..Self::default() }
     }
 
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn exit_42() {
         assert_eq!(
-            json(&Exit::witnessed(WaitStatus(10752), false)),
+            json(&Exit::observed(WaitStatus(10752), false)),
             r#"{"exit_code":42,"signal":null,"signal_name":null,"core_dumped":false,"container_exit_code":42,"exit_class":"ERROR"}"#
         );
     }
@@ -161,18 +161,18 @@ mod tests {
     #[test]
     fn exit_137_and_sigkill_never_look_alike() {
         assert_eq!(
-            json(&Exit::witnessed(WaitStatus(137 << 8), false)),
+            json(&Exit::observed(WaitStatus(137 << 8), false)),
             r#"{"exit_code":137,"signal":null,"signal_name":null,"core_dumped":false,"container_exit_code":137,"exit_class":"ERROR"}"#
         );
         assert_eq!(
-            json(&Exit::witnessed(WaitStatus(9), false)),
+            json(&Exit::observed(WaitStatus(9), false)),
             r#"{"exit_code":null,"signal":9,"signal_name":"SIGKILL","core_dumped":false,"container_exit_code":137,"exit_class":"SIGKILL"}"#
         );
     }
 
     #[test]
     fn a_core_dump_is_told() {
-        let exit = Exit::witnessed(WaitStatus(0x8b), false);
+        let exit = Exit::observed(WaitStatus(0x8b), false);
         assert_eq!((exit.signal, exit.core_dumped), (Some(11), Some(true)));
         assert_eq!(exit.exit_class, Some(ExitClass::Signal));
     }
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn every_exit_code() {
         for code in 0..=255u8 {
-            let exit = Exit::witnessed(WaitStatus(i32::from(code) << 8), false);
+            let exit = Exit::observed(WaitStatus(i32::from(code) << 8), false);
             assert_eq!((exit.exit_code, exit.container_exit_code), (Some(code), Some(code)));
             assert_eq!((exit.signal, exit.signal_name, exit.core_dumped), (None, None, Some(false)));
             assert_eq!(exit.exit_class, Some(if code == 0 { ExitClass::Clean } else { ExitClass::Error }));
@@ -191,7 +191,7 @@ mod tests {
     fn every_signal_with_and_without_a_core() {
         for signal in 1..=64u8 {
             for (bit, core) in [(0, false), (0x80, true)] {
-                let exit = Exit::witnessed(WaitStatus(i32::from(signal) | bit), false);
+                let exit = Exit::observed(WaitStatus(i32::from(signal) | bit), false);
                 assert_eq!((exit.exit_code, exit.signal), (None, Some(signal)));
                 assert_eq!((exit.core_dumped, exit.container_exit_code), (Some(core), Some(128 + signal)));
                 let class = match signal {
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn oom_takes_the_mark_and_the_sigkill() {
-        let class = |status, victim| Exit::witnessed(WaitStatus(status), victim).exit_class;
+        let class = |status, victim| Exit::observed(WaitStatus(status), victim).exit_class;
         assert_eq!(class(9, true), Some(ExitClass::Oom));
         assert_eq!(class(9, false), Some(ExitClass::Sigkill));
         // Marked, but it exited by itself first.
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn what_is_no_end_is_unknown() {
         for status in [0x137f, 0xffff, 0x80, 0x0109, 1 << 16, -1] {
-            assert_eq!(Exit::witnessed(WaitStatus(status), true), Exit::unknown());
+            assert_eq!(Exit::observed(WaitStatus(status), true), Exit::unknown());
         }
     }
 
@@ -234,17 +234,17 @@ mod tests {
     proptest! {
         #[test]
         fn at_most_one_of_code_and_signal(status: i32, victim: bool) {
-            let exit = Exit::witnessed(WaitStatus(status), victim);
+            let exit = Exit::observed(WaitStatus(status), victim);
             prop_assert!(exit.exit_code.is_none() || exit.signal.is_none());
             prop_assert!(exit.exit_class.is_some());
         }
 
         #[test]
         fn agrees_with_the_c_library(code in 0..=255i32, signal in 1..=64i32, core: bool) {
-            let exited = Exit::witnessed(WaitStatus(code << 8), false);
+            let exited = Exit::observed(WaitStatus(code << 8), false);
             prop_assert_eq!(exited.exit_code.map(i32::from), Some(libc::WEXITSTATUS(code << 8)));
             let status = signal | if core { 0x80 } else { 0 };
-            let signaled = Exit::witnessed(WaitStatus(status), false);
+            let signaled = Exit::observed(WaitStatus(status), false);
             prop_assert_eq!(signaled.signal.map(i32::from), Some(libc::WTERMSIG(status)));
             prop_assert_eq!(signaled.core_dumped, Some(libc::WCOREDUMP(status)));
         }

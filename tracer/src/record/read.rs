@@ -100,7 +100,7 @@ mod tests {
                 argv: None,
                 argv_truncated: None,
             }),
-            ..SessionRecord::ended(id, Exit::witnessed(WaitStatus(9), false), evidence, clock())
+            ..SessionRecord::ended(id, Exit::observed(WaitStatus(9), false), evidence, clock())
         }
     }
 

@@ -85,22 +85,22 @@ impl Bundles {
 
     /// The same, and in folders of this node that the caller was told of: each has a folder for every container.
     #[must_use]
-    pub fn with(told: &[PathBuf]) -> Self {
+    pub fn with(given: &[PathBuf]) -> Self {
         let mut roots = vec![PathBuf::from("/")];
         let mount_namespace = |who: &str| fs::read_link(format!("/proc/{who}/ns/mnt")).ok();
         if mount_namespace("1") != mount_namespace("self") {
             roots.push("/proc/1/root".into());
         }
-        Self::of(roots, "/proc".into(), told)
+        Self::of(roots, "/proc".into(), given)
     }
 
-    pub(super) fn of(roots: Vec<PathBuf>, proc: PathBuf, told: &[PathBuf]) -> Self {
-        let told = || told.iter().map(PathBuf::as_path);
-        let containerd = CONTAINERD.iter().map(Path::new).chain(told()).map(|path| (path, "", "init.pid"));
-        let crio = CRIO.iter().map(Path::new).chain(told()).map(|path| (path, "userdata", "pidfile"));
-        let layouts: Vec<Layout<'_>> = containerd.chain(crio).collect();
+    pub(super) fn of(roots: Vec<PathBuf>, proc: PathBuf, given: &[PathBuf]) -> Self {
+        let given = || given.iter().map(PathBuf::as_path);
+        let containerd = CONTAINERD.iter().map(Path::new).chain(given()).map(|path| (path, "", "init.pid"));
+        let crio = CRIO.iter().map(Path::new).chain(given()).map(|path| (path, "userdata", "pidfile"));
+        let patterns: Vec<FolderPattern<'_>> = containerd.chain(crio).collect();
         let places = |root: &PathBuf| -> Vec<Place> {
-            layouts.iter().map(|layout| Place::below(root, *layout)).collect()
+            patterns.iter().map(|pattern| Place::below(root, *pattern)).collect()
         };
         let bundles = roots.iter().flat_map(places).collect();
         let our_pids = pid_namespace::is_initial_of(&proc.join("self"));
@@ -145,10 +145,10 @@ impl Places {
 }
 
 /// Directory below a root, `inside`, `pid_file`.
-type Layout<'a> = (&'a Path, &'static str, &'static str);
+type FolderPattern<'a> = (&'a Path, &'static str, &'static str);
 
 impl Place {
-    fn below(root: &Path, (directory, inside, pid_file): Layout<'_>) -> Self {
+    fn below(root: &Path, (directory, inside, pid_file): FolderPattern<'_>) -> Self {
         // One that was told begins at the node's root, which may be elsewhere here.
         let directory = root.join(directory.strip_prefix("/").unwrap_or(directory));
         Self { directory, inside, pid_file }

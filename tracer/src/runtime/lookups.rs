@@ -18,7 +18,7 @@ use super::shims::{Progress, Shims};
 use crate::ids::{BootNanos, ContainerId};
 use queue::Job;
 pub use schedule::Stage;
-use schedule::{Asking, Told};
+use schedule::{Asking, Freshness};
 use worker::{Look, Worker};
 
 /// A look at one container's bundle takes less than a millisecond; past this the runtime is silent on it for now.
@@ -86,7 +86,7 @@ impl Lookups {
     /// Takes in that an answer came; whether to ask again at once, as more is known of the container by now.
     pub fn answered(&mut self, answer: &Answer, now: BootNanos) {
         let Some(asking) = self.asked.get_mut(&answer.id) else { return };
-        if asking.answered(now) == Told::Outdated && !self.places.ask(answer.id.clone(), true) {
+        if asking.answered(now) == Freshness::Outdated && !self.places.ask(answer.id.clone(), true) {
             asking.not_asked(now);
         }
     }

@@ -9,8 +9,8 @@ use crate::record::Disagreement;
 /// contradicts nobody.
 pub(super) fn disagreements(container: &Container, index: &PodIndex) -> Vec<Disagreement> {
     let meta = container.runtime.as_ref().map(|facts| &facts.meta);
-    let told = meta.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from);
-    let told_pod = told.as_ref().zip(container.path_pod.as_ref());
+    let runtime_pod = meta.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from);
+    let both_pods = runtime_pod.as_ref().zip(container.path_pod.as_ref());
     let in_api = index.by_container_id(&container.id);
     let pod = container.pod();
     let other_pod = in_api.zip(pod.as_ref()).is_some_and(|((pod, _), named)| {
@@ -20,7 +20,7 @@ pub(super) fn disagreements(container: &Container, index: &PodIndex) -> Vec<Disa
     let name = meta.and_then(|meta| meta.container_name.as_deref());
     let other_name = in_api.zip(name).is_some_and(|((_, in_api), name)| in_api != name);
     [
-        (Disagreement::PathPod, told_pod.is_some_and(|(told, path)| told != path)),
+        (Disagreement::PathPod, both_pods.is_some_and(|(runtime, path)| runtime != path)),
         (Disagreement::ApiPod, other_pod),
         (Disagreement::ApiName, other_name),
         (Disagreement::CgroupElsewhere, container.elsewhere),

@@ -52,13 +52,13 @@ impl Attempts {
         let name = naming.container_name.as_deref()?;
         let pod = container.pod()?;
         let status = index.status(&pod, name);
-        let told = status.and_then(|status| status.attempt_of(&container.id));
-        let told = told.or_else(|| container.remembered.as_ref()?.identity.attempt);
+        let by_kubelet = status.and_then(|status| status.attempt_of(&container.id));
+        let by_kubelet = by_kubelet.or_else(|| container.remembered.as_ref()?.identity.attempt);
         let runs = self.runs(&pod, container.first_seen, false);
         let attempt = if naming.kind == Some(SessionKind::Ephemeral) {
-            runs.of_ephemeral(container, name, told)
+            runs.of_ephemeral(container, name, by_kubelet)
         } else {
-            told.or_else(|| runs.next(container, name, status))
+            by_kubelet.or_else(|| runs.next(container, name, status))
         };
         let is_newest = runs.last.get(name).is_none_or(|last| last.first_seen < container.first_seen);
         if is_newest {
@@ -88,10 +88,10 @@ impl Runs {
     /// The number of an ephemeral container. The kubelet starts one once; where the runtime could not make it, it is made
     /// anew again and again under another id (by CRI-O), and the kubelet, to which the runtime shows none of them, counts
     /// each as the first.
-    fn of_ephemeral(&self, container: &Container, name: &str, told: Option<u32>) -> Option<u32> {
+    fn of_ephemeral(&self, container: &Container, name: &str, by_kubelet: Option<u32>) -> Option<u32> {
         let before = self.last.get(name).filter(|last| last.first_seen < container.first_seen);
         let counted = before.map_or(Some(0), |last| last.attempt?.checked_add(1));
-        told.max(counted)
+        by_kubelet.max(counted)
     }
 
     /// The number of a container that the kubelet does not name yet.
@@ -101,8 +101,8 @@ impl Runs {
             let is_first = self.from_the_first && status.is_none_or(ContainerStatus::never_ran);
             return is_first.then_some(0);
         };
-        let told = status.and_then(|status| status.attempt_of(&last.id));
-        let before = told.or(last.attempt).filter(|_| last.first_seen < container.first_seen)?;
+        let by_kubelet = status.and_then(|status| status.attempt_of(&last.id));
+        let before = by_kubelet.or(last.attempt).filter(|_| last.first_seen < container.first_seen)?;
         before.checked_add(1)
     }
 }

@@ -20,7 +20,7 @@ pub const LOOKED_FOR: Duration = Duration::from_secs(3600);
 
 /// Ends told since the start that are remembered at most while ends of that time are looked for. Past it they are looked
 /// for no more: one might be told twice. The `gap` of reason `agent_away` has the interval.
-pub const KEPT_TOLD: usize = 65_536;
+pub const KEPT_REPORTED: usize = 65_536;
 
 /// The time without a witness, and what has to be said of it.
 #[derive(Debug, Default)]
@@ -31,9 +31,9 @@ pub struct Away {
     /// Sessions that were live then and are gone: their `session_started`.
     gone: BTreeMap<ContainerId, SessionRecord>,
     /// Ends that were told, as long as others are looked for.
-    told: HashSet<SessionId>,
+    reported: HashSet<SessionId>,
     /// How many of them since the start.
-    told_since: usize,
+    reported_since: usize,
     /// Whether ends of an interval are looked for, or will be once it is known.
     looking: bool,
     synced: Option<BootNanos>,
@@ -72,18 +72,18 @@ impl Away {
     pub fn new(
         interval: Option<(WallTime, WallTime)>,
         gone: impl IntoIterator<Item = SessionRecord>,
-        told: HashSet<SessionId>,
+        reported: HashSet<SessionId>,
         policy: Policy,
     ) -> Self {
-        let mut away = Self::expecting(told, policy);
+        let mut away = Self::expecting(reported, policy);
         away.between(interval, gone);
         away
     }
 
     /// Of a time of which the end is still to come; `told` has its end in the ledger.
     #[must_use]
-    pub fn expecting(told: HashSet<SessionId>, policy: Policy) -> Self {
-        Self { told, policy, looking: true, ..Self::default() }
+    pub fn expecting(reported: HashSet<SessionId>, policy: Policy) -> Self {
+        Self { reported, policy, looking: true, ..Self::default() }
     }
 
     /// It was the time `interval`; `gone` was live at its beginning and is no more.
@@ -99,10 +99,10 @@ impl Away {
     }
 
     /// Takes in that an end was told.
-    pub fn told(&mut self, session: &SessionId) {
-        if self.looking && self.told.insert(session.clone()) {
-            self.told_since += 1;
-            if self.told_since > KEPT_TOLD {
+    pub fn reported(&mut self, session: &SessionId) {
+        if self.looking && self.reported.insert(session.clone()) {
+            self.reported_since += 1;
+            if self.reported_since > KEPT_REPORTED {
                 self.look_no_more();
             }
         }
@@ -111,12 +111,12 @@ impl Away {
     /// How many sessions are remembered.
     #[must_use]
     pub fn kept(&self) -> usize {
-        self.told.len() + self.gone.len()
+        self.reported.len() + self.gone.len()
     }
 
     fn look_no_more(&mut self) {
         self.looking = false;
-        self.told = HashSet::new();
+        self.reported = HashSet::new();
     }
 
     /// Sessions that were live and whose end is still to be told.
@@ -141,9 +141,9 @@ impl Away {
             self.look_no_more();
         }
         if self.looking {
-            self.told.extend(ends.iter().map(|end| end.session.clone()));
+            self.reported.extend(ends.iter().map(|end| end.session.clone()));
             let found = self.found_ends(interval, index, is_followed);
-            self.told.extend(found.iter().map(|end| end.session.clone()));
+            self.reported.extend(found.iter().map(|end| end.session.clone()));
             ends.extend(found);
         }
         ends
@@ -153,12 +153,12 @@ impl Away {
     fn gone_ends(&mut self, index: &PodIndex, api_is_silent: bool) -> Vec<UnseenEnd> {
         let mut ends = Vec::new();
         self.gone.retain(|id, started| {
-            let told = end_in_status(id, &started.identity, index);
-            if told.is_none() && !api_is_silent {
+            let ended = end_in_status(id, &started.identity, index);
+            if ended.is_none() && !api_is_silent {
                 return true;
             }
             let mut end = UnseenEnd::of(started.clone());
-            end.evidence.api = told.map(|end| end.evidence(None));
+            end.evidence.api = ended.map(|end| end.evidence(None));
             ends.push(end);
             false
         });
@@ -177,7 +177,7 @@ impl Away {
             for (status, terminated) in pod.statuses.iter().flat_map(ends_of) {
                 let Some(id) = container_of(status, terminated) else { continue };
                 let session = SessionId::of_container(&id);
-                let new = !self.told.contains(&session) && !is_followed(&id);
+                let new = !self.reported.contains(&session) && !is_followed(&id);
                 if new && within(interval, terminated) {
                     ends.extend(found_end(session, pod, status, terminated, self.policy));
                 }

@@ -96,7 +96,7 @@ mod tests {
     /// Killed at 10:00:07.5.
     fn record(place: Option<KillerPlace>, kernel: Option<KernelKill>, cause: Option<&str>) -> SessionRecord {
         let clock = ClockState { boot_id: BootId::new("b"), synchronized: None, max_error_us: None };
-        let exit = Exit::witnessed(WaitStatus(9), false);
+        let exit = Exit::observed(WaitStatus(9), false);
         let evidence = Evidence::of_kernel(KernelEvidence::Full);
         let mut record = SessionRecord::ended(SessionId::default(), exit, evidence, clock);
         record.killed_by = Some(KilledBy { pid: None, comm: None, place, kernel, oom_limit: None });

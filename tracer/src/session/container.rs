@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::naming::{Naming, Question, Verdict};
 use super::own::OwnPath;
-use super::processes::Told;
+use super::processes::Reported;
 use crate::ids::{BootNanos, CgroupId, ContainerId, PodRef};
 use crate::kernel::event::Args;
 use crate::kernel::{EndSeen, Killer, MainSeen, Members, Observation, Used};
@@ -23,9 +23,9 @@ pub struct Remembered {
     /// Its `session_started`, or what that would have said.
     pub started: SessionRecord,
     /// Whether it was told.
-    pub told: bool,
+    pub reported: bool,
     /// What was told of its processes.
-    pub processes: Told,
+    pub processes: Reported,
 }
 
 /// One container, from its first cgroup to its last.
@@ -83,7 +83,7 @@ struct Seen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended<'a> {
     /// The main process's end was seen.
-    Witnessed(&'a MainSeen, EndSeen),
+    Observed(&'a MainSeen, EndSeen),
     /// The container's cgroup was seen from its making to its removal, and no main process ran in it.
     NeverStarted,
     /// The cgroup is gone and its main process was never known.
@@ -119,12 +119,12 @@ impl Container {
 
     /// Takes in what an earlier debugtrail knew of it.
     pub(super) fn remember(&mut self, remembered: Remembered) {
-        self.reported_start = remembered.told;
+        self.reported_start = remembered.reported;
         self.remembered = Some(Box::new(remembered.started));
     }
 
     /// Takes in that an earlier debugtrail has told its end, and perhaps that it is closed.
-    pub(super) fn was_told(&mut self, closed: bool) {
+    pub(super) fn was_reported(&mut self, closed: bool) {
         (self.reported_start, self.reported_end, self.reported_closed) = (true, true, closed);
     }
 
@@ -146,7 +146,7 @@ impl Container {
     }
 
     /// Takes in what the runtime says of it; whether that is news.
-    pub(super) fn told_by_the_runtime(&mut self, facts: RuntimeFacts) -> bool {
+    pub(super) fn take_runtime_facts(&mut self, facts: RuntimeFacts) -> bool {
         let news = self.runtime.as_ref() != Some(&facts);
         let init = facts.init_pid;
         self.runtime = Some(facts);
@@ -344,7 +344,7 @@ impl Container {
     #[must_use]
     pub fn ended(&self) -> Option<Ended<'_>> {
         match self.main_and_end() {
-            Some((main, end)) => end.map(|end| Ended::Witnessed(main, end)),
+            Some((main, end)) => end.map(|end| Ended::Observed(main, end)),
             None if !self.removed() => None,
             None if self.found_running() => Some(Ended::Unseen),
             None => Some(Ended::NeverStarted),
@@ -356,8 +356,8 @@ impl Container {
     pub fn ended_at(&self) -> Option<BootNanos> {
         match self.ended()? {
             // Of one that was a zombie before the witness began, only that it had ended is known.
-            Ended::Witnessed(_, end) if self.execed().is_none() && end.late => None,
-            Ended::Witnessed(_, end) => Some(end.at),
+            Ended::Observed(_, end) if self.execed().is_none() && end.late => None,
+            Ended::Observed(_, end) => Some(end.at),
             Ended::NeverStarted | Ended::Unseen => None,
         }
     }

@@ -131,8 +131,8 @@ pub fn decide(question: Question<'_>, index: &PodIndex, policy: Policy, now: Boo
 impl Question<'_> {
     /// Its pod: as the runtime says, which made it, else as the path says, which anybody may have made.
     pub(super) fn pod_ref(&self) -> Option<PodRef> {
-        let told = self.runtime.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from);
-        told.or_else(|| self.pod.cloned())
+        let by_runtime = self.runtime.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from);
+        by_runtime.or_else(|| self.pod.cloned())
     }
 }
 
@@ -250,8 +250,8 @@ fn is_none_of_its_pod(question: Question<'_>, index: &PodIndex, policy: Policy) 
 }
 
 fn scheme(question: Question<'_>, status: Option<&ContainerStatus>) -> Option<String> {
-    let told = question.runtime.map(|meta| meta.scheme.to_owned());
-    told.or_else(|| {
+    let by_runtime = question.runtime.map(|meta| meta.scheme.to_owned());
+    by_runtime.or_else(|| {
         let url = status?.container_id.as_deref()?;
         ContainerId::parse_url(url).map(|(scheme, _)| scheme.to_owned())
     })

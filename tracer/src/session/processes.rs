@@ -53,7 +53,7 @@ pub struct Chunk {
 
 /// What was told of a session's processes so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Reported {
     /// Records.
     pub chunks: u64,
     /// Processes in them.
@@ -64,7 +64,7 @@ pub struct Told {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// What was told.
-    pub told: Told,
+    pub reported: Reported,
     /// How many ends were heard, told or not.
     pub heard: u64,
     /// Programs that were dropped before their process ended.
@@ -119,9 +119,9 @@ impl Processes {
     }
 
     /// Goes on after what an earlier debugtrail told.
-    fn go_on_after(&mut self, told: Told) {
-        self.totals.told = told;
-        self.totals.heard = told.processes;
+    fn go_on_after(&mut self, reported: Reported) {
+        self.totals.reported = reported;
+        self.totals.heard = reported.processes;
     }
 
     /// Takes in what a process executes, within `room` bytes of this container's.
@@ -150,9 +150,9 @@ impl Processes {
         self.totals.last_end = self.totals.last_end.max(Some(end.ended));
         self.totals.heard += 1;
         // What has no room here is missing in the count of what was told.
-        let told = self.totals.told.processes + self.ended.len() as u64;
+        let reported = self.totals.reported.processes + self.ended.len() as u64;
         let ended = EndedProcess { end, program };
-        if told < self.limit && self.ended.len() < KEPT_ENDS && self.fits(ended.held_bytes(), room) {
+        if reported < self.limit && self.ended.len() < KEPT_ENDS && self.fits(ended.held_bytes(), room) {
             self.held += ended.held_bytes();
             self.ended.push(ended);
         }
@@ -188,9 +188,9 @@ impl Processes {
                 return chunks;
             }
             self.held -= processes.iter().map(EndedProcess::held_bytes).sum::<usize>();
-            let n = self.totals.told.chunks;
-            self.totals.told.chunks += 1;
-            self.totals.told.processes += processes.len() as u64;
+            let n = self.totals.reported.chunks;
+            self.totals.reported.chunks += 1;
+            self.totals.reported.processes += processes.len() as u64;
             chunks.push(Chunk { n, processes });
         }
     }

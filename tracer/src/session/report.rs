@@ -95,12 +95,12 @@ fn status_of<'a>(container: &Container, naming: &Naming, index: &'a PodIndex) ->
 /// What is known of how a container ended, and what the kernel witnessed of it.
 fn exit_of(container: &Container) -> (Exit, KernelEvidence) {
     match container.ended() {
-        Some(Ended::Witnessed(_, end)) => {
+        Some(Ended::Observed(_, end)) => {
             // The OOM killer also marks what somebody else has killed.
             let oom_victim = end.oom_victim && !matches!(container.killer(), Some(Killer::Process(_)));
             let kernel =
                 if container.execed().is_some() { KernelEvidence::Full } else { KernelEvidence::ExitOnly };
-            (Exit::witnessed(end.status, oom_victim), kernel)
+            (Exit::observed(end.status, oom_victim), kernel)
         }
         // Where events were lost, its start may be among them.
         Some(Ended::NeverStarted) if container.lost_events() == 0 => {
@@ -112,7 +112,7 @@ fn exit_of(container: &Container) -> (Exit, KernelEvidence) {
 
 fn times_of(container: &Container, history: &OffsetHistory) -> SessionTimes {
     match container.ended() {
-        Some(Ended::Witnessed(..)) => history.session_times(container.execed(), container.ended_at()),
+        Some(Ended::Observed(..)) => history.session_times(container.execed(), container.ended_at()),
         _ => SessionTimes::default(),
     }
 }

@@ -6,7 +6,7 @@ use super::attempts::Attempts;
 use super::container::{Container, Remembered};
 use super::naming::{Policy, Verdict, decide};
 use super::own::{Roots, Settled, is_known};
-use super::processes::{AllProcesses, Chunk, Told, Totals};
+use super::processes::{AllProcesses, Chunk, Reported, Totals};
 use crate::cgroup::Place;
 use crate::ids::{BootNanos, CgroupId, ContainerId};
 use crate::kernel::Observation;
@@ -61,7 +61,7 @@ pub struct Tracker {
     heard: Option<BootNanos>,
     remembered: HashMap<ContainerId, Remembered>,
     /// Sessions whose end an earlier debugtrail told, of which the kernel may still have something.
-    told: HashMap<ContainerId, EndTold>,
+    reported: HashMap<ContainerId, ReportedEnd>,
     attempts: Attempts,
     roots: Roots,
     settled: Settled,
@@ -69,9 +69,9 @@ pub struct Tracker {
 
 /// What an earlier debugtrail has told of a session beside its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EndTold {
+pub struct ReportedEnd {
     /// Of its processes.
-    pub processes: Told,
+    pub processes: Reported,
     /// That it is closed.
     pub closed: bool,
 }
@@ -94,13 +94,13 @@ impl Tracker {
     }
 
     /// Takes in which ends were told before, by a debugtrail whose programs the kernel still has.
-    pub fn remember_told(&mut self, sessions: impl IntoIterator<Item = (ContainerId, EndTold)>) {
-        self.told.extend(sessions);
+    pub fn remember_reported(&mut self, sessions: impl IntoIterator<Item = (ContainerId, ReportedEnd)>) {
+        self.reported.extend(sessions);
     }
 
     /// Forgets which ends were told before: a ledger may have a million, and nothing is left of any in the kernel.
-    pub fn forget_told(&mut self) {
-        self.told = HashMap::new();
+    pub fn forget_reported(&mut self) {
+        self.reported = HashMap::new();
     }
 
     /// Whether a cgroup is of a container that waits to be decided.
@@ -173,16 +173,16 @@ impl Tracker {
             .containers
             .entry(container_id.clone())
             .or_insert_with(|| Container::new(container_id.clone(), pod.cloned(), now));
-        let mut told = None;
+        let mut reported = None;
         if let Some(remembered) = self.remembered.remove(container_id) {
-            told = Some(remembered.processes);
+            reported = Some(remembered.processes);
             container.remember(remembered);
         }
-        if let Some(end) = self.told.remove(container_id) {
-            told = Some(end.processes);
-            container.was_told(end.closed);
+        if let Some(end) = self.reported.remove(container_id) {
+            reported = Some(end.processes);
+            container.was_reported(end.closed);
         }
-        let asked = runtime.is_some_and(|facts| container.told_by_the_runtime(facts));
+        let asked = runtime.is_some_and(|facts| container.take_runtime_facts(facts));
         let init = container.runtime.as_ref().and_then(|facts| facts.init_pid);
         let news = container.observe(seen.by_the_runtime(init), place.is_inner(), now) || asked;
         container.exe = container.exe.take().or(exe);
@@ -192,21 +192,21 @@ impl Tracker {
             return Vec::new();
         }
         let id = container_id.clone();
-        if let Some(told) = told {
-            self.processes.go_on_after(&id, told);
+        if let Some(reported) = reported {
+            self.processes.go_on_after(&id, reported);
         }
         self.step(&id, index, now)
     }
 
     /// Takes in what the runtime says of a container.
-    pub fn told_by_the_runtime(
+    pub fn runtime_answered(
         &mut self,
         id: &ContainerId,
         facts: RuntimeFacts,
         index: &PodIndex,
         now: BootNanos,
     ) -> Vec<Action> {
-        let news = self.containers.get_mut(id).is_some_and(|container| container.told_by_the_runtime(facts));
+        let news = self.containers.get_mut(id).is_some_and(|container| container.take_runtime_facts(facts));
         if news { self.step(id, index, now) } else { Vec::new() }
     }
 

@@ -260,7 +260,7 @@ mod tests {
             identity: Identity { session_kind: Some(SessionKind::NodeDebug), ..Identity::default() },
             ..SessionRecord::ended(
                 SessionId::default(),
-                Exit::witnessed(WaitStatus(9), false),
+                Exit::observed(WaitStatus(9), false),
                 Evidence::of_kernel(KernelEvidence::Full),
                 clock(),
             )

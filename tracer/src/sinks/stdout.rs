@@ -37,12 +37,12 @@ impl Stdout {
     pub(crate) fn writing_to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let lines = Arc::new(LineQueue::new(ROOM));
         let closed = Arc::new(Notify::new());
-        let (queue, tell) = (Arc::clone(&lines), Arc::clone(&closed));
+        let (queue, notify) = (Arc::clone(&lines), Arc::clone(&closed));
         let writer = std::thread::Builder::new().name("stdout".into()).spawn(move || {
             let result = write_all(&queue, BufWriter::new(out));
             // First the queue, so that whoever is told finds it closed.
             queue.close();
-            tell.notify_one();
+            notify.notify_one();
             result
         })?;
         Ok(Self { lines, closed, writer })

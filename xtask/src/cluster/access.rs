@@ -13,8 +13,8 @@ use rcgen::{
 use serde_json::json;
 
 use super::components;
-use super::layout::{Layout, NODE_NAME};
 use super::network::Network;
+use super::paths::{NODE_NAME, Paths};
 
 /// An identity of Kubernetes: file name, user, group.
 const CLIENTS: [(&str, &str, &str); 5] = [
@@ -32,24 +32,24 @@ const SERVICE_ADDRESS: &str = "10.96.0.1";
 /// Writes keys, certificates and kubeconfigs.
 ///
 /// Certificates are valid from 1975 to 4096 (rcgen's default), as tests step the clock.
-pub(super) fn write(layout: &Layout, network: Network) -> Result<()> {
+pub(super) fn write(paths: &Paths, network: Network) -> Result<()> {
     let (address, server) = (network.address().to_string(), components::server(network));
     let authority = Authority::new()?;
-    write_secret(&layout.config("ca.crt"), &authority.certificate)?;
+    write_secret(&paths.config("ca.crt"), &authority.certificate)?;
     let service_accounts = KeyPair::generate()?;
-    write_secret(&layout.config("service-account.key"), &service_accounts.serialize_pem())?;
-    write_secret(&layout.config("service-account.pub"), &service_accounts.public_key_pem())?;
+    write_secret(&paths.config("service-account.key"), &service_accounts.serialize_pem())?;
+    write_secret(&paths.config("service-account.pub"), &service_accounts.public_key_pem())?;
     // The loopback: for tests that put something between a client and the server.
     let names = [&address, "127.0.0.1", SERVICE_ADDRESS, "kubernetes.default.svc"];
-    authority.issue(layout, "apiserver", "kube-apiserver", "", &names)?;
-    authority.issue(layout, "kubelet-server", NODE_NAME, "", &[NODE_NAME, &address])?;
+    authority.issue(paths, "apiserver", "kube-apiserver", "", &names)?;
+    authority.issue(paths, "kubelet-server", NODE_NAME, "", &[NODE_NAME, &address])?;
     for (file, user, group) in CLIENTS {
-        authority.issue(layout, file, user, group, &[])?;
-        write_kubeconfig(layout, file, &server)?;
+        authority.issue(paths, file, user, group, &[])?;
+        write_kubeconfig(paths, file, &server)?;
     }
     let node = format!("system:node:{NODE_NAME}");
-    authority.issue(layout, "kubelet", &node, "system:nodes", &[])?;
-    write_kubeconfig(layout, "kubelet", &server)
+    authority.issue(paths, "kubelet", &node, "system:nodes", &[])?;
+    write_kubeconfig(paths, "kubelet", &server)
 }
 
 struct Authority {
@@ -69,7 +69,7 @@ impl Authority {
     }
 
     /// Writes `FILE.crt` and `FILE.key` for a user (CN) of a group (O); a server where it has names.
-    fn issue(&self, layout: &Layout, file: &str, user: &str, group: &str, names: &[&str]) -> Result<()> {
+    fn issue(&self, paths: &Paths, file: &str, user: &str, group: &str, names: &[&str]) -> Result<()> {
         let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, user);
@@ -80,24 +80,24 @@ impl Authority {
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        write_secret(&layout.config(&format!("{file}.crt")), &certificate.pem())?;
-        write_secret(&layout.config(&format!("{file}.key")), &key.serialize_pem())
+        write_secret(&paths.config(&format!("{file}.crt")), &certificate.pem())?;
+        write_secret(&paths.config(&format!("{file}.key")), &key.serialize_pem())
     }
 }
 
-fn write_kubeconfig(layout: &Layout, user: &str, server: &str) -> Result<()> {
+fn write_kubeconfig(paths: &Paths, user: &str, server: &str) -> Result<()> {
     // JSON is YAML.
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "debugtrail-embedded",
         "clusters": [{"name": "debugtrail-embedded", "cluster": {
-            "server": server, "certificate-authority": layout.config("ca.crt")}}],
+            "server": server, "certificate-authority": paths.config("ca.crt")}}],
         "users": [{"name": user, "user": {
-            "client-certificate": layout.config(&format!("{user}.crt")),
-            "client-key": layout.config(&format!("{user}.key"))}}],
+            "client-certificate": paths.config(&format!("{user}.crt")),
+            "client-key": paths.config(&format!("{user}.key"))}}],
         "contexts": [{"name": "debugtrail-embedded", "context": {
             "cluster": "debugtrail-embedded", "user": user}}],
     });
-    let path = layout.config(&format!("{user}.kubeconfig"));
+    let path = paths.config(&format!("{user}.kubeconfig"));
     write_secret(&path, &serde_json::to_string_pretty(&config)?)
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use procfs::process::Process;
 
-use super::layout::cgroup;
+use super::paths::cgroup;
 use crate::poll;
 
 /// Holds init, which must survive until everything else is dead.

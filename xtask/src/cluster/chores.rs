@@ -4,7 +4,7 @@ use std::env;
 
 use anyhow::Result;
 
-use super::layout::Layout;
+use super::paths::Paths;
 use super::{Cluster, Options, Runtime, leftovers, ownership};
 use crate::deploy::DaemonSet;
 use crate::{build, setup};
@@ -51,7 +51,7 @@ pub fn status() -> Result<()> {
         print_use(&cluster);
         return Ok(());
     }
-    if let Some(pid) = ownership::held_by(&Layout::new())? {
+    if let Some(pid) = ownership::held_by(&Paths::new())? {
         println!("process {pid} has the embedded cluster and will take it down itself");
         return Ok(());
     }

@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::Options;
-use super::layout::{Layout, NODE_NAME, cgroup};
 use super::network::Network;
+use super::paths::{NODE_NAME, Paths, cgroup};
 use crate::repo;
 
 /// Ports in the node's network namespace, where nobody else listens. Below those that the kernel gives to clients: while
@@ -28,13 +28,13 @@ pub(super) fn etcd_server(network: Network) -> String {
     format!("http://{}:{ETCD_PORT}", network.address())
 }
 
-pub(super) fn etcd(layout: &Layout, network: Network) -> Vec<String> {
+pub(super) fn etcd(paths: &Paths, network: Network) -> Vec<String> {
     let client = etcd_server(network);
     let peer = format!("http://{}:{ETCD_PEER_PORT}", network.address());
     vec![
         "etcd".into(),
         "--name=debugtrail".into(),
-        flag("data-dir", layout.etcd().display()),
+        flag("data-dir", paths.etcd().display()),
         flag("listen-client-urls", &client),
         flag("advertise-client-urls", &client),
         flag("listen-peer-urls", &peer),
@@ -43,8 +43,8 @@ pub(super) fn etcd(layout: &Layout, network: Network) -> Vec<String> {
     ]
 }
 
-pub(super) fn api_server(layout: &Layout, network: Network) -> Vec<String> {
-    let file = |name: &str| layout.config(name).display().to_string();
+pub(super) fn api_server(paths: &Paths, network: Network) -> Vec<String> {
+    let file = |name: &str| paths.config(name).display().to_string();
     vec![
         kubernetes("kube-apiserver"),
         flag("etcd-servers", etcd_server(network)),
@@ -71,8 +71,8 @@ pub(super) fn api_server(layout: &Layout, network: Network) -> Vec<String> {
     ]
 }
 
-pub(super) fn controller_manager(layout: &Layout) -> Vec<String> {
-    let file = |name: &str| layout.config(name).display().to_string();
+pub(super) fn controller_manager(paths: &Paths) -> Vec<String> {
+    let file = |name: &str| paths.config(name).display().to_string();
     vec![
         kubernetes("kube-controller-manager"),
         flag("kubeconfig", file("controller-manager.kubeconfig")),
@@ -85,25 +85,25 @@ pub(super) fn controller_manager(layout: &Layout) -> Vec<String> {
     ]
 }
 
-pub(super) fn scheduler(layout: &Layout) -> Vec<String> {
+pub(super) fn scheduler(paths: &Paths) -> Vec<String> {
     vec![
         kubernetes("kube-scheduler"),
-        flag("kubeconfig", layout.config("scheduler.kubeconfig").display()),
+        flag("kubeconfig", paths.config("scheduler.kubeconfig").display()),
         flag("secure-port", 0),
         flag("leader-elect", false),
     ]
 }
 
 /// What makes service addresses answer: a pod's way to the API server is one.
-pub(super) fn proxy(layout: &Layout) -> Vec<String> {
-    vec![kubernetes("kube-proxy"), flag("config", layout.config("kube-proxy.json").display())]
+pub(super) fn proxy(paths: &Paths) -> Vec<String> {
+    vec![kubernetes("kube-proxy"), flag("config", paths.config("kube-proxy.json").display())]
 }
 
-pub(super) fn kubelet(layout: &Layout, network: Network) -> Vec<String> {
+pub(super) fn kubelet(paths: &Paths, network: Network) -> Vec<String> {
     vec![
         kubernetes("kubelet"),
-        flag("config", layout.config("kubelet.json").display()),
-        flag("kubeconfig", layout.config("kubelet.kubeconfig").display()),
+        flag("config", paths.config("kubelet.json").display()),
+        flag("kubeconfig", paths.config("kubelet.kubeconfig").display()),
         flag("hostname-override", NODE_NAME),
         flag("node-ip", network.address()),
         flag("root-dir", "/var/lib/kubelet"),
@@ -111,25 +111,25 @@ pub(super) fn kubelet(layout: &Layout, network: Network) -> Vec<String> {
 }
 
 /// Writes the files that those commands name.
-pub(super) fn write_configs(layout: &Layout, network: Network, options: Options) -> Result<()> {
-    fs::write(layout.config("kubelet.json"), kubelet_config(layout, network, options)?)?;
-    fs::write(layout.config("kube-proxy.json"), proxy_config(layout)?)?;
-    fs::write(layout.config("admission.json"), admission_config()?)?;
+pub(super) fn write_configs(paths: &Paths, network: Network, options: Options) -> Result<()> {
+    fs::write(paths.config("kubelet.json"), kubelet_config(paths, network, options)?)?;
+    fs::write(paths.config("kube-proxy.json"), proxy_config(paths)?)?;
+    fs::write(paths.config("admission.json"), admission_config()?)?;
     // The machine's own may name a resolver that no pod reaches, or be missing.
-    fs::write(layout.config("resolv.conf"), "nameserver 10.96.0.10\n")?;
-    network.write_config(layout)
+    fs::write(paths.config("resolv.conf"), "nameserver 10.96.0.10\n")?;
+    network.write_config(paths)
 }
 
-fn kubelet_config(layout: &Layout, network: Network, options: Options) -> Result<Vec<u8>> {
-    let socket = format!("unix://{}", options.runtime.socket(layout).display());
+fn kubelet_config(paths: &Paths, network: Network, options: Options) -> Result<Vec<u8>> {
+    let socket = format!("unix://{}", options.runtime.socket(paths).display());
     let config = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
         "address": network.address(), "port": KUBELET_PORT, "healthzPort": 0,
-        "tlsCertFile": layout.config("kubelet-server.crt"),
-        "tlsPrivateKeyFile": layout.config("kubelet-server.key"),
+        "tlsCertFile": paths.config("kubelet-server.crt"),
+        "tlsPrivateKeyFile": paths.config("kubelet-server.key"),
         "authentication": {
             "anonymous": {"enabled": false}, "webhook": {"enabled": false},
-            "x509": {"clientCAFile": layout.config("ca.crt")}},
+            "x509": {"clientCAFile": paths.config("ca.crt")}},
         "authorization": {"mode": "AlwaysAllow"},
         "containerRuntimeEndpoint": socket, "imageServiceEndpoint": socket,
         "cgroupDriver": "cgroupfs", "cgroupRoot": format!("/{}", cgroup()),
@@ -137,7 +137,7 @@ fn kubelet_config(layout: &Layout, network: Network, options: Options) -> Result
         "failSwapOn": false, "failCgroupV1": false, "enforceNodeAllocatable": [],
         "localStorageCapacityIsolation": true, "makeIPTablesUtilChains": false,
         "oomScoreAdj": 0,
-        "podLogsDir": "/var/log/pods", "resolvConf": layout.config("resolv.conf"),
+        "podLogsDir": "/var/log/pods", "resolvConf": paths.config("resolv.conf"),
         "clusterDomain": "cluster.local", "clusterDNS": ["10.96.0.10"],
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%",
@@ -146,7 +146,7 @@ fn kubelet_config(layout: &Layout, network: Network, options: Options) -> Result
         "nodeStatusUpdateFrequency": "1s", "nodeStatusReportFrequency": "10s",
         "shutdownGracePeriod": "0s", "maxPods": 200,
         "registerNode": true, "serializeImagePulls": false,
-        "staticPodPath": layout.static_pods(),
+        "staticPodPath": paths.static_pods(),
     });
     Ok(serde_json::to_vec_pretty(&config)?)
 }
@@ -166,10 +166,10 @@ fn admission_config() -> Result<Vec<u8>> {
     Ok(serde_json::to_vec_pretty(&config)?)
 }
 
-fn proxy_config(layout: &Layout) -> Result<Vec<u8>> {
+fn proxy_config(paths: &Paths) -> Result<Vec<u8>> {
     let config = json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
-        "clientConnection": {"kubeconfig": layout.config("kube-proxy.kubeconfig")},
+        "clientConnection": {"kubeconfig": paths.config("kube-proxy.kubeconfig")},
         "hostnameOverride": NODE_NAME, "mode": "nftables",
         // The connection table's size is the whole machine's, and cannot be set from a network namespace.
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use super::init;
-use super::layout::Layout;
+use super::paths::Paths;
 use super::process::ProcessId;
 use super::state::{Component, State};
 use crate::interrupt;
@@ -34,44 +34,44 @@ pub(super) fn start_gate() -> Result<MutexGuard<'static, ()>> {
 }
 
 /// Starts a component for the first time.
-pub(super) fn start_new(layout: &Layout, name: &str, command: Vec<String>) -> Result<()> {
+pub(super) fn start_new(paths: &Paths, name: &str, command: Vec<String>) -> Result<()> {
     let _gate = start_gate()?;
-    let mut state = load(layout)?;
-    let process = spawn(layout, name, &command)?;
+    let mut state = load(paths)?;
+    let process = spawn(paths, name, &command)?;
     state.components.insert(name.to_owned(), Component { command, process: Some(process) });
-    state.save(layout)
+    state.save(paths)
 }
 
 /// Starts a component again, as it was started first. One that runs is left alone.
-pub(super) fn start(layout: &Layout, name: &str) -> Result<()> {
+pub(super) fn start(paths: &Paths, name: &str) -> Result<()> {
     let _gate = start_gate()?;
-    let mut state = load(layout)?;
+    let mut state = load(paths)?;
     let component = component(&mut state, name)?;
     if component.process.is_some_and(ProcessId::alive) {
         return Ok(());
     }
-    component.process = Some(spawn(layout, name, &component.command)?);
-    state.save(layout)
+    component.process = Some(spawn(paths, name, &component.command)?);
+    state.save(paths)
 }
 
 /// Ends a component and waits until it has ended.
-pub(super) fn stop(layout: &Layout, name: &str, signal: Signal) -> Result<()> {
+pub(super) fn stop(paths: &Paths, name: &str, signal: Signal) -> Result<()> {
     let _gate = start_gate()?;
-    let mut state = load(layout)?;
+    let mut state = load(paths)?;
     if let Some(process) = component(&mut state, name)?.process.take() {
         process.end(signal, PATIENCE).with_context(|| format!("cannot stop {name}"))?;
     }
-    state.save(layout)
+    state.save(paths)
 }
 
 /// Fails with the end of the log of a component that has died.
-pub(super) fn check_alive(layout: &Layout) -> Result<()> {
+pub(super) fn check_alive(paths: &Paths) -> Result<()> {
     if interrupt::interrupted() {
         bail!("interrupted");
     }
-    for (name, component) in load(layout)?.components {
+    for (name, component) in load(paths)?.components {
         if component.process.is_some_and(|process| !process.alive()) {
-            let log = layout.log(&name);
+            let log = paths.log(&name);
             let text = std::fs::read_to_string(&log).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
             let end = lines[lines.len().saturating_sub(5)..].join("\n");
@@ -82,12 +82,12 @@ pub(super) fn check_alive(layout: &Layout) -> Result<()> {
 }
 
 /// The state of a cluster that must be there.
-pub(super) fn load(layout: &Layout) -> Result<State> {
-    State::load(layout)?.context("the embedded cluster is gone: cargo xtask cluster up")
+pub(super) fn load(paths: &Paths) -> Result<State> {
+    State::load(paths)?.context("the embedded cluster is gone: cargo xtask cluster up")
 }
 
-fn spawn(layout: &Layout, name: &str, command: &[String]) -> Result<ProcessId> {
-    init::start(layout, command, &layout.log(name))
+fn spawn(paths: &Paths, name: &str, command: &[String]) -> Result<ProcessId> {
+    init::start(paths, command, &paths.log(name))
         .and_then(ProcessId::of)
         .with_context(|| format!("cannot start {name}"))
 }

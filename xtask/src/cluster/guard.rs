@@ -7,16 +7,16 @@ use std::process::{ChildStdin, Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use super::layout::Layout;
+use super::paths::Paths;
 use super::process::ProcessId;
 use super::state::State;
 use super::{ownership, teardown};
 
 /// Starts the guard. It acts when the returned pipe is closed, which the kernel does at the latest.
-pub(super) fn spawn(layout: &Layout, generation: &str) -> Result<(ChildStdin, ProcessId)> {
-    let log = File::options().create(true).append(true).open(layout.log("guard"))?;
+pub(super) fn spawn(paths: &Paths, generation: &str) -> Result<(ChildStdin, ProcessId)> {
+    let log = File::options().create(true).append(true).open(paths.log("guard"))?;
     let mut child = Command::new("setsid")
-        .arg(layout.xtask())
+        .arg(paths.xtask())
         .args(["internal", "guard", generation])
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
@@ -30,10 +30,10 @@ pub(super) fn spawn(layout: &Layout, generation: &str) -> Result<(ChildStdin, Pr
 /// The life of the guard.
 pub(super) fn run(generation: &str) -> Result<()> {
     std::io::stdin().read_to_end(&mut Vec::new())?;
-    let layout = Layout::new();
-    let _lock = ownership::wait(&layout)?;
-    match State::load(&layout)? {
-        Some(state) if state.generation == generation && !state.kept => teardown::run(&layout),
+    let paths = Paths::new();
+    let _lock = ownership::wait(&paths)?;
+    match State::load(&paths)? {
+        Some(state) if state.generation == generation && !state.kept => teardown::run(&paths),
         _ => Ok(()),
     }
 }

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::layout::Layout;
 use super::oci;
+use super::paths::Paths;
 use crate::command;
 
 /// From Debian's busybox-static.
@@ -21,8 +21,8 @@ pub const BUSYBOX_IMAGE: &str = "local/busybox:1";
 const PAUSE_IMAGE: &str = "local/pause:1";
 
 /// Writes both images as OCI archives; their paths and names.
-pub(super) fn build(layout: &Layout) -> Result<Vec<(PathBuf, &'static str)>> {
-    let folder = layout.images();
+pub(super) fn build(paths: &Paths) -> Result<Vec<(PathBuf, &'static str)>> {
+    let folder = paths.images();
     let rootfs = folder.join("rootfs");
     make_rootfs(&rootfs)?;
     let layer = oci::Layer::pack(&rootfs, &folder.join("layer.tar"))?;
@@ -42,10 +42,10 @@ pub(super) fn build(layout: &Layout) -> Result<Vec<(PathBuf, &'static str)>> {
 }
 
 /// Writes one more image, of a folder, as an OCI archive; its path.
-pub(super) fn pack(layout: &Layout, name: &str, rootfs: &Path, command: &[&str]) -> Result<PathBuf> {
+pub(super) fn pack(paths: &Paths, name: &str, rootfs: &Path, command: &[&str]) -> Result<PathBuf> {
     let file = name.replace(['/', ':'], "-");
-    let layer = oci::Layer::pack(rootfs, &layout.images().join(format!("{file}.layer.tar")))?;
-    let archive = layout.images().join(format!("{file}.tar"));
+    let layer = oci::Layer::pack(rootfs, &paths.images().join(format!("{file}.layer.tar")))?;
+    let archive = paths.images().join(format!("{file}.tar"));
     oci::write_archive(&archive, name, command, &layer)
         .with_context(|| format!("cannot make the image {name}"))?;
     Ok(archive)

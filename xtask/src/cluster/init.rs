@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{WaitOptions, wait};
 use serde::{Deserialize, Serialize};
 
-use super::layout::Layout;
+use super::paths::Paths;
 use super::{cgroups, control, mount_space};
 
 /// All that a component sees of the environment.
@@ -33,8 +33,8 @@ enum Answer {
 }
 
 /// Asks init to start a command with its output appended to `log`; its pid.
-pub(super) fn start(layout: &Layout, command: &[String], log: &Path) -> Result<i32> {
-    let socket = layout.init_socket();
+pub(super) fn start(paths: &Paths, command: &[String], log: &Path) -> Result<i32> {
+    let socket = paths.init_socket();
     let stream = UnixStream::connect(&socket)
         .with_context(|| format!("the cluster's init does not listen on {}", socket.display()))?;
     let request = Request { command: command.to_vec(), log: log.to_owned() };
@@ -49,11 +49,11 @@ pub(super) fn start(layout: &Layout, command: &[String], log: &Path) -> Result<i
 
 /// The life of init. Ends by being killed.
 pub(super) fn run() -> Result<()> {
-    let layout = Layout::new();
+    let paths = Paths::new();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     cgroups::enter_init()?;
-    mount_space::prepare(&layout, control::load(&layout)?.runtime)?;
-    let listener = UnixListener::bind(layout.init_socket())?;
+    mount_space::prepare(&paths, control::load(&paths)?.runtime)?;
+    let listener = UnixListener::bind(paths.init_socket())?;
     std::thread::spawn(reap_for_ever);
     for stream in listener.incoming() {
         serve(&stream?);
@@ -106,13 +106,13 @@ fn reap_for_ever() {
 }
 
 /// The command line of init: a session, a mount namespace and a network namespace of its own.
-pub(super) fn command(layout: &Layout) -> Result<Command> {
-    let log = File::options().create(true).append(true).open(layout.log("init"))?;
-    let _stale = fs::remove_file(layout.init_socket());
+pub(super) fn command(paths: &Paths) -> Result<Command> {
+    let log = File::options().create(true).append(true).open(paths.log("init"))?;
+    let _stale = fs::remove_file(paths.init_socket());
     let mut command = Command::new("setsid");
     command
         .args(["unshare", "--mount", "--net", "--propagation", "private", "--"])
-        .arg(layout.xtask())
+        .arg(paths.xtask())
         .args(["internal", "init"])
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

@@ -2,9 +2,9 @@
 
 use clap::Subcommand;
 
-use super::layout::Layout;
 use super::oci_runtime::{self, Changed};
 use super::part::{Part, Step};
+use super::paths::Paths;
 use super::{guard, init};
 
 /// Not for people.
@@ -38,7 +38,7 @@ impl Internal {
             Self::Init => init::run(),
             Self::Guard { generation } => guard::run(&generation),
             Self::OciRuntime(changed) => oci_runtime::run(&changed),
-            Self::Node { step, part } => part.take(step, &Layout::new()),
+            Self::Node { step, part } => part.take(step, &Paths::new()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use procfs::process::{Process, all_processes};
 
-use super::layout::{Layout, link};
+use super::paths::{Paths, link};
 use super::{cgroups, network};
 
 /// Programs that others may run as well: ours are those that were told a path of the cluster.
@@ -13,19 +13,19 @@ const SHARED_PROGRAMS: [&str; 5] = ["containerd", "containerd-shim-runc-v2", "cr
 
 /// Lists processes, mounts, cgroups, links and files, each with what it is.
 pub(super) fn list() -> Result<Vec<String>> {
-    let layout = Layout::new();
-    let mut left = processes(&layout)?;
-    left.extend(mounts(&layout)?);
+    let paths = Paths::new();
+    let mut left = processes(&paths)?;
+    left.extend(mounts(&paths)?);
     left.extend(cgroups::existing()?.iter().map(|path| format!("cgroup {}", path.display())));
     left.extend(network::exists().then(|| format!("network link {}", link())));
-    let sockets = [layout.init_socket(), layout.containerd_socket(), layout.cri_o_socket()];
-    let files = [layout.data(), layout.state()].into_iter().chain(sockets);
+    let sockets = [paths.init_socket(), paths.containerd_socket(), paths.cri_o_socket()];
+    let files = [paths.data(), paths.state()].into_iter().chain(sockets);
     let there = files.filter(|path| path.exists());
     left.extend(there.map(|path| format!("file {}", path.display())));
     Ok(left)
 }
 
-fn processes(layout: &Layout) -> Result<Vec<String>> {
+fn processes(paths: &Paths) -> Result<Vec<String>> {
     let in_cgroups = cgroups::processes()?;
     let mut found = Vec::new();
     for process in all_processes().context("cannot read /proc")?.flatten() {
@@ -34,7 +34,7 @@ fn processes(layout: &Layout) -> Result<Vec<String>> {
         let alive = process.stat().is_ok_and(|stat| stat.state != 'Z');
         if alive
             && pid != std::process::id().cast_signed()
-            && (in_cgroups.contains(&pid) || is_ours(&process, layout))
+            && (in_cgroups.contains(&pid) || is_ours(&process, paths))
         {
             let command = process.cmdline().unwrap_or_default().join(" ");
             found.push(format!("process {pid} ({command})"));
@@ -43,23 +43,23 @@ fn processes(layout: &Layout) -> Result<Vec<String>> {
     Ok(found)
 }
 
-fn is_ours(process: &Process, layout: &Layout) -> bool {
+fn is_ours(process: &Process, paths: &Paths) -> bool {
     let Ok(program) = process.exe() else { return false };
-    if program.starts_with(layout.root()) {
+    if program.starts_with(paths.root()) {
         return true;
     }
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     // A program that was built anew meanwhile.
     let name = name.trim_end_matches(" (deleted)");
-    let root = layout.root().to_string_lossy();
+    let root = paths.root().to_string_lossy();
     SHARED_PROGRAMS.contains(&name)
         && process.cmdline().is_ok_and(|words| words.iter().any(|word| word.contains(&*root)))
 }
 
-fn mounts(layout: &Layout) -> Result<Vec<String>> {
+fn mounts(paths: &Paths) -> Result<Vec<String>> {
     let mounts = Process::myself()?.mountinfo().context("cannot read /proc/self/mountinfo")?;
     let ours = |path: &Path, root: &str| {
-        path.starts_with(layout.root()) || PathBuf::from(root).starts_with(layout.root())
+        path.starts_with(paths.root()) || PathBuf::from(root).starts_with(paths.root())
     };
     Ok(mounts
         .into_iter()

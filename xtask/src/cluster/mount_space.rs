@@ -11,7 +11,7 @@ use procfs::process::all_processes;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 
 use super::cgroups;
-use super::layout::Layout;
+use super::paths::Paths;
 use super::runtime::Runtime;
 
 /// What the kubelet sets machine-wide where it finds another value. In the namespace it finds
@@ -28,9 +28,9 @@ const SYSCTLS: [(&str, &str); 5] = [
 const BPF_FS: &str = "/sys/fs/bpf";
 
 /// Makes the mount points that the machine lacks; those made, outermost first.
-pub(super) fn make_mount_points(layout: &Layout, runtime: Runtime) -> Result<Vec<PathBuf>> {
+pub(super) fn make_mount_points(paths: &Paths, runtime: Runtime) -> Result<Vec<PathBuf>> {
     let mut made = Vec::new();
-    for (_, theirs) in binds(layout, runtime) {
+    for (_, theirs) in binds(paths, runtime) {
         let mut missing: Vec<&Path> = theirs.ancestors().take_while(|path| !path.exists()).collect();
         missing.reverse();
         for folder in missing {
@@ -60,11 +60,11 @@ fn mount_points_everywhere() -> BTreeSet<PathBuf> {
 }
 
 /// Sets the namespace up; run by init, inside it.
-pub(super) fn prepare(layout: &Layout, runtime: Runtime) -> Result<()> {
+pub(super) fn prepare(paths: &Paths, runtime: Runtime) -> Result<()> {
     // Peers among the cluster's own processes only: unshare made everything private first.
     let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
     mount_change("/", shared).context("cannot make the mount namespace shared inside")?;
-    for (ours, theirs) in binds(layout, runtime) {
+    for (ours, theirs) in binds(paths, runtime) {
         fs::create_dir_all(&ours)?;
         bind(&ours, &theirs)?;
     }
@@ -77,28 +77,28 @@ pub(super) fn prepare(layout: &Layout, runtime: Runtime) -> Result<()> {
         .map_err(io::Error::from)
         .with_context(|| format!("cannot mount a BPF file system over {BPF_FS}"))?;
     for (name, value) in SYSCTLS {
-        shadow(layout, &Path::new("/proc/sys").join(name), &format!("{value}\n"))?;
+        shadow(paths, &Path::new("/proc/sys").join(name), &format!("{value}\n"))?;
     }
     for (theirs, content) in runtime.shadows() {
-        shadow(layout, Path::new(theirs), content)?;
+        shadow(paths, Path::new(theirs), content)?;
     }
     if let Some(hybrid) = cgroups::hybrid_root()? {
         // crun refuses a hybrid setup whose v2 side has a controller, used or not.
-        shadow(layout, &hybrid.join("cgroup.controllers"), "")?;
+        shadow(paths, &hybrid.join("cgroup.controllers"), "")?;
     }
     Ok(())
 }
 
-fn binds(layout: &Layout, runtime: Runtime) -> Vec<(PathBuf, PathBuf)> {
-    [layout.binds(), runtime.binds(layout)].concat()
+fn binds(paths: &Paths, runtime: Runtime) -> Vec<(PathBuf, PathBuf)> {
+    [paths.binds(), runtime.binds(paths)].concat()
 }
 
 /// Lets a file of the machine read otherwise, where it exists.
-fn shadow(layout: &Layout, theirs: &Path, content: &str) -> Result<()> {
+fn shadow(paths: &Paths, theirs: &Path, content: &str) -> Result<()> {
     if !theirs.exists() {
         return Ok(());
     }
-    let ours = layout.data().join("shadows").join(theirs.strip_prefix("/")?);
+    let ours = paths.data().join("shadows").join(theirs.strip_prefix("/")?);
     fs::create_dir_all(ours.parent().unwrap_or(&ours))?;
     fs::write(&ours, content)?;
     bind(&ours, theirs)

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::layout::{Layout, link};
+use super::paths::{Paths, link};
 use super::process::ProcessId;
 use crate::command;
 
@@ -71,7 +71,7 @@ impl Network {
     }
 
     /// Writes what containerd tells the CNI plugins.
-    pub(super) fn write_config(self, layout: &Layout) -> Result<()> {
+    pub(super) fn write_config(self, paths: &Paths) -> Result<()> {
         let config = json!({
             "cniVersion": "0.4.0", "name": "debugtrail", "plugins": [{
                 // The default route is the pods' way to service addresses, which kube-proxy translates on the node.
@@ -84,7 +84,7 @@ impl Network {
                     "gateway": self.address()}]]}
             }]
         });
-        let folder = layout.cni_config();
+        let folder = paths.cni_config();
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("10-debugtrail.conflist"), serde_json::to_vec_pretty(&config)?)?;
         Ok(())

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::layout::Layout;
+use super::paths::Paths;
 
 /// Is in every image here and on every machine.
 const HOOK: &str = "/bin/true";
@@ -35,35 +35,35 @@ pub struct Changed {
 }
 
 /// Writes the script that containerd calls in place of runc.
-pub(super) fn write_hooked(layout: &Layout) -> Result<()> {
-    write(layout, &layout.hooked_runc(), "--hooks runc")
+pub(super) fn write_hooked(paths: &Paths) -> Result<()> {
+    write(paths, &paths.hooked_runc(), "--hooks runc")
 }
 
 /// CRI-O's handlers, and the script that each calls.
-pub(super) fn eased(layout: &Layout) -> [(&'static str, PathBuf); 3] {
-    let script = |name: &str| layout.data().join("bin").join(name);
-    [("runc", script("runc-eased")), ("crun", eased_crun(layout)), ("hooked", script("hooked-eased"))]
+pub(super) fn eased(paths: &Paths) -> [(&'static str, PathBuf); 3] {
+    let script = |name: &str| paths.data().join("bin").join(name);
+    [("runc", script("runc-eased")), ("crun", eased_crun(paths)), ("hooked", script("hooked-eased"))]
 }
 
 /// The script that containerd 2, too, calls for crun.
-pub(super) fn eased_crun(layout: &Layout) -> PathBuf {
-    layout.data().join("bin/crun-eased")
+pub(super) fn eased_crun(paths: &Paths) -> PathBuf {
+    paths.data().join("bin/crun-eased")
 }
 
 /// Writes those scripts.
-pub(super) fn write_eased(layout: &Layout) -> Result<()> {
-    for (handler, script) in eased(layout) {
+pub(super) fn write_eased(paths: &Paths) -> Result<()> {
+    for (handler, script) in eased(paths) {
         let what = match handler {
             "hooked" => "--ease --hooks runc".to_owned(),
             program => format!("--ease {program}"),
         };
-        write(layout, &script, &what)?;
+        write(paths, &script, &what)?;
     }
     Ok(())
 }
 
-fn write(layout: &Layout, script: &Path, what: &str) -> Result<()> {
-    let xtask = layout.xtask();
+fn write(paths: &Paths, script: &Path, what: &str) -> Result<()> {
+    let xtask = paths.xtask();
     fs::write(
         script,
         format!("#!/bin/sh\nexec '{}' internal oci-runtime {what} -- \"$@\"\n", xtask.display()),

@@ -5,13 +5,13 @@ use std::io::Write;
 
 use anyhow::{Context, Result, bail};
 
-use super::layout::Layout;
+use super::paths::Paths;
 
 /// Takes the lock; says so where it has to wait for it.
-pub(super) fn take(layout: &Layout) -> Result<File> {
-    let file = open(layout)?;
+pub(super) fn take(paths: &Paths) -> Result<File> {
+    let file = open(paths)?;
     if !try_lock(&file)? {
-        eprintln!("waiting for the embedded cluster: process {} has it", holder(layout));
+        eprintln!("waiting for the embedded cluster: process {} has it", holder(paths));
         file.lock().context("cannot lock the cluster")?;
     }
     note_holder(&file)?;
@@ -19,24 +19,24 @@ pub(super) fn take(layout: &Layout) -> Result<File> {
 }
 
 /// Takes the lock or says who has it.
-pub(super) fn take_now(layout: &Layout) -> Result<File> {
-    let file = open(layout)?;
+pub(super) fn take_now(paths: &Paths) -> Result<File> {
+    let file = open(paths)?;
     if !try_lock(&file)? {
-        bail!("process {} is using the embedded cluster: end that first", holder(layout));
+        bail!("process {} is using the embedded cluster: end that first", holder(paths));
     }
     note_holder(&file)?;
     Ok(file)
 }
 
 /// Who has the lock: a pid.
-pub(super) fn held_by(layout: &Layout) -> Result<Option<String>> {
-    let free = !layout.root().exists() || try_lock(&open(layout)?)?;
-    Ok((!free).then(|| holder(layout)))
+pub(super) fn held_by(paths: &Paths) -> Result<Option<String>> {
+    let free = !paths.root().exists() || try_lock(&open(paths)?)?;
+    Ok((!free).then(|| holder(paths)))
 }
 
 /// Takes the lock, silently.
-pub(super) fn wait(layout: &Layout) -> Result<File> {
-    let file = open(layout)?;
+pub(super) fn wait(paths: &Paths) -> Result<File> {
+    let file = open(paths)?;
     file.lock().context("cannot lock the cluster")?;
     Ok(file)
 }
@@ -49,8 +49,8 @@ fn try_lock(file: &File) -> Result<bool> {
     }
 }
 
-fn holder(layout: &Layout) -> String {
-    fs::read_to_string(layout.lock()).unwrap_or_default()
+fn holder(paths: &Paths) -> String {
+    fs::read_to_string(paths.lock()).unwrap_or_default()
 }
 
 fn note_holder(mut file: &File) -> Result<()> {
@@ -58,9 +58,9 @@ fn note_holder(mut file: &File) -> Result<()> {
     Ok(write!(file, "{}", std::process::id())?)
 }
 
-fn open(layout: &Layout) -> Result<File> {
-    fs::create_dir_all(layout.root())?;
-    let path = layout.lock();
+fn open(paths: &Paths) -> Result<File> {
+    fs::create_dir_all(paths.root())?;
+    let path = paths.lock();
     File::options()
         .create(true)
         .truncate(false)

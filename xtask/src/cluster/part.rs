@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use rustix::process::Signal;
 
-use super::layout::Layout;
+use super::paths::Paths;
 use super::process::ProcessId;
 use super::{control, wait};
 
@@ -32,33 +32,33 @@ pub enum Step {
 }
 
 impl Part {
-    fn component(self, layout: &Layout) -> Result<&'static str> {
+    fn component(self, paths: &Paths) -> Result<&'static str> {
         Ok(match self {
-            Self::Runtime => control::load(layout)?.runtime.component(),
+            Self::Runtime => control::load(paths)?.runtime.component(),
             Self::Kubelet => "kubelet",
         })
     }
 
     /// Returns when the part is gone, or serves again.
-    pub(super) fn take(self, step: Step, layout: &Layout) -> Result<()> {
+    pub(super) fn take(self, step: Step, paths: &Paths) -> Result<()> {
         match step {
-            Step::Stop => control::stop(layout, self.component(layout)?, Signal::TERM),
-            Step::Kill => control::stop(layout, self.component(layout)?, Signal::KILL),
-            Step::Start => self.start(layout),
+            Step::Stop => control::stop(paths, self.component(paths)?, Signal::TERM),
+            Step::Kill => control::stop(paths, self.component(paths)?, Signal::KILL),
+            Step::Start => self.start(paths),
         }
     }
 
-    fn start(self, layout: &Layout) -> Result<()> {
-        control::start(layout, self.component(layout)?)?;
+    fn start(self, paths: &Paths) -> Result<()> {
+        control::start(paths, self.component(paths)?)?;
         match self {
-            Self::Runtime => wait::for_runtime(layout, control::load(layout)?.runtime),
-            Self::Kubelet => wait::for_node(layout),
+            Self::Runtime => wait::for_runtime(paths, control::load(paths)?.runtime),
+            Self::Kubelet => wait::for_node(paths),
         }
     }
 
-    fn is_away(self, layout: &Layout) -> Result<bool> {
-        let state = control::load(layout)?;
-        let process = state.components.get(self.component(layout)?).and_then(|component| component.process);
+    fn is_away(self, paths: &Paths) -> Result<bool> {
+        let state = control::load(paths)?;
+        let process = state.components.get(self.component(paths)?).and_then(|component| component.process);
         Ok(!process.is_some_and(ProcessId::alive))
     }
 }
@@ -68,14 +68,14 @@ impl Part {
 /// # Errors
 /// When there is no cluster, or a part does not come back.
 pub fn make_whole() -> Result<()> {
-    let layout = Layout::new();
+    let paths = Paths::new();
     let mut was_away = false;
     // The kubelet wants a runtime.
     for part in [Part::Runtime, Part::Kubelet] {
-        if part.is_away(&layout)? {
+        if part.is_away(&paths)? {
             was_away = true;
-            part.start(&layout)?;
+            part.start(&paths)?;
         }
     }
-    if was_away { wait::for_node(&layout) } else { Ok(()) }
+    if was_away { wait::for_node(&paths) } else { Ok(()) }
 }

@@ -8,8 +8,8 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::layout::Layout;
 use super::oci_runtime;
+use super::paths::Paths;
 
 mod containerd;
 mod cri_o;
@@ -63,13 +63,13 @@ impl Runtime {
     }
 
     /// Where it listens.
-    pub(super) fn socket(self, layout: &Layout) -> PathBuf {
-        if self.is_containerd() { layout.containerd_socket() } else { layout.cri_o_socket() }
+    pub(super) fn socket(self, paths: &Paths) -> PathBuf {
+        if self.is_containerd() { paths.containerd_socket() } else { paths.cri_o_socket() }
     }
 
     /// Folders of the cluster over the machine's, in the cluster's mount namespace: (ours, theirs).
-    pub(super) fn binds(self, layout: &Layout) -> Vec<(PathBuf, PathBuf)> {
-        if self.is_containerd() { containerd::binds(layout) } else { cri_o::binds(layout) }
+    pub(super) fn binds(self, paths: &Paths) -> Vec<(PathBuf, PathBuf)> {
+        if self.is_containerd() { containerd::binds(paths) } else { cri_o::binds(paths) }
     }
 
     /// Files of the machine that read otherwise in the cluster's mount namespace, where the machine has them.
@@ -79,48 +79,46 @@ impl Runtime {
 
     /// The folder of the bundles as seen from the machine, where debugtrail can't find it by itself: it looks where the
     /// runtime has it, which is another folder outside the cluster's mount namespace.
-    pub(super) fn bundles(self, layout: &Layout) -> Option<PathBuf> {
-        (!self.is_containerd()).then(|| layout.cri_o_bundles())
+    pub(super) fn bundles(self, paths: &Paths) -> Option<PathBuf> {
+        (!self.is_containerd()).then(|| paths.cri_o_bundles())
     }
 
     /// The program that must be there, and the command that starts the runtime.
-    pub(super) fn command(self, layout: &Layout) -> Vec<String> {
+    pub(super) fn command(self, paths: &Paths) -> Vec<String> {
         match self {
-            Self::Containerd => containerd::debians(layout),
-            Self::Containerd2 => containerd::second(layout),
-            Self::CriO => cri_o::command(layout),
+            Self::Containerd => containerd::debians(paths),
+            Self::Containerd2 => containerd::second(paths),
+            Self::CriO => cri_o::command(paths),
         }
     }
 
     /// Writes what that command reads.
-    pub(super) fn write_config(self, layout: &Layout) -> Result<()> {
+    pub(super) fn write_config(self, paths: &Paths) -> Result<()> {
         match self {
-            Self::Containerd => {
-                Ok(fs::write(containerd::config_file(layout), containerd::version_2(layout))?)
-            }
+            Self::Containerd => Ok(fs::write(containerd::config_file(paths), containerd::version_2(paths))?),
             Self::Containerd2 => {
-                fs::write(containerd::config_file(layout), containerd::version_3(layout))?;
-                oci_runtime::write_eased(layout)
+                fs::write(containerd::config_file(paths), containerd::version_3(paths))?;
+                oci_runtime::write_eased(paths)
             }
-            Self::CriO => cri_o::write_config(layout),
+            Self::CriO => cri_o::write_config(paths),
         }
     }
 
     /// True once it serves.
-    pub(super) fn answers(self, layout: &Layout) -> bool {
+    pub(super) fn answers(self, paths: &Paths) -> bool {
         if self.is_containerd() {
-            return containerd::answers(layout);
+            return containerd::answers(paths);
         }
         // It listens when it is ready.
-        UnixStream::connect(self.socket(layout)).is_ok()
+        UnixStream::connect(self.socket(paths)).is_ok()
     }
 
     /// Makes the image of an OCI archive known to it.
-    pub(super) fn import(self, layout: &Layout, archive: &Path, name: &str) -> Result<()> {
+    pub(super) fn import(self, paths: &Paths, archive: &Path, name: &str) -> Result<()> {
         if self.is_containerd() {
-            containerd::import(layout, archive)
+            containerd::import(paths, archive)
         } else {
-            cri_o::import(layout, archive, name)
+            cri_o::import(paths, archive, name)
         }
     }
 }

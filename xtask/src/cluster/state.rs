@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::layout::Layout;
 use super::network::Network;
+use super::paths::Paths;
 use super::process::ProcessId;
 use super::runtime::Runtime;
 
@@ -46,8 +46,8 @@ pub(super) struct Component {
 
 impl State {
     /// Reads the state; `None` where no cluster was left.
-    pub(super) fn load(layout: &Layout) -> Result<Option<Self>> {
-        let path = layout.state();
+    pub(super) fn load(paths: &Paths) -> Result<Option<Self>> {
+        let path = paths.state();
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -59,8 +59,8 @@ impl State {
     }
 
     /// Writes the state; a reader sees the old or the new one, never half.
-    pub(super) fn save(&self, layout: &Layout) -> Result<()> {
-        let (path, fresh) = (layout.state(), layout.state().with_extension("new"));
+    pub(super) fn save(&self, paths: &Paths) -> Result<()> {
+        let (path, fresh) = (paths.state(), paths.state().with_extension("new"));
         fs::write(&fresh, serde_json::to_vec_pretty(self)?)
             .and_then(|()| fs::rename(&fresh, &path))
             .with_context(|| format!("cannot write {}", path.display()))

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use super::control;
-use super::layout::Layout;
+use super::paths::Paths;
 use super::process::{ProcessId, reap};
 use super::state::State;
 use super::{cgroups, leftovers, mount_space, network};
@@ -21,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const REAP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Takes everything down that a cluster of this checkout left. Nothing there is fine.
-pub(super) fn run(layout: &Layout) -> Result<()> {
+pub(super) fn run(paths: &Paths) -> Result<()> {
     let _gate = control::teardown_gate();
-    let state = State::load(layout)?.unwrap_or_default();
+    let state = State::load(paths)?.unwrap_or_default();
     end_guard(&state)?;
     kill_all(&state)?;
     if let Some(init) = state.init {
@@ -33,7 +33,7 @@ pub(super) fn run(layout: &Layout) -> Result<()> {
     cgroups::remove()?;
     network::remove()?;
     mount_space::remove_mount_points(&state.made_folders);
-    remove_files(layout)?;
+    remove_files(paths)?;
     confirm()
 }
 
@@ -85,12 +85,12 @@ fn ours(state: &State) -> Vec<ProcessId> {
 }
 
 /// All but the logs and the lock.
-fn remove_files(layout: &Layout) -> Result<()> {
-    let data = layout.data();
+fn remove_files(paths: &Paths) -> Result<()> {
+    let data = paths.data();
     ignore_missing(fs::remove_dir_all(&data)).with_context(|| format!("cannot remove {}", data.display()))?;
-    let sockets = [layout.init_socket(), layout.containerd_socket(), layout.cri_o_socket()];
-    let ttrpc = layout.containerd_socket().with_extension("sock.ttrpc");
-    for file in sockets.iter().chain([&ttrpc, &layout.state()]) {
+    let sockets = [paths.init_socket(), paths.containerd_socket(), paths.cri_o_socket()];
+    let ttrpc = paths.containerd_socket().with_extension("sock.ttrpc");
+    for file in sockets.iter().chain([&ttrpc, &paths.state()]) {
         remove_file(file)?;
     }
     Ok(())

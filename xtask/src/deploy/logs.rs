@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::PATIENCE;
 use crate::scenario::feed::Feed;
-use crate::scenario::witness::Witness;
+use crate::scenario::record_source::RecordSource;
 
 /// A running `kubectl logs --follow` and its records. Dropping it ends it.
 #[derive(Debug)]
@@ -43,14 +43,14 @@ impl Logs {
     }
 }
 
-impl Witness for Logs {
+impl RecordSource for Logs {
     fn wait_until(
         &self,
         what: &str,
         timeout: Duration,
-        told: &mut dyn FnMut(&[Value]) -> bool,
+        found: &mut dyn FnMut(&[Value]) -> bool,
     ) -> Result<()> {
-        self.0.wait_for(what, timeout, |records| told(records).then_some(()))
+        self.0.wait_for(what, timeout, |records| found(records).then_some(()))
     }
 
     fn finish(self) -> Result<Vec<Value>> {

@@ -67,7 +67,7 @@ impl Outcome {
     }
 
     /// Says it in a line, and all of the output where it did not pass.
-    pub(super) fn tell(&self) {
+    pub(super) fn print(&self) {
         let (tier, release, seconds) = (&self.tier, &self.release, self.took.as_secs_f64());
         match (&self.complaint, self.counts) {
             (None, Some(Counts { passed, .. })) => {

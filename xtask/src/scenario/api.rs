@@ -116,7 +116,7 @@ impl ApiView {
             return differences;
         };
         if self.hidden {
-            differences.push(format!("the state is {}; only lastState tells of an end", self.state));
+            differences.push(format!("the state is {}; only lastState has an end", self.state));
         }
         differences.extend(code_differs(end, record));
         if end.reason == "OOMKilled" && record["exit_class"] != "OOM" {

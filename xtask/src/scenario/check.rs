@@ -29,7 +29,7 @@ pub fn of_sessions(records: &[Value]) -> impl Iterator<Item = &Value> {
 }
 
 /// The records of which a session has one each, with all fields of a session.
-fn told_once(records: &[Value]) -> impl Iterator<Item = &Value> {
+fn one_per_session(records: &[Value]) -> impl Iterator<Item = &Value> {
     const TYPES: [&str; 3] = ["session_started", "session_ended", "session_reconciled"];
     records.iter().filter(|record| record["type"].as_str().is_some_and(|kind| TYPES.contains(&kind)))
 }
@@ -53,7 +53,7 @@ pub fn findings(
             found.push(format!("{}: this container is no session", about(record)));
         }
     }
-    for record in told_once(records) {
+    for record in one_per_session(records) {
         let about = about(record);
         let lines = mismatches(identity, record).into_iter().chain(pod_differs(pods, record));
         found.extend(lines.chain(contradictions(record)).map(|line| format!("{about}: {line}")));
@@ -148,7 +148,7 @@ fn miscounted(container: &str, records: &[Value]) -> Option<String> {
 /// Each session starts at most once, ends exactly once, is reconciled at most once, and in this order.
 fn ends_once(records: &[Value]) -> Vec<String> {
     let mut order: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for record in told_once(records) {
+    for record in one_per_session(records) {
         let kind = record["type"].as_str().unwrap_or_default();
         order.entry(record["session_id"].as_str().unwrap_or("null")).or_default().push(kind);
     }

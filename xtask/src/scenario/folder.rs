@@ -81,7 +81,7 @@ impl Expect {
         let mut keys = BTreeSet::new();
         for record in &expect.records {
             let key = ["type", "container_name", "attempt"].map(|field| record[field].to_string());
-            ensure!(keys.insert(key), "two records that no `attempt` tells apart: {record}");
+            ensure!(keys.insert(key), "two records that no `attempt` distinguishes: {record}");
         }
         for container in expect.truth.keys() {
             let ends =

@@ -52,8 +52,8 @@ fn adds_up(closed: &Value, records: &[Value]) -> Vec<String> {
     let once = of("session_closed", records).filter(|record| record["session_id"] == *session).count();
     let chunks: Vec<&Value> =
         of("session_processes", records).filter(|record| record["session_id"] == *session).collect();
-    let told: Vec<&Value> = chunks.iter().flat_map(|record| processes(record)).collect();
-    let mut who: Vec<_> = told
+    let recorded: Vec<&Value> = chunks.iter().flat_map(|record| processes(record)).collect();
+    let mut who: Vec<_> = recorded
         .iter()
         .map(|process| (process["pid"].to_string(), process["started_boot_ns"].to_string()))
         .collect();
@@ -64,10 +64,10 @@ fn adds_up(closed: &Value, records: &[Value]) -> Vec<String> {
     let in_order: Vec<_> = (0..chunks.len() as u64).map(Some).collect();
     let all_there = number("recorded") == number("processes");
     let checks = [
-        (once == 1, "told more than once"),
+        (once == 1, "recorded more than once"),
         (numbers == in_order, "the chunks before it are not numbered one by one"),
-        (who.len() == told.len(), "a process stands twice in session_processes"),
-        (number("recorded") == told.len() as u64, "recorded is not what session_processes hold"),
+        (who.len() == recorded.len(), "a process stands twice in session_processes"),
+        (number("recorded") == recorded.len() as u64, "recorded is not what session_processes hold"),
         (closed["truncated"].as_bool() == Some(!all_there), "truncated does not fit recorded and processes"),
         (
             number("lost") <= number("processes") - number("recorded"),

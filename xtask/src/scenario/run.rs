@@ -10,11 +10,11 @@ use super::access::Access;
 use super::api::ApiView;
 use super::folder::{Scenario, SessionKind};
 use super::pod::{Namespace, Pod};
+use super::record_source::RecordSource;
 use super::runtime::{Task, Tasks};
 use super::script::Script;
 use super::trace::Trace;
 use super::watch::Watch;
-use super::witness::Witness;
 use super::{check, processes, reconciled};
 use crate::cluster::BUSYBOX_IMAGE;
 
@@ -64,12 +64,12 @@ pub fn run(scenario: &Scenario, access: &Access, say: &dyn Fn(&str)) -> Result<O
 /// # Errors
 /// As [`run`].
 pub fn run_before(
-    witness: impl Witness,
+    source: impl RecordSource,
     scenario: &Scenario,
     access: &Access,
     say: &dyn Fn(&str),
 ) -> Result<Outcome> {
-    let outcome = steps(witness, scenario, access, say);
+    let outcome = steps(source, scenario, access, say);
     if !scenario.expect.alone {
         return outcome;
     }
@@ -80,7 +80,12 @@ pub fn run_before(
     }
 }
 
-fn steps(witness: impl Witness, scenario: &Scenario, access: &Access, say: &dyn Fn(&str)) -> Result<Outcome> {
+fn steps(
+    source: impl RecordSource,
+    scenario: &Scenario,
+    access: &Access,
+    say: &dyn Fn(&str),
+) -> Result<Outcome> {
     let tasks = access.runtime_socket.as_deref().map(Tasks::listen).transpose()?;
     let namespace = Namespace::create(access, "scenario")?;
     say(&format!("a pod starts in namespace {}", namespace.name));
@@ -89,8 +94,8 @@ fn steps(witness: impl Witness, scenario: &Scenario, access: &Access, say: &dyn 
     say(&format!("a person types:\n{}", script.typed()));
     script.run(access)?;
     say("the sessions end, and the API gets to know");
-    let waited = wait_for_all(scenario, access, &witness, &pod);
-    let records = of(&namespace.name, &pod.watch, witness.finish()?);
+    let waited = wait_for_all(scenario, access, &source, &pod);
+    let records = of(&namespace.name, &pod.watch, source.finish()?);
     let (kind, pods) = (scenario.expect.session_kind, session_pods(scenario, &pod));
     let identity = identity(access, &pod, kind, scenario.expect.made_anew);
     let mut findings = check::findings(&scenario.expect, &identity, &pods, &records);
@@ -102,22 +107,22 @@ fn steps(witness: impl Witness, scenario: &Scenario, access: &Access, say: &dyn 
 }
 
 /// Waits for the end of every session, and for all that the API says of it.
-fn wait_for_all(scenario: &Scenario, access: &Access, witness: &impl Witness, pod: &Pod) -> Result<()> {
+fn wait_for_all(scenario: &Scenario, access: &Access, source: &impl RecordSource, pod: &Pod) -> Result<()> {
     let here = |record: &Value| record["namespace"] == pod.namespace.as_str();
     let is_end = |record: &Value| record["type"] == "session_ended";
     for wanted in scenario.expect.records.iter().filter(|record| is_end(record)) {
-        witness.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
+        source.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
             records.iter().any(|record| here(record) && check::is_meant(wanted, record))
         })?;
     }
     // A cause may come without the API's word on the container.
     for wanted in scenario.expect.records.iter().filter(|record| record["type"] == "session_reconciled") {
-        witness.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
+        source.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
             records.iter().any(|record| here(record) && check::is_meant(wanted, record))
         })?;
     }
     let mut ends = Vec::new();
-    witness.wait_until("the end of every session that began", PATIENCE, &mut |records| {
+    source.wait_until("the end of every session that began", PATIENCE, &mut |records| {
         ends = records.iter().filter(|record| here(record) && is_end(record)).cloned().collect();
         !check::open(records).any(here)
     })?;
@@ -128,7 +133,7 @@ fn wait_for_all(scenario: &Scenario, access: &Access, witness: &impl Witness, po
         pod.watch.wait_for_last_word(ended, PATIENCE)?;
         if pod.watch.view(ended).end.is_some() && ended["evidence"]["api"].is_null() {
             let what = format!("the API's word after {}", check::about(ended));
-            witness.wait_until(&what, PATIENCE, &mut |records| reconciled_of(ended, records).is_some())?;
+            source.wait_until(&what, PATIENCE, &mut |records| reconciled_of(ended, records).is_some())?;
         }
     }
     let is_closed = |record: &&Value| record["type"] == "session_closed";
@@ -138,7 +143,7 @@ fn wait_for_all(scenario: &Scenario, access: &Access, witness: &impl Witness, po
         access.kubectl_output(&["delete", "pod", name, "--namespace", namespace, "--wait=false"])?;
     }
     for wanted in closed {
-        witness.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
+        source.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
             records.iter().any(|record| here(record) && check::is_meant(wanted, record))
         })?;
     }

@@ -23,7 +23,7 @@ impl Identity {
     pub fn with_rights(access: &Access, namespace: &Namespace, rights: &[&str]) -> Result<Self> {
         let account = json!({
             "apiVersion": "v1", "kind": "ServiceAccount",
-            "metadata": {"generateName": "witness-", "namespace": namespace.name},
+            "metadata": {"generateName": "tracer-", "namespace": namespace.name},
         });
         let name = create(access, &["-o", "jsonpath={.metadata.name}"], &account)?;
         let token = access.kubectl_output(&["create", "token", &name, "-n", &namespace.name])?;

@@ -1,7 +1,7 @@
 //! A disk that is full while a session makes more records than may wait.
 
 use anyhow::{Context, Result, ensure};
-use debugtrail_tests::agent::{Agent, ledger};
+use debugtrail_tests::agent::{RunningAgent, ledger};
 use debugtrail_tests::attack::{MEMORY_LIMIT, is_whole, peak_memory};
 use debugtrail_tests::debug::Patient;
 use debugtrail_tests::small_disk::SmallDisk;
@@ -9,7 +9,7 @@ use debugtrail_tests::tier::Tier;
 use serde_json::Value;
 
 use super::exec_storm;
-use crate::agent::api_tells_the_end;
+use crate::agent::wait_for_api_end;
 
 /// What the session beside it exits with.
 const CODE: u8 = 8;
@@ -19,12 +19,12 @@ pub fn what_a_full_disk_costs_is_counted(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let disk = SmallDisk::mount("64m")?;
     let options = ["--argv", "--processes", exec_storm::RECORDED];
-    let agent = Agent::start_with(&patient.access, disk.path(), &options)?;
+    let agent = RunningAgent::start_with(&patient.access, disk.path(), &options)?;
     let beside = patient.session("beside", CODE)?;
     agent.wait_for_session("session_started", "beside")?;
     let filler = disk.fill()?;
     beside.end()?;
-    api_tells_the_end(&patient, "beside")?;
+    wait_for_api_end(&patient, "beside")?;
     patient.debug("storm", &exec_storm::attack()?)?;
     let storm = patient.ended("storm")?;
     let peak = peak_memory(agent.pid())?;

@@ -1,7 +1,7 @@
 //! Thousands of connections to the agent's port, none of which asks for anything.
 
 use anyhow::{Context, Result, ensure};
-use debugtrail_tests::agent::Agent;
+use debugtrail_tests::agent::RunningAgent;
 use debugtrail_tests::attack::{Attack, is_whole, text};
 use debugtrail_tests::debug::{PATIENCE, Patient};
 use debugtrail_tests::tier::Tier;
@@ -20,7 +20,7 @@ const CODE: u8 = 7;
 pub fn idle_connections_keep_nobody_out(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let folder = tempfile::tempdir()?;
-    let agent = Agent::start(&patient.access, &folder.path().join("ledger"))?;
+    let agent = RunningAgent::start(&patient.access, &folder.path().join("ledger"))?;
     let (host, port) = (agent.address().ip().to_string(), agent.address().port().to_string());
     let open = folder.path().join("open");
     let variables = [("HOST", &*host), ("PORT", &port), ("COUNT", CONNECTIONS), ("OPEN", text(&open)?)];
@@ -39,7 +39,7 @@ pub fn idle_connections_keep_nobody_out(tier: &Tier) -> Result<()> {
     is_whole(&session, CODE, &agent.stop()?)
 }
 
-fn descriptors(agent: &Agent) -> Result<usize> {
+fn descriptors(agent: &RunningAgent) -> Result<usize> {
     let records = agent.records();
     let started = records.iter().find(|record| record["type"] == "agent_started").context("no start")?;
     let pid = started["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).context("no pid")?;

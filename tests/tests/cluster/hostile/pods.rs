@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use debugtrail_tests::agent::Agent;
+use debugtrail_tests::agent::RunningAgent;
 use debugtrail_tests::attack::{Attack, MEMORY_LIMIT, is_whole, peak_memory};
 use debugtrail_tests::debug::Patient;
 use debugtrail_tests::tier::Tier;
@@ -20,7 +20,7 @@ pub fn an_odd_pod_costs_itself_alone(tier: &Tier) -> Result<()> {
         if at_the_start {
             attack("odd_pod", &patient)?;
         }
-        let agent = Agent::start(&patient.access, folder.path())?;
+        let agent = RunningAgent::start(&patient.access, folder.path())?;
         if !at_the_start {
             // Its pods are listed once it names one.
             patient.session("before", 3)?.end()?;
@@ -43,7 +43,7 @@ pub fn sixty_large_pods_fit_into_memory(tier: &Tier) -> Result<()> {
     let namespace = Namespace::create(&patient.access, "fat")?;
     attack_in(&namespace.name, "fat_pods", &patient)?;
     let folder = tempfile::tempdir()?;
-    let agent = Agent::start(&patient.access, folder.path())?;
+    let agent = RunningAgent::start(&patient.access, folder.path())?;
     let session = patient.session("beside", 5)?;
     agent.wait_for_session("session_started", "beside")?;
     session.end()?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::{assert_ends, run};
-use crate::support::{ENDING, TestCgroup, Witness, wait};
+use crate::support::{ENDING, TestCgroup, Tracer, wait};
 
 /// Signals that dump a core by default: signal(7).
 const CORE: [i32; 10] = [
@@ -37,18 +37,18 @@ fn fatal() -> impl Iterator<Item = i32> {
 
 #[test]
 fn every_exit_code() {
-    let mut witness = Witness::new();
+    let mut tracer = Tracer::new();
     for code in 0..=255 {
-        let (status, _) = run(&mut witness, "/bin/sh", &["-c", &format!("exit {code}")]);
+        let (status, _) = run(&mut tracer, "/bin/sh", &["-c", &format!("exit {code}")]);
         assert_eq!(status.0, code << 8);
     }
 }
 
 #[test]
 fn every_fatal_signal_without_a_core() {
-    let mut witness = Witness::new();
+    let mut tracer = Tracer::new();
     for signal in fatal() {
-        let (status, _) = run(&mut witness, ENDING, &["raise", &signal.to_string()]);
+        let (status, _) = run(&mut tracer, ENDING, &["raise", &signal.to_string()]);
         assert_eq!(status.0, signal);
     }
 }
@@ -59,13 +59,13 @@ fn every_signal_that_dumps_a_core() {
     // Elsewhere than in its folder the core would be left behind, or be given to somebody.
     assert!(!pattern.starts_with(['/', '|']), "the test needs a relative kernel.core_pattern, not {pattern}");
     let folder = tempfile::tempdir().expect("a folder for the cores");
-    let witness = Witness::new();
+    let tracer = Tracer::new();
     for signal in CORE {
         let cgroup = TestCgroup::new("core");
         let mut command = Command::new(ENDING);
         command.args(["raise-with-core", &signal.to_string()]).current_dir(folder.path());
         let status = wait(&mut cgroup.spawn(command, true));
-        let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
+        let seen = tracer.await_entry(cgroup.id, |seen| seen.end.is_some());
         assert_eq!(seen.end.map(|end| end.status), Some(status));
         assert_eq!(status.0, signal | 0x80);
     }

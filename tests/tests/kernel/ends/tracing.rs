@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use debugtrail::kernel::{Killer, Observation};
 use debugtrail::record::WaitStatus;
 
-use crate::support::{ENDING, TestCgroup, Witness, wait};
+use crate::support::{ENDING, TestCgroup, Tracer, wait};
 
 /// Traces a main process, sends it SIGTERM and lets the tracer deliver another signal instead, or none.
 fn traced(instead: i32) -> (WaitStatus, Observation) {
-    let (witness, cgroup) = (Witness::new(), TestCgroup::new("traced"));
+    let (tracer, cgroup) = (Tracer::new(), TestCgroup::new("traced"));
     let mut main = cgroup.ready_main("/bin/sh", &["-c", "echo ready; read line; exit 18"]);
     let pid = main.id() as i32;
     // SAFETY: system calls on a child of this thread; the status is on this stack.
@@ -24,7 +24,7 @@ fn traced(instead: i32) -> (WaitStatus, Observation) {
     }
     drop(main.stdin.take());
     let status = wait(&mut main);
-    let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
+    let seen = tracer.await_entry(cgroup.id, |seen| seen.end.is_some());
     assert_eq!(seen.end.map(|end| end.status), Some(status));
     (status, seen)
 }
@@ -55,7 +55,7 @@ fn a_signal_that_the_tracer_puts_in_place_of_another_is_not_that_ones_senders() 
 
 #[test]
 fn a_frozen_process_that_is_killed_ends() {
-    let (mut witness, cgroup) = (Witness::new(), TestCgroup::new("frozen"));
+    let (mut tracer, cgroup) = (Tracer::new(), TestCgroup::new("frozen"));
     let mut main = cgroup.ready_main(ENDING, &["term-blocked"]);
     fs::write(cgroup.dir.join("cgroup.freeze"), "1").expect("cgroups of v2 can be frozen");
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -66,8 +66,8 @@ fn a_frozen_process_that_is_killed_ends() {
     }
     main.kill().expect("it lives");
     let status = wait(&mut main);
-    let seen = witness.await_entry(cgroup.id, |seen| seen.end.is_some());
+    let seen = tracer.await_entry(cgroup.id, |seen| seen.end.is_some());
     assert_eq!((seen.end.map(|end| end.status), status.0), (Some(status), libc::SIGKILL));
     assert!(matches!(seen.killer, Some(Killer::Process(sender)) if sender.pid.0 == std::process::id()));
-    assert_eq!(witness.told().ends_in(&cgroup), 1);
+    assert_eq!(tracer.read_ring().ends_in(&cgroup), 1);
 }

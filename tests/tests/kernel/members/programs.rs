@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use debugtrail::kernel::event::Args;
 
 use super::session;
-use crate::support::Told;
+use crate::support::RingEvents;
 
 /// A folder that goes with its owner.
 struct Folder(PathBuf);
@@ -39,12 +39,12 @@ fn resolved(path: impl AsRef<Path>) -> Option<String> {
 }
 
 /// What the members executed; the shell that is the main process left out.
-fn exes(told: &Told) -> Vec<Option<String>> {
-    told.executed.iter().skip(1).map(|executed| executed.exe.clone()).collect()
+fn exes(events: &RingEvents) -> Vec<Option<String>> {
+    events.executed.iter().skip(1).map(|executed| executed.exe.clone()).collect()
 }
 
-fn args(told: &Told, n: usize) -> Args {
-    told.executed[n].args.clone().expect("arguments were asked for")
+fn args(events: &RingEvents, n: usize) -> Args {
+    events.executed[n].args.clone().expect("arguments were asked for")
 }
 
 #[test]
@@ -52,11 +52,11 @@ fn a_program_goes_by_its_path_without_links() {
     let folder = Folder::new("link");
     let link = folder.0.join("link");
     symlink("/bin/true", &link).expect("a link can be made");
-    let (told, seen) = session(&format!("{}; /bin/ls / >/dev/null; exit 3", link.display()));
-    assert_eq!(exes(&told), [resolved("/bin/true"), resolved("/bin/ls")]);
+    let (events, seen) = session(&format!("{}; /bin/ls / >/dev/null; exit 3", link.display()));
+    assert_eq!(exes(&events), [resolved("/bin/true"), resolved("/bin/ls")]);
     assert_eq!((seen.members.all, seen.members.ended), (2, 2));
-    let ends: Vec<_> = told.members.iter().map(|member| (member.process, member.comm.as_str())).collect();
-    let execs: Vec<_> = told.executed[1..].iter().map(|executed| executed.process).collect();
+    let ends: Vec<_> = events.members.iter().map(|member| (member.process, member.comm.as_str())).collect();
+    let execs: Vec<_> = events.executed[1..].iter().map(|executed| executed.process).collect();
     assert_eq!(ends, [(execs[0], "link"), (execs[1], "ls")]);
 }
 
@@ -64,9 +64,9 @@ fn a_program_goes_by_its_path_without_links() {
 fn a_script_is_its_interpreter_and_names_itself_in_the_arguments() {
     let folder = Folder::new("script");
     let script = folder.script("run", "#!/bin/sh\nexit 0\n");
-    let (told, _) = session(&format!("{} one two; exit 3", script.display()));
-    assert_eq!(exes(&told), [resolved("/bin/sh")]);
-    assert_eq!(args(&told, 1).words(), ["/bin/sh", &script.display().to_string(), "one", "two"]);
+    let (events, _) = session(&format!("{} one two; exit 3", script.display()));
+    assert_eq!(exes(&events), [resolved("/bin/sh")]);
+    assert_eq!(args(&events, 1).words(), ["/bin/sh", &script.display().to_string(), "one", "two"]);
 }
 
 #[test]
@@ -75,15 +75,15 @@ fn a_path_that_is_too_long_keeps_its_end_and_says_so() {
     let deep = format!("{}/{}/{}/last/true", "a".repeat(200), "b".repeat(200), "c".repeat(200));
     let path = folder.script(&deep, "");
     fs::copy(fs::canonicalize("/bin/true").expect("it is there"), &path).expect("it can be copied");
-    let (told, _) = session(&format!("{}; exit 3", path.display()));
-    assert_eq!(exes(&told), [Some(format!("[...]/{}/{}/last/true", "b".repeat(200), "c".repeat(200)))]);
+    let (events, _) = session(&format!("{}; exit 3", path.display()));
+    assert_eq!(exes(&events), [Some(format!("[...]/{}/{}/last/true", "b".repeat(200), "c".repeat(200)))]);
 }
 
 #[test]
 fn arguments_are_kept_as_far_as_there_is_room() {
-    let (told, _) = session("/bin/true one '' 'two three'; /bin/true $(printf %02000d 0); exit 3");
-    assert_eq!(args(&told, 1), Args::new(b"/bin/true\0one\0\0two three\0", 25).expect("some"));
-    let cut = args(&told, 2);
+    let (events, _) = session("/bin/true one '' 'two three'; /bin/true $(printf %02000d 0); exit 3");
+    assert_eq!(args(&events, 1), Args::new(b"/bin/true\0one\0\0two three\0", 25).expect("some"));
+    let cut = args(&events, 2);
     let words = cut.words();
     assert_eq!((words[0].as_str(), cut.truncated), ("/bin/true", true));
     assert!(words[1].len() > 900 && words[1].bytes().all(|byte| byte == b'0'), "{cut:?}");
@@ -91,20 +91,20 @@ fn arguments_are_kept_as_far_as_there_is_room() {
 
 #[test]
 fn the_main_processs_program_is_told_before_its_start() {
-    let (told, seen) = session("exit 3");
+    let (events, seen) = session("exit 3");
     let main = seen.main.expect("a main process");
-    assert_eq!(told.executed.len(), 1);
-    let executed = &told.executed[0];
+    assert_eq!(events.executed.len(), 1);
+    let executed = &events.executed[0];
     assert_eq!(
         (executed.process.pid, executed.process.forked, Some(executed.at)),
         (main.pid, main.forked, main.execed)
     );
     assert_eq!((executed.exe.clone(), main.exe), (resolved("/bin/sh"), resolved("/bin/sh")));
-    assert_eq!(args(&told, 0).words(), ["/bin/sh", "-c", "exit 3"]);
+    assert_eq!(args(&events, 0).words(), ["/bin/sh", "-c", "exit 3"]);
 }
 
 #[test]
 fn what_a_shell_does_itself_is_no_process() {
-    let (told, seen) = session("cd /; x=1; echo $x >/dev/null; : ; exit 3");
-    assert_eq!((told.executed.len(), told.members.len(), seen.members.all), (1, 0, 0));
+    let (events, seen) = session("cd /; x=1; echo $x >/dev/null; : ; exit 3");
+    assert_eq!((events.executed.len(), events.members.len(), seen.members.all), (1, 0, 0));
 }

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::session;
-use crate::support::{TestCgroup, Witness};
+use crate::support::{TestCgroup, Tracer};
 
 /// Reaps a child with the kernel's own account of it.
 fn reap(pid: u32) -> libc::rusage {
@@ -22,33 +22,33 @@ fn nanos(time: libc::timeval) -> u64 {
 #[expect(clippy::zombie_processes, reason = "wait4 reaps it")]
 #[test]
 fn the_main_processs_usage_is_what_its_parent_is_told() {
-    let mut witness = Witness::new();
+    let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("usage");
-    witness.track(&cgroup);
+    tracer.track(&cgroup);
     let main = cgroup.main("/bin/sh", &["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 3"]);
-    let told = reap(main.id());
-    let seen = witness.await_entry(cgroup.id, |seen| seen.main_used.is_some());
+    let reaped = reap(main.id());
+    let seen = tracer.await_entry(cgroup.id, |seen| seen.main_used.is_some());
     let used = seen.main_used.expect("awaited");
-    let cpu = nanos(told.ru_utime) + nanos(told.ru_stime);
+    let cpu = nanos(reaped.ru_utime) + nanos(reaped.ru_stime);
     // The parent is told whole microseconds, of which user and system time are each cut off.
     assert!(used.cpu_ns.abs_diff(cpu) <= 2000, "{used:?}, and {cpu} ns");
     assert_eq!(
         (used.processes, used.minor_faults, used.major_faults),
-        (1, told.ru_minflt as u64, told.ru_majflt as u64)
+        (1, reaped.ru_minflt as u64, reaped.ru_majflt as u64)
     );
     let page_kib = rustix::param::page_size() as u64 / 1024;
-    assert_eq!(used.max_rss_pages.map(|pages| pages * page_kib), Some(told.ru_maxrss as u64));
+    assert_eq!(used.max_rss_pages.map(|pages| pages * page_kib), Some(reaped.ru_maxrss as u64));
 }
 
 #[test]
 fn the_members_usage_adds_up() {
     let burn = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
-    let (told, seen) = session(&format!("({burn}) & ({burn}) & wait; exit 3"));
-    assert_eq!((told.members.len(), seen.members_used.processes), (2, 2));
+    let (events, seen) = session(&format!("({burn}) & ({burn}) & wait; exit 3"));
+    assert_eq!((events.members.len(), seen.members_used.processes), (2, 2));
     let main = seen.main_used.expect("awaited");
     assert!(seen.members_used.cpu_ns > main.cpu_ns, "{seen:?}");
     assert!(
-        told.members.iter().all(|member| member.max_rss_pages.is_some_and(|pages| pages > 0)),
-        "{told:?}"
+        events.members.iter().all(|member| member.max_rss_pages.is_some_and(|pages| pages > 0)),
+        "{events:?}"
     );
 }

@@ -89,7 +89,7 @@ async fn ask_all(asked: &Asked, boot_id: &BootId, facts: &mut ClusterFacts) {
 }
 
 async fn node(client: &Client, asked: &Asked, boot_id: &BootId) -> Result<NodeFound, ConnectError> {
-    let name = match connect::told_name(asked.node.as_deref()) {
+    let name = match connect::given_name(asked.node.as_deref()) {
         Some(name) => name,
         None => connect::node_name(client, None, boot_id).await?,
     };

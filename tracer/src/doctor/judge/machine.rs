@@ -63,7 +63,7 @@ fn kernel(release: &str, lacks: &Result<Vec<Lack>, Problem>) -> Vec<Finding> {
             vec![Finding::ok(CHECK, format!("{release}, its BTF has every field and tracepoint needed"))]
         }
         Ok(lacks) if lacks.iter().all(|lack| !lack.needed) => {
-            lacks.iter().map(|lack| untold(CHECK, release, lack)).collect()
+            lacks.iter().map(|lack| missing_fact(CHECK, release, lack)).collect()
         }
         Ok(lacks) => {
             lacks.iter().filter(|lack| lack.needed).map(|lack| lacking(CHECK, release, lack)).collect()
@@ -71,7 +71,7 @@ fn kernel(release: &str, lacks: &Result<Vec<Lack>, Problem>) -> Vec<Finding> {
     }
 }
 
-fn untold(check: &'static str, release: &str, lack: &Lack) -> Finding {
+fn missing_fact(check: &'static str, release: &str, lack: &Lack) -> Finding {
     let what = format!("{release} does not tell {}: {}", lack.what, lack.purpose);
     Finding::warning(
         check,

@@ -29,7 +29,7 @@ struct State {
     /// What is being told.
     given: Option<Missing>,
     /// How many records have to be durable so that all which is not in `damaged` and `unread` is told.
-    told_with: u64,
+    reported_with: u64,
 }
 
 impl Absent {
@@ -79,17 +79,17 @@ impl Absent {
     }
 
     /// What [`Self::next`] gave is told once so many records are durable.
-    pub(super) fn told(&self, with: u64) {
+    pub(super) fn reported(&self, with: u64) {
         let state = &mut *self.state();
         let Some(Missing { reason, records }) = state.given.take() else { return };
         let of = if reason == GapReason::LedgerDamaged { &mut state.damaged } else { &mut state.unread };
         records.into_iter().for_each(|range| of.remove(range));
-        state.told_with = with;
+        state.reported_with = with;
     }
 
-    fn all_told(&self, durable: u64) -> bool {
+    fn all_reported(&self, durable: u64) -> bool {
         let state = self.state();
-        state.damaged.is_empty() && state.unread.is_empty() && state.told_with <= durable
+        state.damaged.is_empty() && state.unread.is_empty() && state.reported_with <= durable
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -102,8 +102,8 @@ impl Skipped for Shared {
         self.absent.skipped(records);
     }
 
-    fn all_told(&self) -> bool {
-        self.absent.all_told(self.health.written())
+    fn all_reported(&self) -> bool {
+        self.absent.all_reported(self.health.written())
     }
 }
 
@@ -122,15 +122,15 @@ mod tests {
     #[test]
     fn what_two_find_is_told_once_and_until_that_is_durable() {
         let absent = Absent::default();
-        assert!(absent.next().is_none() && absent.all_told(0));
+        assert!(absent.next().is_none() && absent.all_reported(0));
         absent.damaged([range(3, 5)]);
         absent.skipped(range(4, 6));
         let found = missing(GapReason::LedgerDamaged, &[range(3, 6)]);
         assert_eq!([absent.next(), absent.next()], [found.clone(), found]);
-        assert!(!absent.all_told(100));
-        absent.told(8);
+        assert!(!absent.all_reported(100));
+        absent.reported(8);
         assert!(absent.next().is_none());
-        assert_eq!([absent.all_told(7), absent.all_told(8)], [false, true]);
+        assert_eq!([absent.all_reported(7), absent.all_reported(8)], [false, true]);
         absent.skipped(range(3, 6));
         assert!(absent.next().is_none());
     }
@@ -141,10 +141,10 @@ mod tests {
         absent.removed_before(10);
         absent.skipped(range(5, 12));
         assert_eq!(absent.next(), missing(GapReason::LedgerDamaged, &[range(10, 12)]));
-        absent.told(0);
+        absent.reported(0);
         assert_eq!(absent.next(), missing(GapReason::OutputFull, &[range(5, 9)]));
-        absent.told(0);
-        assert!(absent.all_told(0));
+        absent.reported(0);
+        assert!(absent.all_reported(0));
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
         let first = absent.next();
         absent.damaged([range(6, 7)]);
         assert_eq!(absent.next(), first);
-        absent.told(0);
+        absent.reported(0);
         assert_eq!(absent.next(), missing(GapReason::LedgerDamaged, &[range(6, 7)]));
     }
 
@@ -163,7 +163,7 @@ mod tests {
         let absent = Absent::default();
         absent.damaged((0..NAMED as u64 + 1).map(|n| range(2 * n, 2 * n)));
         assert_eq!(absent.next().unwrap().records.len(), NAMED);
-        absent.told(0);
+        absent.reported(0);
         assert_eq!(absent.next().unwrap().records, [range(2 * NAMED as u64, 2 * NAMED as u64)]);
     }
 

@@ -123,7 +123,7 @@ fn run(folder: &Path, range: std::ops::Range<u32>) -> (String, Option<Missing>) 
         let clock = ClockState { boot_id: BootId::new("b0"), synchronized: None, max_error_us: None };
         let gap = GapRecord { records, ..GapRecord::new(reason, &RecordNumber::test(1), clock) };
         assert_eq!(ledger.send(Record::Gap(gap).to_json_line().unwrap()), Sent::Queued);
-        ledger.missing_told();
+        ledger.missing_reported();
         assert_eq!(ledger.missing(), None);
     }
     say(&ledger, range);

@@ -41,7 +41,7 @@ impl Writer {
             if !health.failing.swap(true, Ordering::Relaxed) {
                 tracing::error!("the ledger can't be written ({error}); records wait in memory: make room");
             }
-            self.tell_missing();
+            self.report_missing();
             self.keeper.write(&self.files);
             if self.shared.pause() {
                 return false;
@@ -50,12 +50,12 @@ impl Writer {
         if health.failing.swap(false, Ordering::Relaxed) {
             tracing::info!("the ledger can be written again; what waited is in it");
         }
-        self.tell_missing();
+        self.report_missing();
         self.shared.commit(self.segments.end(), lines.len());
         true
     }
 
-    fn tell_missing(&mut self) {
+    fn report_missing(&mut self) {
         self.shared.absent.removed_before(self.segments.oldest());
         self.shared.absent.damaged(self.segments.take_missing());
     }

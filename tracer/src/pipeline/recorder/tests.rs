@@ -37,10 +37,10 @@ fn what_a_stalled_reader_missed_is_told_once_it_reads_again() {
     let written = Arc::new(Mutex::new(Vec::new()));
     let mut recorder = recorder(Stdout::writing_to(Stalled(stalled, Arc::clone(&written))).unwrap());
     // Some 20 MB.
-    let told: u64 = 40_000;
-    for _ in 0..told {
+    let reported: u64 = 40_000;
+    for _ in 0..reported {
         recorder.agent_started();
-        recorder.tell_unwritten();
+        recorder.report_unwritten();
     }
     drop(release);
     recorder.agent_stopped(StopReason::Interrupted).unwrap();
@@ -50,6 +50,6 @@ fn what_a_stalled_reader_missed_is_told_once_it_reads_again() {
     let of = |kind| records.iter().filter(|record| record["type"] == kind).collect::<Vec<_>>();
     let gaps: u64 = of("gap").iter().filter_map(|gap| gap["lost"].as_u64()).sum();
     assert!(gaps > 0);
-    assert_eq!(of("agent_started").len() as u64 + gaps, told);
+    assert_eq!(of("agent_started").len() as u64 + gaps, reported);
     assert_eq!(records.last().unwrap()["type"], "agent_stopped");
 }

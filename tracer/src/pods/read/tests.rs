@@ -40,7 +40,7 @@ fn what_is_wrong_is_told_and_the_rest_is_there() {
         "spec.ephemeralContainers[1] is no object",
         "status.containerStatuses is no list",
     ] {
-        assert!(unread.faults.iter().any(|told| told == fault), "{fault}: {:?}", unread.faults);
+        assert!(unread.faults.iter().any(|found| found == fault), "{fault}: {:?}", unread.faults);
     }
 }
 

@@ -44,7 +44,7 @@ fn an_ended_session_in_the_order_of_the_schema() {
         runtime: Some(RuntimeEvidence { init_pid: Some(Pid(26623)), agrees: Some(true) }),
         ..Evidence::of_kernel(KernelEvidence::Full)
     };
-    let exit = Exit::witnessed(WaitStatus(10752), false);
+    let exit = Exit::observed(WaitStatus(10752), false);
     let start = BootNanos(1_000_000_000_000);
     let record = SessionRecord {
         identity: identity(),

@@ -42,7 +42,7 @@ fn named(pod: &str) -> Identity {
 }
 
 fn ended(status: i32, oom_victim: bool) -> Record {
-    let exit = Exit::witnessed(WaitStatus(status), oom_victim);
+    let exit = Exit::observed(WaitStatus(status), oom_victim);
     let record = SessionRecord::ended(session_id(), exit, evidence(), clock());
     let record = SessionRecord { identity: named("web"), times: times(0, Some(10_003_547_422)), ..record };
     Record::Session(Box::new(record))
@@ -79,7 +79,7 @@ fn columns_stand_below_their_names() {
 
 #[test]
 fn ends_in_words() {
-    let how = |status, victim| end_in_words(&Exit::witnessed(WaitStatus(status), victim));
+    let how = |status, victim| end_in_words(&Exit::observed(WaitStatus(status), victim));
     assert_eq!(how(0, false), "exit 0");
     assert_eq!(how(137 << 8, false), "exit 137");
     assert_eq!(how(9, false), "SIGKILL");

@@ -51,7 +51,7 @@ pub(super) struct Asking {
 
 /// What an answer is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Freshness {
     /// It is of now.
     UpToDate,
     /// It may be of before the container came further.
@@ -91,16 +91,16 @@ impl Asking {
     }
 
     /// An answer came, or none is to be expected. Outdated, it counts as asked again.
-    pub(super) fn answered(&mut self, now: BootNanos) -> Told {
+    pub(super) fn answered(&mut self, now: BootNanos) -> Freshness {
         self.waiting = false;
         if let Some(stage) = self.further.take() {
             self.is_due(stage, now);
-            return Told::Outdated;
+            return Freshness::Outdated;
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(16)).min(LONGEST_PAUSE);
         self.pauses = self.pauses.saturating_add(1);
         self.due = after(now, pause);
-        Told::UpToDate
+        Freshness::UpToDate
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
         for now in 0..300 {
             if asking.is_due(Stage::Made, seconds(now)) {
                 asked.push(now);
-                assert_eq!(asking.answered(seconds(now)), Told::UpToDate);
+                assert_eq!(asking.answered(seconds(now)), Freshness::UpToDate);
             }
         }
         assert_eq!(asked, [0, 1, 3, 7, 15, 31, 63, 127, 191, 255]);
@@ -136,8 +136,8 @@ mod tests {
         assert!(!asking.is_due(Stage::Made, seconds(5)), "the answer is still to come");
         assert!(!asking.is_due(Stage::Begun, seconds(5)));
         // What is told now was looked for before.
-        assert_eq!(asking.answered(seconds(5)), Told::Outdated);
-        assert_eq!(asking.answered(seconds(5)), Told::UpToDate);
+        assert_eq!(asking.answered(seconds(5)), Freshness::Outdated);
+        assert_eq!(asking.answered(seconds(5)), Freshness::UpToDate);
         assert!(!asking.is_due(Stage::Begun, seconds(5)) && !asking.is_due(Stage::Made, seconds(5)));
         assert!(asking.is_due(Stage::Over, seconds(5)));
     }

@@ -30,14 +30,14 @@ pub(super) trait Source: Send + 'static {
 }
 
 /// What is to be done with what a look said.
-type Tell = Arc<dyn Fn(Job, Option<RuntimeFacts>) + Send + Sync>;
+type OnAnswer = Arc<dyn Fn(Job, Option<RuntimeFacts>) + Send + Sync>;
 
 /// A thread that looks up containers.
 pub(super) struct Worker<S> {
     name: &'static str,
     /// What a thread begins with.
     source: S,
-    tell: Tell,
+    on_answer: OnAnswer,
     queue: Arc<Queue>,
     now: Arc<Thread>,
     hanging: Arc<AtomicUsize>,
@@ -68,12 +68,12 @@ impl<S: Source> Worker<S> {
     pub(super) fn new(
         name: &'static str,
         source: S,
-        tell: impl Fn(Job, Option<RuntimeFacts>) + Send + Sync + 'static,
+        on_answer: impl Fn(Job, Option<RuntimeFacts>) + Send + Sync + 'static,
     ) -> Self {
         let worker = Self {
             name,
             source,
-            tell: Arc::new(tell),
+            on_answer: Arc::new(on_answer),
             queue: Arc::default(),
             now: Arc::default(),
             hanging: Arc::default(),
@@ -117,7 +117,7 @@ impl<S: Source> Worker<S> {
     fn start(&self) {
         let mut source = self.source.anew(&self.now.progress);
         let (thread, queue) = (Arc::clone(&self.now), Arc::clone(&self.queue));
-        let (tell, hanging) = (Arc::clone(&self.tell), Arc::clone(&self.hanging));
+        let (on_answer, hanging) = (Arc::clone(&self.on_answer), Arc::clone(&self.hanging));
         let work = move || {
             while let Some(job) = queue.next() {
                 lock(&thread.state).doing = Some(job.clone());
@@ -133,7 +133,7 @@ impl<S: Source> Worker<S> {
                     }
                 }
                 match look {
-                    Look::Said(facts) => tell(job, facts),
+                    Look::Said(facts) => on_answer(job, facts),
                     Look::After(pause) => queue.put_aside(job, Instant::now() + pause),
                 }
             }

@@ -29,7 +29,7 @@ fn silent() -> PodIndex {
 }
 
 /// The kubelet has told of the container `current`, and of the one before it.
-fn told(restart_count: u32, current: Option<u64>, before: Option<u64>) -> PodIndex {
+fn index_with(restart_count: u32, current: Option<u64>, before: Option<u64>) -> PodIndex {
     let url = |n: u64| id(n).url("containerd");
     let ended = |n| Terminated {
         exit_code: 22,
@@ -87,21 +87,21 @@ fn in_a_pod_that_was_there_before_only_the_kubelet_knows() {
     assert_eq!(attempts.number(&run(0), &copy(), &silent()), None);
     assert_eq!(attempts.number(&run(1), &copy(), &silent()), None);
     // It names the run before as the current one: this one is next.
-    assert_eq!(attempts.number(&run(2), &copy(), &told(6, Some(1), Some(0))), Some(7));
+    assert_eq!(attempts.number(&run(2), &copy(), &index_with(6, Some(1), Some(0))), Some(7));
     assert_eq!(attempts.number(&run(3), &copy(), &silent()), Some(8));
 }
 
 #[test]
 fn what_the_kubelet_says_of_the_very_container_counts_first() {
-    assert_eq!(made().number(&run(5), &copy(), &told(4, Some(5), Some(3))), Some(4));
-    assert_eq!(made().number(&run(5), &copy(), &told(4, Some(6), Some(5))), Some(3));
+    assert_eq!(made().number(&run(5), &copy(), &index_with(4, Some(5), Some(3))), Some(4));
+    assert_eq!(made().number(&run(5), &copy(), &index_with(4, Some(6), Some(5))), Some(3));
 }
 
 #[test]
 fn a_status_from_before_the_boot_keeps_a_new_cgroup_from_counting_from_nought() {
-    assert_eq!(made().number(&run(5), &copy(), &told(4, Some(3), None)), None);
-    assert_eq!(made().number(&run(5), &copy(), &told(1, None, None)), None);
-    assert_eq!(made().number(&run(5), &copy(), &told(0, None, None)), Some(0));
+    assert_eq!(made().number(&run(5), &copy(), &index_with(4, Some(3), None)), None);
+    assert_eq!(made().number(&run(5), &copy(), &index_with(1, None, None)), None);
+    assert_eq!(made().number(&run(5), &copy(), &index_with(0, None, None)), Some(0));
 }
 
 #[test]
@@ -113,7 +113,11 @@ fn what_an_earlier_debugtrail_knew_counts_on() {
         ..SessionRecord::started(SessionId::of_container(&id(0)), evidence, clock)
     };
     let mut remembered = run(0);
-    remembered.remember(Remembered { started, told: true, processes: crate::session::Told::default() });
+    remembered.remember(Remembered {
+        started,
+        reported: true,
+        processes: crate::session::Reported::default(),
+    });
     let mut attempts = begun_before();
     assert_eq!(attempts.number(&remembered, &copy(), &silent()), Some(6));
     assert_eq!(attempts.number(&run(1), &copy(), &silent()), Some(7));
@@ -151,7 +155,7 @@ fn after_a_loss_only_the_kubelet_knows() {
     assert_eq!(attempts.number(&run(0), &copy(), &silent()), Some(0));
     attempts.doubt();
     assert_eq!(attempts.number(&run(1), &copy(), &silent()), None);
-    assert_eq!(attempts.number(&run(2), &copy(), &told(3, Some(1), None)), Some(4));
+    assert_eq!(attempts.number(&run(2), &copy(), &index_with(3, Some(1), None)), Some(4));
 }
 
 #[test]

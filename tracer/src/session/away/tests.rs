@@ -91,9 +91,9 @@ fn ends_of_other_times_are_not_told() {
     }
     let index = synced([ended_at(DOWN + 5)]);
     assert_eq!(away(Vec::new()).ends(&index, |_| true, seconds(100)), [], "the kernel has it");
-    let mut told = away(Vec::new());
-    told.told(&SessionId::of_container(&id()));
-    assert_eq!(told.ends(&index, nobody, seconds(100)), [], "it was told");
+    let mut away = away(Vec::new());
+    away.reported(&SessionId::of_container(&id()));
+    assert_eq!(away.ends(&index, nobody, seconds(100)), [], "it was reported");
     assert_eq!(Away::default().ends(&index, nobody, seconds(100)), [], "the first agent here");
 }
 
@@ -148,24 +148,24 @@ fn session(n: usize) -> SessionId {
 #[test]
 fn what_was_told_is_remembered_only_while_ends_are_looked_for() {
     let mut away = away(Vec::new());
-    (0..100).for_each(|n| away.told(&session(n)));
+    (0..100).for_each(|n| away.reported(&session(n)));
     assert_eq!(away.kept(), 100);
     let index = synced([pod()]);
     away.ends(&index, nobody, seconds(200));
     away.ends(&index, nobody, BootNanos(seconds(200).0 + LOOKED_FOR.as_nanos() as u64 - 1));
     assert_eq!(away.kept(), 100);
     away.ends(&index, nobody, BootNanos(seconds(200).0 + LOOKED_FOR.as_nanos() as u64));
-    (0..100).for_each(|n| away.told(&session(n)));
+    (0..100).for_each(|n| away.reported(&session(n)));
     assert_eq!(away.kept(), 0);
 }
 
 #[test]
 fn too_many_ends_to_remember_end_the_looking() {
     let mut away = away(Vec::new());
-    (0..KEPT_TOLD).for_each(|n| away.told(&session(n)));
-    (0..KEPT_TOLD).for_each(|n| away.told(&session(n)));
-    assert_eq!(away.kept(), KEPT_TOLD);
-    away.told(&session(KEPT_TOLD));
+    (0..KEPT_REPORTED).for_each(|n| away.reported(&session(n)));
+    (0..KEPT_REPORTED).for_each(|n| away.reported(&session(n)));
+    assert_eq!(away.kept(), KEPT_REPORTED);
+    away.reported(&session(KEPT_REPORTED));
     assert_eq!(away.kept(), 0);
     // It might be one of those.
     assert_eq!(away.ends(&synced([ended_at(DOWN + 30)]), nobody, seconds(200)), []);

@@ -176,8 +176,8 @@ fn a_cgroup_that_nothing_entered_is_no_container() {
     assert!(matches!(decide(entered, &index, Policy::default(), seconds(910)), Verdict::Unresolved(_)));
     // Of which the runtime says that it is one needs nothing in it.
     let named = named("dbg");
-    let told = Question { runtime: Some(&named), ..empty };
-    assert!(matches!(decide(told, &index, Policy::default(), seconds(11)), Verdict::Session(_)));
+    let by_runtime = Question { runtime: Some(&named), ..empty };
+    assert!(matches!(decide(by_runtime, &index, Policy::default(), seconds(11)), Verdict::Session(_)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Chunk, EndedProcess, Processes, Program, RECORDED, Told, Totals};
+use super::{Chunk, EndedProcess, Processes, Program, RECORDED, Reported, Totals};
 use crate::ids::ContainerId;
 use crate::kernel::event::{Executed, MemberEnded};
 
@@ -36,8 +36,8 @@ impl AllProcesses {
     }
 
     /// Goes on after what an earlier debugtrail told of a container.
-    pub(in super::super) fn go_on_after(&mut self, id: &ContainerId, told: Told) {
-        self.change(id, |processes| processes.go_on_after(told));
+    pub(in super::super) fn go_on_after(&mut self, id: &ContainerId, reported: Reported) {
+        self.change(id, |processes| processes.go_on_after(reported));
     }
 
     /// Takes in what a process executes.

@@ -20,28 +20,28 @@ fn an_end_is_told_once_with_what_was_executed_last() {
     executed(&mut processes, program_executed(7, "/bin/ls"));
     processes.ended(member_ended(7), ALL);
     processes.ended(member_ended(8), ALL);
-    let told = processes.take();
-    assert_eq!((told.len(), told[0].n, pids(&told[0])), (1, 0, vec![7, 8]));
-    let exe = |n: usize| told[0].processes[n].program.as_ref().and_then(|program| program.exe.as_deref());
+    let reported = processes.take();
+    assert_eq!((reported.len(), reported[0].n, pids(&reported[0])), (1, 0, vec![7, 8]));
+    let exe = |n: usize| reported[0].processes[n].program.as_ref().and_then(|program| program.exe.as_deref());
     assert_eq!((exe(0), exe(1)), (Some("/bin/ls"), None));
     assert_eq!(processes.take(), []);
-    assert_eq!(processes.totals().told, Told { chunks: 1, processes: 2 });
+    assert_eq!(processes.totals().reported, Reported { chunks: 1, processes: 2 });
 }
 
 #[test]
 fn records_are_bounded_and_numbered_on() {
     let mut processes = Processes::new(RECORDED);
-    processes.go_on_after(Told { chunks: 3, processes: 10 });
+    processes.go_on_after(Reported { chunks: 3, processes: 10 });
     for pid in 0..100 {
         processes.ended(member_ended(pid), ALL);
         assert_eq!(processes.is_full(), pid + 1 >= 32);
     }
-    let told = processes.take();
+    let reported = processes.take();
     assert_eq!(
-        told.iter().map(|chunk| (chunk.n, chunk.processes.len())).collect::<Vec<_>>(),
+        reported.iter().map(|chunk| (chunk.n, chunk.processes.len())).collect::<Vec<_>>(),
         [(3, 32), (4, 32), (5, 32), (6, 4)]
     );
-    assert_eq!(processes.totals().told, Told { chunks: 7, processes: 110 });
+    assert_eq!(processes.totals().reported, Reported { chunks: 7, processes: 110 });
 }
 
 #[test]
@@ -51,19 +51,19 @@ fn what_has_no_room_is_not_counted_as_told() {
         processes.ended(member_ended(pid), ALL);
     }
     processes.take();
-    assert_eq!(processes.totals().told.processes, KEPT_ENDS as u64);
+    assert_eq!(processes.totals().reported.processes, KEPT_ENDS as u64);
     assert_eq!(processes.totals().heard, KEPT_ENDS as u64 + 5);
 }
 
 #[test]
 fn past_the_limit_processes_are_counted() {
     let mut processes = Processes::new(3);
-    processes.go_on_after(Told { chunks: 1, processes: 1 });
+    processes.go_on_after(Reported { chunks: 1, processes: 1 });
     for pid in 0..10 {
         processes.ended(member_ended(pid), ALL);
     }
     assert_eq!(processes.take().iter().map(|chunk| chunk.processes.len()).sum::<usize>(), 2);
-    assert_eq!((processes.totals().told.processes, processes.totals().heard), (3, 11));
+    assert_eq!((processes.totals().reported.processes, processes.totals().heard), (3, 11));
 }
 
 #[test]
@@ -120,9 +120,9 @@ fn without_room_old_programs_go_first_and_then_new_ends_do_not_come() {
     }
     let Totals { heard, programs_dropped, .. } = processes.totals();
     assert_eq!((heard, programs_dropped), (100, 10));
-    let told = processes.take();
-    assert_eq!(pids(&told[0])[..2], [100, 101]);
-    assert!(processes.totals().told.processes < 100);
+    let reported = processes.take();
+    assert_eq!(pids(&reported[0])[..2], [100, 101]);
+    assert!(processes.totals().reported.processes < 100);
 }
 
 #[test]

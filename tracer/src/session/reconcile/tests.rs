@@ -23,7 +23,7 @@ fn ended() -> SessionRecord {
         },
         ..SessionRecord::ended(
             SessionId::of_container(&id()),
-            Exit::witnessed(WaitStatus(49 << 8), false),
+            Exit::observed(WaitStatus(49 << 8), false),
             evidence,
             clock(),
         )
@@ -36,7 +36,7 @@ fn unresolved() -> SessionRecord {
 }
 
 /// The pod once the kubelet has told the container's id and, where `end` says so, its end.
-fn told(end: Option<(i32, &str)>) -> PodFacts {
+fn pod_with_status(end: Option<(i32, &str)>) -> PodFacts {
     let terminated = |(exit_code, reason): (i32, &str)| {
         ContainerState::Terminated(Terminated {
             exit_code,
@@ -70,7 +70,7 @@ fn the_apis_word_is_added_once() {
     let mut reconciler = reconciler(ended());
     let mut index = synced([pod()]);
     assert_eq!(reconciler.reconcile(&index, seconds(21)), []);
-    index.observe(PodEvent::Applied(Box::new(told(Some((49, "Error"))))), seconds(22));
+    index.observe(PodEvent::Applied(Box::new(pod_with_status(Some((49, "Error"))))), seconds(22));
     let given = reconciler.reconcile(&index, seconds(22));
     let api = given[0].evidence.api.clone().unwrap();
     assert_eq!((api.exit_code, api.agrees, api.synthetic), (Some(49), Some(true), None));
@@ -80,7 +80,8 @@ fn the_apis_word_is_added_once() {
 
 #[test]
 fn an_invented_code_does_not_agree_and_is_named() {
-    let given = reconciler(ended()).reconcile(&synced([told(Some((255, "Unknown")))]), seconds(21));
+    let given =
+        reconciler(ended()).reconcile(&synced([pod_with_status(Some((255, "Unknown")))]), seconds(21));
     let api = given[0].evidence.api.clone().unwrap();
     assert_eq!(
         (api.exit_code, api.agrees, api.synthetic),
@@ -91,7 +92,7 @@ fn an_invented_code_does_not_agree_and_is_named() {
 /// As Kubernetes 1.35 leaves the status of a pod that its kubelet has evicted.
 #[test]
 fn the_end_of_a_container_that_the_kubelet_lost_is_the_sessions_where_it_ran_but_once() {
-    let mut lost = told(Some((137, "ContainerStatusUnknown")));
+    let mut lost = pod_with_status(Some((137, "ContainerStatusUnknown")));
     let status = &mut lost.statuses[0];
     (status.container_id, status.restart_count) = (None, 1);
     status.last_state = status
@@ -113,7 +114,7 @@ fn the_end_of_a_container_that_the_kubelet_lost_is_the_sessions_where_it_ran_but
 fn a_name_that_comes_late_waits_for_the_end_and_then_comes_alone() {
     let mut reconciler = reconciler(unresolved());
     assert_eq!(reconciler.reconcile(&synced([pod()]), seconds(21)), []);
-    let index = synced([told(None)]);
+    let index = synced([pod_with_status(None)]);
     assert_eq!(reconciler.reconcile(&index, seconds(30)), []);
     assert_eq!(reconciler.reconcile(&index, seconds(39)), []);
     let given = reconciler.reconcile(&index, seconds(40));
@@ -125,7 +126,8 @@ fn a_name_that_comes_late_waits_for_the_end_and_then_comes_alone() {
 
 #[test]
 fn name_and_end_come_in_one_record() {
-    let given = reconciler(unresolved()).reconcile(&synced([told(Some((49, "Error")))]), seconds(21));
+    let given =
+        reconciler(unresolved()).reconcile(&synced([pod_with_status(Some((49, "Error")))]), seconds(21));
     assert_eq!(given.len(), 1);
     assert_eq!(given[0].evidence.api.as_ref().and_then(|api| api.agrees), Some(true));
     assert_eq!(given[0].identity.target_container.as_deref(), Some("app"));
@@ -134,7 +136,7 @@ fn name_and_end_come_in_one_record() {
 
 #[test]
 fn another_containers_end_says_nothing() {
-    let mut other = told(Some((1, "Error")));
+    let mut other = pod_with_status(Some((1, "Error")));
     for status in &mut other.statuses {
         let another = "containerd://".to_owned() + &"0".repeat(64);
         status.container_id = Some(another.clone());

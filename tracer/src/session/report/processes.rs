@@ -20,7 +20,7 @@ pub fn processes(container: &Container, chunk: Chunk, context: Context<'_>) -> P
 
 fn process(ended: EndedProcess, context: Context<'_>) -> ProcessEnd {
     let EndedProcess { end, program } = ended;
-    let exit = Exit::witnessed(end.status, false);
+    let exit = Exit::observed(end.status, false);
     let args = program.as_ref().and_then(|program| program.args.as_ref());
     let argv = args.and_then(|args| context.argv.show(&args.words()));
     ProcessEnd {
@@ -73,10 +73,10 @@ pub fn closed(container: &Container, totals: Totals, context: Context<'_>) -> Cl
         closed_at: closed_at.map(|at| context.history.wall_at(at)),
         closed_boot_ns: closed_at,
         processes: members.all.max(totals.heard),
-        recorded: totals.told.processes,
+        recorded: totals.reported.processes,
         lost: members.all.saturating_sub(totals.heard),
         programs_dropped: totals.programs_dropped,
-        truncated: members.all.max(totals.heard) > totals.told.processes || members.unkept > 0,
+        truncated: members.all.max(totals.heard) > totals.reported.processes || members.unkept > 0,
         runtime_processes: members.runtime,
         entered: members.entered,
         escaped: members.left,

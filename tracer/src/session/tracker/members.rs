@@ -12,7 +12,7 @@ impl Tracker {
     pub fn member_ended(&mut self, member: MemberEnded) -> Vec<Action> {
         let Some(id) = self.by_cgroup.get(&member.cgroup).cloned() else { return Vec::new() };
         let is_full = self.processes.ended(&id, member);
-        if is_full { self.tell_processes(&id) } else { Vec::new() }
+        if is_full { self.report_processes(&id) } else { Vec::new() }
     }
 
     /// Takes in that a process executed a program.
@@ -33,21 +33,21 @@ impl Tracker {
     }
 
     /// What is to be told of a session's processes now.
-    fn tell_processes(&mut self, id: &ContainerId) -> Vec<Action> {
+    fn report_processes(&mut self, id: &ContainerId) -> Vec<Action> {
         let container = self.containers.get_mut(id).filter(|container| container.naming().is_some());
         let Some(container) = container else { return Vec::new() };
         let chunks = self.processes.take(id);
         if !has_processes(container) {
             return Vec::new();
         }
-        let told = |chunk| Action::Processes(Box::new(container.without_cgroups()), chunk);
-        chunks.into_iter().map(told).collect()
+        let action = |chunk| Action::Processes(Box::new(container.without_cgroups()), chunk);
+        chunks.into_iter().map(action).collect()
     }
 
     /// What is to be told of all sessions' processes, and which sessions are closed now.
     pub(super) fn review_processes(&mut self, now: BootNanos) -> Vec<Action> {
         let sessions = self.processes.waiting();
-        let mut actions: Vec<_> = sessions.iter().flat_map(|id| self.tell_processes(id)).collect();
+        let mut actions: Vec<_> = sessions.iter().flat_map(|id| self.report_processes(id)).collect();
         let heard = self.heard.unwrap_or(now);
         let mut closed = self.containers.values_mut().filter_map(|container| {
             (container.naming().is_some() && container.is_closed(heard, now)).then(|| container.id.clone())
@@ -55,9 +55,10 @@ impl Tracker {
         let closed: Vec<_> = closed.by_ref().collect();
         for id in closed {
             let totals = self.processes.totals(&id);
-            let is_untold = |container: &&Container| !container.reported_closed && has_processes(container);
-            let untold = self.containers.get(&id).filter(is_untold);
-            actions.extend(untold.map(|container| Action::Closed(Box::new(container.clone()), totals)));
+            let is_unreported =
+                |container: &&Container| !container.reported_closed && has_processes(container);
+            let unreported = self.containers.get(&id).filter(is_unreported);
+            actions.extend(unreported.map(|container| Action::Closed(Box::new(container.clone()), totals)));
             self.settled.add(&id);
             actions.extend(self.drop_container(&id));
         }

@@ -35,14 +35,14 @@ fn said(actions: &[Action]) -> Vec<Said> {
         Action::Started(_) => Said::Started,
         Action::Ended(_) => Said::Ended,
         Action::Processes(_, chunk) => Said::Processes(chunk.n, chunk.processes.len()),
-        Action::Closed(_, totals) => Said::Closed(totals.told.processes),
+        Action::Closed(_, totals) => Said::Closed(totals.reported.processes),
         Action::GaveUp(_) => Said::GaveUp,
         Action::Foreign(_) => Said::Foreign,
     };
     actions.iter().map(say).collect()
 }
 
-fn tell(
+fn observe(
     tracker: &mut Tracker,
     seen: Observation,
     facts: Option<RuntimeFacts>,
@@ -60,12 +60,12 @@ fn close(tracker: &mut Tracker, index: &PodIndex) -> Vec<Said> {
 #[test]
 fn a_session_is_tracked_started_ended_and_forgotten() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    assert_eq!(tell(&mut tracker, made(), runtime("dbg"), &index), [Said::Track(77, 77)]);
-    assert_eq!(tell(&mut tracker, running(), None, &index), [Said::Started]);
+    assert_eq!(observe(&mut tracker, made(), runtime("dbg"), &index), [Said::Track(77, 77)]);
+    assert_eq!(observe(&mut tracker, running(), None, &index), [Said::Started]);
     assert_eq!(tracker.live().count(), 1);
-    assert_eq!(tell(&mut tracker, ended(), None, &index), [Said::Ended]);
+    assert_eq!(observe(&mut tracker, ended(), None, &index), [Said::Ended]);
     assert_eq!(tracker.live().count(), 0);
-    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), []);
+    assert_eq!(observe(&mut tracker, removed(ended()), None, &index), []);
     assert_eq!(close(&mut tracker, &index), [Said::Closed(0), Said::Forget(77)]);
     assert_eq!(tracker.cgroups().count(), 0);
 }
@@ -74,7 +74,7 @@ fn a_session_is_tracked_started_ended_and_forgotten() {
 fn a_session_that_is_over_at_once_says_all_in_order() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     assert_eq!(
-        tell(&mut tracker, removed(ended()), runtime("dbg"), &index),
+        observe(&mut tracker, removed(ended()), runtime("dbg"), &index),
         [Said::Track(77, 77), Said::Started, Said::Ended]
     );
 }
@@ -84,7 +84,7 @@ fn ordinary_init_and_pause_containers_are_forgotten_at_once() {
     let index = synced([pod()]);
     for facts in [runtime("app"), runtime("init"), sandbox()] {
         let mut tracker = Tracker::default();
-        assert_eq!(tell(&mut tracker, made(), facts, &index), [Said::Settle(77), Said::Forget(77)]);
+        assert_eq!(observe(&mut tracker, made(), facts, &index), [Said::Settle(77), Said::Forget(77)]);
         assert_eq!(tracker.cgroups().count(), 0);
     }
 }
@@ -108,7 +108,7 @@ fn an_end_seen_before_the_name_is_told_when_the_name_comes() {
     let mut tracker = Tracker::default();
     let mut index = synced([pod_before()]);
     // The kernel need not keep it: nothing more can happen there.
-    assert_eq!(tell(&mut tracker, removed(ended()), runtime("dbg"), &index), [Said::Forget(77)]);
+    assert_eq!(observe(&mut tracker, removed(ended()), runtime("dbg"), &index), [Said::Forget(77)]);
     assert_eq!(tracker.undecided_ends().count(), 1);
     index.observe(PodEvent::Applied(Box::new(pod())), seconds(13));
     assert_eq!(said(&tracker.review(&index, seconds(13))), [Said::Track(77, 77), Said::Started, Said::Ended]);
@@ -120,7 +120,7 @@ fn with_the_api_down_a_crash_looping_container_says_nothing_and_a_declared_sessi
     let mut index = PodIndex::new();
     for (facts, reports) in [(runtime("app"), 0), (runtime("dbg"), 1)] {
         let mut tracker = Tracker::default();
-        tell(&mut tracker, removed(ended()), facts, &index);
+        observe(&mut tracker, removed(ended()), facts, &index);
         assert_eq!(said(&tracker.review(&index, seconds(86_400))), []);
         index = synced([pod()]);
         let all = said(&tracker.review(&index, seconds(86_401)));
@@ -135,7 +135,7 @@ fn with_the_api_down_a_crash_looping_container_says_nothing_and_a_declared_sessi
 fn an_unresolved_container_is_recorded_without_a_kind() {
     let mut tracker = Tracker::default();
     let index = synced([]);
-    tell(&mut tracker, removed(ended()), None, &index);
+    observe(&mut tracker, removed(ended()), None, &index);
     let actions = tracker.review(&index, seconds(30));
     let Some(Action::Ended(container)) = actions.iter().find(|action| matches!(action, Action::Ended(_)))
     else {
@@ -149,8 +149,8 @@ fn an_unresolved_container_is_recorded_without_a_kind() {
 #[test]
 fn a_container_that_never_ran_its_main_process_ends_as_a_start_error() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    tell(&mut tracker, made(), runtime("dbg"), &index);
-    assert_eq!(tell(&mut tracker, removed(made()), None, &index), [Said::Ended]);
+    observe(&mut tracker, made(), runtime("dbg"), &index);
+    assert_eq!(observe(&mut tracker, removed(made()), None, &index), [Said::Ended]);
     assert_eq!(close(&mut tracker, &index), [Said::Closed(0), Said::Forget(77)]);
     assert_eq!(tracker.cgroups().count(), 0);
 }
@@ -158,7 +158,7 @@ fn a_container_that_never_ran_its_main_process_ends_as_a_start_error() {
 #[test]
 fn a_cgroup_that_nothing_entered_vanishes_from_the_kernel_and_ends_as_a_start_error() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    tell(&mut tracker, made(), runtime("dbg"), &index);
+    observe(&mut tracker, made(), runtime("dbg"), &index);
     assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(13))), [Said::Ended]);
     assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(14))), []);
 }
@@ -168,7 +168,7 @@ fn a_cgroup_that_nothing_entered_vanishes_from_the_kernel_and_ends_as_a_start_er
 fn a_cgroup_that_nothing_entered_and_nobody_knows_is_no_session() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     let empty = Observation { entered: false, ..made() };
-    assert_eq!(tell(&mut tracker, empty, None, &index), []);
+    assert_eq!(observe(&mut tracker, empty, None, &index), []);
     assert_eq!(said(&tracker.review(&index, seconds(30))), []);
     assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(31))), [Said::Forget(77)]);
     assert_eq!(said(&tracker.review(&index, seconds(60))), []);
@@ -179,17 +179,17 @@ fn a_cgroup_that_nothing_entered_and_nobody_knows_is_no_session() {
 #[test]
 fn a_second_cgroup_with_a_sessions_id_is_none_of_it() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    tell(&mut tracker, running(), runtime("dbg"), &index);
+    observe(&mut tracker, running(), runtime("dbg"), &index);
     for (n, path) in [(90, format!("/x{}", made().path)), (91, made().path.replace("/besteffort", ""))] {
         let second = Observation { cgroup: CgroupId(n), path: path.clone(), ..running() };
         let actions = tracker.observe(second, &Place::of(&path), None, None, &index, seconds(13));
         assert_eq!(said(&actions), [Said::Forget(n)], "{path}");
     }
-    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Ended]);
+    assert_eq!(observe(&mut tracker, removed(ended()), None, &index), [Said::Ended]);
     assert_eq!(close(&mut tracker, &index), [Said::Closed(0), Said::Forget(77)]);
     // Nor once it is over.
     let again = Observation { cgroup: CgroupId(92), ..ended() };
-    assert_eq!(tell(&mut tracker, again, runtime("dbg"), &index), [Said::Forget(92)]);
+    assert_eq!(observe(&mut tracker, again, runtime("dbg"), &index), [Said::Forget(92)]);
 }
 
 #[test]
@@ -198,21 +198,21 @@ fn cgroups_that_a_session_makes_and_removes_are_not_kept() {
     let below = Place::Container { pod: pod_ref(), container_id: id(), inner: true };
     let seen =
         |tracker: &mut Tracker, seen| said(&tracker.observe(seen, &below, None, None, &index, seconds(12)));
-    tell(&mut tracker, running(), runtime("dbg"), &index);
+    observe(&mut tracker, running(), runtime("dbg"), &index);
     for n in 100..110 {
         let child = Observation { cgroup: CgroupId(n), ..made() };
         assert_eq!(seen(&mut tracker, child.clone()), [Said::Track(n, 77)]);
         assert_eq!(seen(&mut tracker, removed(child)), [Said::Forget(n)]);
     }
     assert_eq!(tracker.cgroups().collect::<Vec<_>>(), [CGROUP]);
-    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Ended]);
+    assert_eq!(observe(&mut tracker, removed(ended()), None, &index), [Said::Ended]);
     assert_eq!(close(&mut tracker, &index), [Said::Closed(0), Said::Forget(77)]);
 }
 
 #[test]
 fn a_cgroup_below_belongs_to_the_session_and_may_hold_its_main_process() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    tell(&mut tracker, made(), runtime("dbg"), &index);
+    observe(&mut tracker, made(), runtime("dbg"), &index);
     let path = format!("{}/container", made().path);
     let below = Observation { cgroup: CgroupId(78), path: path.clone(), ..running() };
     let actions = tracker.observe(below, &Place::of(&path), None, None, &index, seconds(12));
@@ -224,12 +224,12 @@ fn the_runtime_is_asked_until_it_has_told_the_init_pid() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     assert_eq!(tracker.asks_runtime(&made(), &place()), Some(&id()));
     let early = runtime("dbg").map(|facts| RuntimeFacts { init_pid: None, ..facts });
-    tell(&mut tracker, made(), early, &index);
+    observe(&mut tracker, made(), early, &index);
     // The kernel may have skipped to tell of a main process.
     assert_eq!(tracker.asks_runtime(&made(), &place()), Some(&id()));
     assert_eq!(tracker.asks_runtime(&removed(made()), &place()), None);
     assert_eq!(tracker.asks_runtime(&running(), &place()), Some(&id()));
-    tell(&mut tracker, running(), runtime("dbg"), &index);
+    observe(&mut tracker, running(), runtime("dbg"), &index);
     assert_eq!(tracker.asks_runtime(&running(), &place()), None);
     assert_eq!(tracker.asks_runtime(&made(), &Place::Pod { pod: pod_ref() }), None);
 }
@@ -249,15 +249,15 @@ fn a_main_process_that_was_not_seen_is_known_by_the_runtimes_word() {
     for (pid, ends) in [(4242, true), (4243, false)] {
         let mut tracker = Tracker::default();
         let seen = Observation { last: Some(last(pid)), ..made() };
-        let told = tell(&mut tracker, seen, runtime("dbg"), &index);
-        assert_eq!(told.contains(&Said::Ended), ends, "pid {pid}: {told:?}");
+        let said = observe(&mut tracker, seen, runtime("dbg"), &index);
+        assert_eq!(said.contains(&Said::Ended), ends, "pid {pid}: {said:?}");
     }
 }
 
 #[test]
 fn a_loss_is_noted_in_every_session_that_is_not_closed() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    tell(&mut tracker, running(), runtime("dbg"), &index);
+    observe(&mut tracker, running(), runtime("dbg"), &index);
     tracker.lost(3);
     let actions = tracker.observe(ended(), &place(), None, None, &index, seconds(22));
     let [Action::Ended(container)] = actions.as_slice() else { panic!("{actions:?}") };
@@ -265,7 +265,7 @@ fn a_loss_is_noted_in_every_session_that_is_not_closed() {
     // Processes of it may live on.
     tracker.lost(2);
     assert_eq!(tracker.open().map(|open| open.lost_events).collect::<Vec<_>>(), [5]);
-    tell(&mut tracker, removed(ended()), None, &index);
+    observe(&mut tracker, removed(ended()), None, &index);
     close(&mut tracker, &index);
     assert_eq!(tracker.open().count(), 0);
 }
@@ -333,10 +333,10 @@ proptest! {
             }
             stage = stage.max(*step);
             let facts = if n >= named_at { runtime("dbg") } else { None };
-            all.extend(tell(&mut tracker, stages[stage].clone(), facts, &index));
+            all.extend(observe(&mut tracker, stages[stage].clone(), facts, &index));
         }
         index.observe(PodEvent::Applied(Box::new(pod())), seconds(12));
-        all.extend(tell(&mut tracker, removed(stages[2].clone()), runtime("dbg"), &index));
+        all.extend(observe(&mut tracker, removed(stages[2].clone()), runtime("dbg"), &index));
         for now in [12, 30, 40] {
             all.extend(said(&tracker.review(&index, seconds(now))));
         }

@@ -5,60 +5,60 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::Layout;
+use super::Paths;
 use crate::cluster::oci_runtime;
 use crate::{command, repo};
 
-pub(super) fn config_file(layout: &Layout) -> PathBuf {
-    layout.config("containerd.toml")
+pub(super) fn config_file(paths: &Paths) -> PathBuf {
+    paths.config("containerd.toml")
 }
 
-pub(super) fn debians(layout: &Layout) -> Vec<String> {
-    vec!["containerd".into(), config_flag(layout)]
+pub(super) fn debians(paths: &Paths) -> Vec<String> {
+    vec!["containerd".into(), config_flag(paths)]
 }
 
 /// The shim is looked for on PATH first, and Debian's is there.
-pub(super) fn second(layout: &Layout) -> Vec<String> {
+pub(super) fn second(paths: &Paths) -> Vec<String> {
     let tools = repo::containerd_2_tools();
     let (path, binary) = (tools.display(), tools.join("containerd"));
     vec![
         "env".into(),
         format!("PATH={path}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         binary.display().to_string(),
-        config_flag(layout),
+        config_flag(paths),
     ]
 }
 
-fn config_flag(layout: &Layout) -> String {
-    format!("--config={}", config_file(layout).display())
+fn config_flag(paths: &Paths) -> String {
+    format!("--config={}", config_file(paths).display())
 }
 
-pub(super) fn binds(layout: &Layout) -> Vec<(PathBuf, PathBuf)> {
-    vec![(layout.containerd_state(), PathBuf::from("/run/containerd"))]
+pub(super) fn binds(paths: &Paths) -> Vec<(PathBuf, PathBuf)> {
+    vec![(paths.containerd_state(), PathBuf::from("/run/containerd"))]
 }
 
 /// Imports an archive, which has the image's name in it.
-pub(super) fn import(layout: &Layout, archive: &Path) -> Result<()> {
-    let mut ctr = ctr(layout);
+pub(super) fn import(paths: &Paths, archive: &Path) -> Result<()> {
+    let mut ctr = ctr(paths);
     ctr.args(["images", "import", "--snapshotter", "native"]).arg(archive);
     command::output(&mut ctr).map(drop)
 }
 
 /// True once containerd serves its plugins.
-pub(super) fn answers(layout: &Layout) -> bool {
-    command::succeeds(ctr(layout).args(["--timeout", "2s", "version"]))
+pub(super) fn answers(paths: &Paths) -> bool {
+    command::succeeds(ctr(paths).args(["--timeout", "2s", "version"]))
 }
 
-fn ctr(layout: &Layout) -> Command {
+fn ctr(paths: &Paths) -> Command {
     let mut ctr = Command::new("ctr");
-    ctr.arg("--address").arg(layout.containerd_socket()).args(["--namespace", "k8s.io"]);
+    ctr.arg("--address").arg(paths.containerd_socket()).args(["--namespace", "k8s.io"]);
     ctr
 }
 
 /// The configuration that containerd 1.6 and newer read.
-pub(super) fn version_2(layout: &Layout) -> String {
-    let (root, socket) = (layout.containerd_root(), layout.containerd_socket());
-    let cni = layout.cni_config();
+pub(super) fn version_2(paths: &Paths) -> String {
+    let (root, socket) = (paths.containerd_root(), paths.containerd_socket());
+    let cni = paths.cni_config();
     format!(
         r#"version = 2
 root = "{root}"
@@ -87,14 +87,14 @@ state = "/run/containerd"
         root = root.display(),
         socket = socket.display(),
         cni = cni.display(),
-        handlers = handlers("io.containerd.grpc.v1.cri", Path::new("crun"), &layout.hooked_runc()),
+        handlers = handlers("io.containerd.grpc.v1.cri", Path::new("crun"), &paths.hooked_runc()),
     )
 }
 
 /// The same for containerd 2, whose CRI plugin is two.
-pub(super) fn version_3(layout: &Layout) -> String {
-    let (root, socket) = (layout.containerd_root(), layout.containerd_socket());
-    let (cni, crun) = (layout.cni_config(), oci_runtime::eased_crun(layout));
+pub(super) fn version_3(paths: &Paths) -> String {
+    let (root, socket) = (paths.containerd_root(), paths.containerd_socket());
+    let (cni, crun) = (paths.cni_config(), oci_runtime::eased_crun(paths));
     format!(
         r#"version = 3
 root = "{root}"
@@ -133,7 +133,7 @@ state = "/run/containerd"
         root = root.display(),
         socket = socket.display(),
         cni = cni.display(),
-        handlers = handlers("io.containerd.cri.v1.runtime", &crun, &layout.hooked_runc()),
+        handlers = handlers("io.containerd.cri.v1.runtime", &crun, &paths.hooked_runc()),
     )
 }
 

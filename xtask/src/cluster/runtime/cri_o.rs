@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::Layout;
+use super::Paths;
 use crate::cluster::{control, oci, oci_runtime};
 use crate::{command, repo};
 
@@ -17,49 +17,49 @@ const RUN_STORAGE: &str = "/run/containers/storage";
 pub(super) const SHADOWS: [(&str, &str); 1] =
     [("/etc/containers/registries.conf", "unqualified-search-registries = [\"docker.io\"]\n")];
 
-pub(super) fn command(layout: &Layout) -> Vec<String> {
+pub(super) fn command(paths: &Paths) -> Vec<String> {
     let crio = repo::cri_o_tools().join("crio");
-    let config = config_file(layout).display().to_string();
+    let config = config_file(paths).display().to_string();
     // None of the machine's drop-ins.
     vec![crio.display().to_string(), "--config".into(), config, "--config-dir".into(), String::new()]
 }
 
-pub(super) fn binds(layout: &Layout) -> Vec<(PathBuf, PathBuf)> {
+pub(super) fn binds(paths: &Paths) -> Vec<(PathBuf, PathBuf)> {
     vec![
-        (layout.data().join("containers"), PathBuf::from("/var/lib/containers")),
-        (layout.cri_o_run_storage(), PathBuf::from("/run/containers")),
-        (layout.data().join("run-crio"), PathBuf::from("/run/crio")),
+        (paths.data().join("containers"), PathBuf::from("/var/lib/containers")),
+        (paths.cri_o_run_storage(), PathBuf::from("/run/containers")),
+        (paths.data().join("run-crio"), PathBuf::from("/run/crio")),
     ]
 }
 
-pub(super) fn write_config(layout: &Layout) -> Result<()> {
-    fs::write(policy_file(layout), r#"{"default": [{"type": "insecureAcceptAnything"}]}"#)?;
-    fs::write(config_file(layout), config(layout))?;
-    oci_runtime::write_eased(layout)
+pub(super) fn write_config(paths: &Paths) -> Result<()> {
+    fs::write(policy_file(paths), r#"{"default": [{"type": "insecureAcceptAnything"}]}"#)?;
+    fs::write(config_file(paths), config(paths))?;
+    oci_runtime::write_eased(paths)
 }
 
 /// Copies an archive's image into the storage. Our build has no client for that, Debian's `skopeo` is one.
-pub(super) fn import(layout: &Layout, archive: &Path, name: &str) -> Result<()> {
-    let init = control::load(layout)?.init.context("the cluster has no init yet")?;
+pub(super) fn import(paths: &Paths, archive: &Path, name: &str) -> Result<()> {
+    let init = control::load(paths)?.init.context("the cluster has no init yet")?;
     let mut skopeo = Command::new("nsenter");
     skopeo.arg(format!("--mount=/proc/{}/ns/mnt", init.pid())).args(["--", "skopeo", "copy", "--quiet"]);
-    skopeo.arg("--policy").arg(policy_file(layout));
+    skopeo.arg("--policy").arg(policy_file(paths));
     skopeo.arg(format!("oci-archive:{}", archive.display()));
     let name = oci::full_name(name);
     skopeo.arg(format!("containers-storage:[overlay@{STORAGE}+{RUN_STORAGE}]{name}"));
     command::output(&mut skopeo).map(drop)
 }
 
-fn config_file(layout: &Layout) -> PathBuf {
-    layout.config("crio.conf")
+fn config_file(paths: &Paths) -> PathBuf {
+    paths.config("crio.conf")
 }
 
-fn policy_file(layout: &Layout) -> PathBuf {
-    layout.config("policy.json")
+fn policy_file(paths: &Paths) -> PathBuf {
+    paths.config("policy.json")
 }
 
-fn config(layout: &Layout) -> String {
-    let (socket, policy, cni) = (layout.cri_o_socket(), policy_file(layout), layout.cni_config());
+fn config(paths: &Paths) -> String {
+    let (socket, policy, cni) = (paths.cri_o_socket(), policy_file(paths), paths.cni_config());
     let pinns = repo::cri_o_tools().join("pinns");
     let mut text = format!(
         r#"[crio]
@@ -104,7 +104,7 @@ enable_nri = false
         policy = policy.display(),
         cni = cni.display(),
     );
-    for (handler, script) in oci_runtime::eased(layout) {
+    for (handler, script) in oci_runtime::eased(paths) {
         text.push_str(&format!(
             r#"
 [crio.runtime.runtimes.{handler}]

@@ -114,8 +114,8 @@ fn what_is_lacking_is_named() {
     ] {
         let mut config = kubeconfig("c", "https://10.0.0.1");
         *config.pointer_mut(pointer).unwrap() = value;
-        let told = of(&config).unwrap_err();
-        assert!(told.starts_with(why) && !told.contains("secret"), "{told}");
+        let error = of(&config).unwrap_err();
+        assert!(error.starts_with(why) && !error.contains("secret"), "{error}");
     }
 }
 

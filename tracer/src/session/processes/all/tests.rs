@@ -60,8 +60,8 @@ fn a_quiet_session_loses_nothing_to_those_that_storm() {
         }
     }
     assert!(all.get(&quiet).is_some_and(|processes| processes.program(process(0)).is_some()));
-    let told: usize = all.take(&quiet).iter().map(|chunk| chunk.processes.len()).sum();
-    assert_eq!((told, all.totals(&quiet).programs_dropped), (499, 0));
+    let reported: usize = all.take(&quiet).iter().map(|chunk| chunk.processes.len()).sum();
+    assert_eq!((reported, all.totals(&quiet).programs_dropped), (499, 0));
     assert!(all.totals(&container(1)).programs_dropped > 0);
 }
 
@@ -92,9 +92,10 @@ fn ends_that_wait_in_thousands_of_containers_are_bounded_and_counted() {
             assert!(all.held_bytes() <= HELD);
         }
     }
-    let told: usize = (0..containers).flat_map(|n| all.take(&container(n))).map(|c| c.processes.len()).sum();
+    let reported: usize =
+        (0..containers).flat_map(|n| all.take(&container(n))).map(|c| c.processes.len()).sum();
     let heard: u64 = (0..containers).map(|n| all.totals(&container(n)).heard).sum();
     assert_eq!(heard, containers as u64 * u64::from(ends));
-    assert!((told as u64) < heard, "{told} of {heard}");
+    assert!((reported as u64) < heard, "{reported} of {heard}");
     assert_eq!((all.held_bytes(), all.waiting()), (0, Vec::new()));
 }

@@ -16,7 +16,7 @@ use crate::session::{Action, Tracker};
 const BOOTED: i64 = 1_795_447_560_000_000_000;
 
 /// What is told of a session in which that happened, as JSON.
-fn told(happens: impl FnOnce(&mut Tracker) -> Vec<Action>) -> Vec<Value> {
+fn records_of(happens: impl FnOnce(&mut Tracker) -> Vec<Action>) -> Vec<Value> {
     let index = synced([pod()]);
     let mut tracker = Tracker::default();
     tracker.observe(running(), &place(), None, runtime("dbg"), &index, seconds(12));
@@ -42,7 +42,7 @@ fn told(happens: impl FnOnce(&mut Tracker) -> Vec<Action>) -> Vec<Value> {
 
 #[test]
 fn a_process_is_told_with_program_arguments_times_and_end() {
-    let records = told(|tracker| {
+    let records = records_of(|tracker| {
         tracker.executed(program_executed(4250, "/bin/ls"));
         tracker.member_ended(member_ended(4250))
     });
@@ -73,7 +73,7 @@ fn who_came_in_or_went_is_told_and_a_late_end_has_no_time() {
         status: WaitStatus(9),
         ..member_ended(7)
     };
-    let records = told(|tracker| tracker.member_ended(end));
+    let records = records_of(|tracker| tracker.member_ended(end));
     let process = &records[0]["processes"][0];
     assert_eq!(
         process["entered"],
@@ -95,7 +95,7 @@ fn over(members: Members) -> Observation {
 
 #[test]
 fn a_closed_session_has_totals_and_usage() {
-    let records = told(|tracker| {
+    let records = records_of(|tracker| {
         tracker.member_ended(member_ended(7));
         let members = Members { all: 1, ended: 1, entered: 1, left: 2, runtime: 5, unkept: 0 };
         tracker.observe(over(members), &place(), None, None, &synced([pod()]), seconds(22))
@@ -126,7 +126,7 @@ fn what_the_kernel_counted_and_nobody_heard_is_truncated() {
     let happens = |tracker: &mut Tracker| {
         tracker.observe(over(members), &place(), None, None, &synced([pod()]), seconds(22))
     };
-    let records = told(happens);
+    let records = records_of(happens);
     let closed = records.last().expect("it is closed");
     assert_eq!(
         (&closed["processes"], &closed["recorded"], &closed["truncated"]),
@@ -140,7 +140,7 @@ fn what_there_was_no_room_for_is_truncated() {
     let happens = |tracker: &mut Tracker| {
         tracker.observe(over(members), &place(), None, None, &synced([pod()]), seconds(22))
     };
-    let records = told(happens);
+    let records = records_of(happens);
     let closed = records.last().expect("it is closed");
     assert_eq!((&closed["truncated"], &closed["evidence"]["lost_events"]), (&json!(true), &json!(3)));
 }
@@ -151,5 +151,5 @@ fn a_session_is_open_while_a_process_of_it_lives() {
     let happens = |tracker: &mut Tracker| {
         tracker.observe(over(members), &place(), None, None, &synced([pod()]), seconds(22))
     };
-    assert_eq!(told(happens), Vec::<Value>::new());
+    assert_eq!(records_of(happens), Vec::<Value>::new());
 }

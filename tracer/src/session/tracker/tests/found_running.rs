@@ -8,14 +8,14 @@ use crate::record::{Evidence, KernelEvidence, SessionId};
 use crate::session::samples::{ended, id, place, pod, running, runtime, seconds, synced};
 
 /// The session as an agent that is gone now saw it begin, at second 11.
-fn remembered(told: bool) -> Remembered {
+fn remembered(reported: bool) -> Remembered {
     let clock = ClockState { boot_id: BootId::new("b0"), synchronized: None, max_error_us: None };
     let evidence = Evidence::of_kernel(KernelEvidence::Full);
     let started = SessionRecord {
         times: SessionTimes { started_boot_ns: Some(seconds(11)), ..SessionTimes::default() },
         ..SessionRecord::started(SessionId::of_container(&id()), evidence, clock)
     };
-    Remembered { started, told, processes: Told::default() }
+    Remembered { started, reported, processes: Reported::default() }
 }
 
 fn found_running(seen: Observation) -> Observation {
@@ -26,19 +26,22 @@ fn found_running(seen: Observation) -> Observation {
 #[test]
 fn a_session_found_running_tells_no_start() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    assert_eq!(tell(&mut tracker, found_running(running()), runtime("dbg"), &index), [Said::Track(77, 77)]);
-    assert_eq!(tell(&mut tracker, found_running(ended()), None, &index), [Said::Ended]);
+    assert_eq!(
+        observe(&mut tracker, found_running(running()), runtime("dbg"), &index),
+        [Said::Track(77, 77)]
+    );
+    assert_eq!(observe(&mut tracker, found_running(ended()), None, &index), [Said::Ended]);
 }
 
 #[test]
 fn the_start_of_one_found_running_is_remembered_and_told_once() {
     let index = synced([pod()]);
-    for (told, expected) in
+    for (reported, expected) in
         [(true, vec![Said::Track(77, 77)]), (false, vec![Said::Track(77, 77), Said::Started])]
     {
         let mut tracker = Tracker::default();
-        tracker.remember([remembered(told)]);
-        assert_eq!(tell(&mut tracker, found_running(running()), runtime("dbg"), &index), expected);
+        tracker.remember([remembered(reported)]);
+        assert_eq!(observe(&mut tracker, found_running(running()), runtime("dbg"), &index), expected);
         assert!(tracker.take_remembered().is_empty() && tracker.follows(&id()));
         let actions = tracker.observe(found_running(ended()), &place(), None, None, &index, seconds(21));
         let [Action::Ended(container)] = actions.as_slice() else { panic!("{actions:?}") };

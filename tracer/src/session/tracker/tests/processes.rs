@@ -11,25 +11,25 @@ use crate::session::samples::{
 #[test]
 fn processes_are_told_with_the_next_review_or_when_there_are_many() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    tell(&mut tracker, running(), runtime("dbg"), &index);
+    observe(&mut tracker, running(), runtime("dbg"), &index);
     tracker.executed(program_executed(7, "/bin/ls"));
     assert_eq!(said(&tracker.member_ended(member_ended(7))), []);
     assert_eq!(said(&tracker.review(&index, seconds(13))), [Said::Processes(0, 1)]);
-    let told: Vec<_> = (0..32).flat_map(|pid| said(&tracker.member_ended(member_ended(pid)))).collect();
-    assert_eq!(told, [Said::Processes(1, 32)]);
+    let said_now: Vec<_> = (0..32).flat_map(|pid| said(&tracker.member_ended(member_ended(pid)))).collect();
+    assert_eq!(said_now, [Said::Processes(1, 32)]);
 }
 
 #[test]
 fn processes_wait_for_the_name_and_go_with_what_is_no_session() {
     let (mut tracker, mut index) = (Tracker::default(), synced([pod_before()]));
-    tell(&mut tracker, running(), runtime("dbg"), &index);
+    observe(&mut tracker, running(), runtime("dbg"), &index);
     tracker.member_ended(member_ended(7));
     assert_eq!(said(&tracker.review(&index, seconds(13))), []);
     index.observe(PodEvent::Applied(Box::new(pod())), seconds(13));
-    let told = said(&tracker.review(&index, seconds(14)));
-    assert_eq!(told, [Said::Track(77, 77), Said::Started, Said::Processes(0, 1)]);
+    let said_now = said(&tracker.review(&index, seconds(14)));
+    assert_eq!(said_now, [Said::Track(77, 77), Said::Started, Said::Processes(0, 1)]);
     let mut other = Tracker::default();
-    tell(&mut other, running(), runtime("app"), &index);
+    observe(&mut other, running(), runtime("app"), &index);
     other.member_ended(member_ended(7));
     assert_eq!(said(&other.review(&index, seconds(14))), []);
 }
@@ -38,17 +38,17 @@ fn processes_wait_for_the_name_and_go_with_what_is_no_session() {
 fn what_an_ordinary_container_does_is_not_told() {
     let policy = Policy { all_containers: true, ..Policy::default() };
     let (mut tracker, index) = (Tracker::new(policy), synced([pod()]));
-    tell(&mut tracker, running(), runtime("app"), &index);
+    observe(&mut tracker, running(), runtime("app"), &index);
     tracker.member_ended(member_ended(7));
     assert_eq!(said(&tracker.review(&index, seconds(13))), []);
-    assert_eq!(tell(&mut tracker, removed(ended()), None, &index), [Said::Ended]);
+    assert_eq!(observe(&mut tracker, removed(ended()), None, &index), [Said::Ended]);
     assert_eq!(close(&mut tracker, &index), [Said::Forget(77)]);
 }
 
 #[test]
 fn the_main_processs_arguments_are_those_of_its_first_program() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    tell(&mut tracker, made(), runtime("dbg"), &index);
+    observe(&mut tracker, made(), runtime("dbg"), &index);
     let main = running().main.expect("a main process");
     let process = Process { pid: main.pid, forked: main.forked };
     tracker.executed(Executed { process, at: seconds(11), ..program_executed(0, "/bin/sh") });
@@ -60,7 +60,7 @@ fn the_main_processs_arguments_are_those_of_its_first_program() {
 #[test]
 fn what_found_no_room_is_counted_in_the_end() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
-    tell(&mut tracker, running(), runtime("dbg"), &index);
+    observe(&mut tracker, running(), runtime("dbg"), &index);
     for pid in 0..8200 {
         tracker.executed(Executed { at: seconds(u64::from(pid)), ..program_executed(pid, "/bin/sleep") });
     }
@@ -81,7 +81,7 @@ fn a_session_is_not_closed_before_the_ring_was_read_so_far() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     let seen = Observation { members: Members { all: 1, ended: 1, ..Members::default() }, ..ended() };
     tracker.heard_until(seconds(29));
-    tell(&mut tracker, removed(seen), runtime("dbg"), &index);
+    observe(&mut tracker, removed(seen), runtime("dbg"), &index);
     for now in [30, 40, 50] {
         assert_eq!(said(&tracker.review(&index, seconds(now))), []);
     }

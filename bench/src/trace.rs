@@ -29,9 +29,9 @@ pub struct Arrival {
 }
 
 /// `debugtrail trace --output json`.
-pub struct Witness(Feed<Arrival>);
+pub struct TimedTrace(Feed<Arrival>);
 
-impl Witness {
+impl TimedTrace {
     /// Starts it and returns when its programs are attached.
     ///
     /// # Errors
@@ -43,11 +43,11 @@ impl Witness {
                 serde_json::from_str(&line).ok().map(|record| Arrival { at_ns, record })
             })
         })?;
-        let witness = Self(feed);
-        witness.wait_for("agent_started", |arrivals| {
+        let trace = Self(feed);
+        trace.wait_for("agent_started", |arrivals| {
             arrivals.iter().any(|arrival| arrival.record["type"] == "agent_started").then_some(())
         })?;
-        Ok(witness)
+        Ok(trace)
     }
 
     /// Waits until `found` finds what it looks for among all records so far.

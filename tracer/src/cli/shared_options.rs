@@ -12,7 +12,7 @@ use crate::cgroup::Hierarchy;
 use crate::clock::{self, ClockWatch};
 use crate::kernel::{self, KernelError, LoadOptions, Started};
 use crate::malloc;
-use crate::pipeline::{Agent, Inputs, Memory, NodeFacts, Pipeline, Recorder};
+use crate::pipeline::{AgentOutputs, Inputs, Memory, NodeFacts, Pipeline, Recorder};
 use crate::pods::access::{self, Refused};
 use crate::pods::watch;
 use crate::record::{Convention, redact::Argv};
@@ -24,7 +24,7 @@ const POD_EVENTS: usize = 256;
 
 /// Options of every witness.
 #[derive(Debug, Args)]
-pub struct Witness {
+pub struct SharedOptions {
     /// Record ordinary and init containers as well
     #[arg(long)]
     all_containers: bool,
@@ -59,10 +59,10 @@ pub struct Witness {
 pub(super) struct Keeping {
     pub(super) recorder: Recorder,
     pub(super) memory: Memory,
-    pub(super) agent: Option<Agent>,
+    pub(super) agent: Option<AgentOutputs>,
 }
 
-impl Witness {
+impl SharedOptions {
     /// Witnesses until a signal or the output's end; `start` gives the programs, `keeping` is asked where records go once the node's name is known.
     /// `namespace`: the one that is told of, which the cluster should have. `refused`: what where the API server refuses.
     pub(super) fn run(
@@ -73,14 +73,14 @@ impl Witness {
         start: impl FnOnce(LoadOptions) -> Result<Started, KernelError>,
         keeping: impl FnOnce(NodeFacts, Convention, Argv) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
-        runtime()?.block_on(self.witness(hangup, namespace, refused, start, keeping))
+        runtime()?.block_on(self.trace(hangup, namespace, refused, start, keeping))
     }
 
     fn load_options(&self) -> LoadOptions {
         LoadOptions { ring_bytes: Some(self.ring_size * 1024), with_args: self.argv != Argv::Off }
     }
 
-    async fn witness(
+    async fn trace(
         self,
         hangup: Hangup,
         namespace: Option<&str>,
@@ -99,7 +99,7 @@ impl Witness {
             found = access::reach(self.kubeconfig.as_deref(), self.node.as_deref(), namespace, &boot_id, refused) => found?,
             _ = &mut stop => return Ok(()),
         };
-        let Started { mut kernel, ring, witnessed } = start(self.load_options())?;
+        let Started { mut kernel, ring, handover } = start(self.load_options())?;
         malloc::give_back();
         let logger = kernel.logger();
 
@@ -111,7 +111,7 @@ impl Witness {
         let bundles = Bundles::with(&self.runtime_state);
         let Keeping { recorder, memory, agent } = keeping(node, convention, self.argv)?;
         let policy = Policy { all_containers: self.all_containers, processes: self.processes };
-        let mut pipeline = Pipeline::new(kernel, witnessed, &hierarchy, bundles, policy, recorder, memory)?;
+        let mut pipeline = Pipeline::new(kernel, handover, &hierarchy, bundles, policy, recorder, memory)?;
         if let Some(agent) = agent {
             pipeline = pipeline.as_agent(agent);
         }

@@ -8,13 +8,17 @@ use serde_json::Value;
 use super::trace::Trace;
 
 /// Records as they come.
-pub trait Witness {
-    /// Waits until `told` finds all that it looks for among the records so far.
+pub trait RecordSource {
+    /// Waits until `found` finds all that it looks for among the records so far.
     ///
     /// # Errors
     /// When `timeout` passes before; the error names `what` was awaited.
-    fn wait_until(&self, what: &str, timeout: Duration, told: &mut dyn FnMut(&[Value]) -> bool)
-    -> Result<()>;
+    fn wait_until(
+        &self,
+        what: &str,
+        timeout: Duration,
+        found: &mut dyn FnMut(&[Value]) -> bool,
+    ) -> Result<()>;
 
     /// All that it has told, once nothing more is to come.
     ///
@@ -23,14 +27,14 @@ pub trait Witness {
     fn finish(self) -> Result<Vec<Value>>;
 }
 
-impl Witness for Trace {
+impl RecordSource for Trace {
     fn wait_until(
         &self,
         what: &str,
         timeout: Duration,
-        told: &mut dyn FnMut(&[Value]) -> bool,
+        found: &mut dyn FnMut(&[Value]) -> bool,
     ) -> Result<()> {
-        self.wait_for(what, timeout, |records| told(records).then_some(()))
+        self.wait_for(what, timeout, |records| found(records).then_some(()))
     }
 
     fn finish(self) -> Result<Vec<Value>> {

@@ -34,12 +34,12 @@ const LONGEST_FOLDER: usize = 107 - "/containerd.sock.ttrpc".len();
 
 /// Paths below `target/cluster`.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
+pub(super) struct Paths {
     root: PathBuf,
 }
 
-impl Layout {
-    /// The layout of this checkout.
+impl Paths {
+    /// The paths of this checkout.
     pub(super) fn new() -> Self {
         Self { root: repo::target().join("cluster") }
     }
