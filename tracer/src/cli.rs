@@ -44,7 +44,7 @@ enum Command {
     /// What the DaemonSet runs. After a restart it goes on where it was: what happened meanwhile is told from the API,
     /// once, and the time without a witness is a gap. Needs what `trace` needs, and its ledger's folder.
     Agent(agent::AgentOptions),
-    /// Say what this node and cluster can and cannot witness, with the mend for each
+    /// Say what this node and cluster can and cannot witness, with the hint for each
     ///
     /// Loads the programs into the kernel for a moment and asks the API what `trace` and `agent` ask it; changes
     /// nothing. Ends with 0 where it can witness, else with the exit code of what fails first.

@@ -1,4 +1,4 @@
-//! What this node and cluster can and cannot witness, with the mend for each.
+//! What this node and cluster can and cannot witness, with the hint for each.
 //!
 //! [`gather`] looks (I/O), [`judge`] says what that means (pure), [`report`] shows it (pure).
 

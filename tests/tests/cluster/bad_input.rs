@@ -150,8 +150,8 @@ pub fn doctor_names_missing_rights(tier: &Tier) -> Result<()> {
     ] {
         ensure!(check(&report, name)?["level"] == level, "{name} should be {level}: {report:#}");
     }
-    let mend = &check(&report, "right to watch pods")?["mend"];
-    ensure!(mend.as_str().is_some_and(|mend| mend.contains("--verb=watch --resource=pods")), "{mend}");
+    let hint = &check(&report, "right to watch pods")?["hint"];
+    ensure!(hint.as_str().is_some_and(|hint| hint.contains("--verb=watch --resource=pods")), "{hint}");
     Ok(())
 }
 

@@ -28,30 +28,30 @@ pub struct Finding {
     /// What was found, one line.
     pub what: String,
     /// What to do about it, one line; `None` where all is well.
-    pub mend: Option<String>,
+    pub hint: Option<String>,
 }
 
 impl Finding {
     fn ok(check: &'static str, what: impl Into<String>) -> Self {
-        Self { check, level: Level::Ok, what: what.into(), mend: None }
+        Self { check, level: Level::Ok, what: what.into(), hint: None }
     }
 
-    fn warning(check: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { check, level: Level::Warning, what: what.into(), mend: Some(mend.into()) }
+    fn warning(check: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { check, level: Level::Warning, what: what.into(), hint: Some(hint.into()) }
     }
 
     fn failing(
         check: &'static str,
         failure: Failure,
         what: impl Into<String>,
-        mend: impl Into<String>,
+        hint: impl Into<String>,
     ) -> Self {
-        Self { check, level: Level::Failing(failure), what: what.into(), mend: Some(mend.into()) }
+        Self { check, level: Level::Failing(failure), what: what.into(), hint: Some(hint.into()) }
     }
 
     fn problem(check: &'static str, problem: &Problem) -> Self {
-        let (what, mend) = parts(&problem.text);
-        Self { check, level: Level::Failing(problem.failure), what, mend }
+        let (what, hint) = parts(&problem.text);
+        Self { check, level: Level::Failing(problem.failure), what, hint }
     }
 
     /// The same, where it can witness nevertheless.
@@ -83,7 +83,7 @@ pub fn failure(findings: &[Finding]) -> Option<Failure> {
 /// Splits an error's `WHAT; MEND`.
 fn parts(text: &str) -> (String, Option<String>) {
     match text.split_once("; ") {
-        Some((what, mend)) => (what.to_owned(), Some(mend.to_owned())),
+        Some((what, hint)) => (what.to_owned(), Some(hint.to_owned())),
         None => (text.to_owned(), None),
     }
 }

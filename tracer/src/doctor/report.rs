@@ -27,7 +27,7 @@ struct JsonCheck<'a> {
     check: &'a str,
     level: &'static str,
     what: &'a str,
-    mend: Option<&'a str>,
+    hint: Option<&'a str>,
 }
 
 impl Report<'_> {
@@ -46,7 +46,7 @@ impl Report<'_> {
         })
     }
 
-    /// A line for each finding, its mend below it, and the sum of it all.
+    /// A line for each finding, its hint below it, and the sum of it all.
     #[must_use]
     pub fn table(&self, colours: bool) -> String {
         let width = self.0.iter().map(|finding| finding.check.len()).max().unwrap_or(0);
@@ -56,8 +56,8 @@ impl Report<'_> {
             let word = if colours { coloured(finding.level, &word) } else { word };
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{word}  {:<width$}  {}", finding.check, visible::line(&finding.what));
-            if let Some(mend) = &finding.mend {
-                let _ = writeln!(text, "{:9}{:<width$}  -> {}", "", "", visible::line(mend));
+            if let Some(hint) = &finding.hint {
+                let _ = writeln!(text, "{:9}{:<width$}  -> {}", "", "", visible::line(hint));
             }
         }
         let _ = writeln!(text, "\n{}", self.sum());
@@ -86,7 +86,7 @@ fn json_check(finding: &Finding) -> JsonCheck<'_> {
         check: finding.check,
         level: word(finding.level),
         what: &finding.what,
-        mend: finding.mend.as_deref(),
+        hint: finding.hint.as_deref(),
     }
 }
 
@@ -113,11 +113,11 @@ mod tests {
     use crate::cli::exit_code::Failure;
 
     fn findings() -> Vec<Finding> {
-        let finding = |check, level, what: &str, mend: Option<&str>| Finding {
+        let finding = |check, level, what: &str, hint: Option<&str>| Finding {
             check,
             level,
             what: what.into(),
-            mend: mend.map(str::to_owned),
+            hint: hint.map(str::to_owned),
         };
         vec![
             finding("kernel", Level::Ok, "6.18.0", None),
@@ -163,9 +163,9 @@ This node cannot witness debug sessions: 2 failing, 1 warning.
         assert_eq!(
             json["checks"][1],
             serde_json::json!({
-                "check": "clock", "level": "warning", "what": "not synchronised", "mend": "run chrony"
+                "check": "clock", "level": "warning", "what": "not synchronised", "hint": "run chrony"
             })
         );
-        assert_eq!(json["checks"][0]["mend"], serde_json::Value::Null);
+        assert_eq!(json["checks"][0]["hint"], serde_json::Value::Null);
     }
 }

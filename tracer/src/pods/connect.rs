@@ -146,7 +146,7 @@ async fn find(client: &Client, ours: &BootId) -> Result<String, ConnectError> {
 fn with_a_name_instead(error: ConnectError) -> ConnectError {
     match error {
         ConnectError::Forbidden { right, why, .. } => {
-            ConnectError::Forbidden { right, why, mend: "give --node NAME, or grant it" }
+            ConnectError::Forbidden { right, why, hint: "give --node NAME, or grant it" }
         }
         other => other,
     }

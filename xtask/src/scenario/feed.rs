@@ -225,12 +225,12 @@ mod tests {
 
     #[test]
     fn an_early_end_is_an_error_with_the_reason() {
-        let mut feed = shell("echo mend this >&2; exit 3");
+        let mut feed = shell("echo fix this >&2; exit 3");
         let status = feed.wait(Duration::from_secs(10)).unwrap();
         assert_eq!(status.code(), Some(3));
         let error =
             feed.wait_for("a line", Duration::from_secs(10), |lines| lines.first().cloned()).unwrap_err();
-        let expected = "waited for a line, but sh ended with exit status: 3 after 0 items\nmend this";
+        let expected = "waited for a line, but sh ended with exit status: 3 after 0 items\nfix this";
         assert_eq!(error.to_string(), expected);
     }
 

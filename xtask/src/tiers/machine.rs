@@ -8,7 +8,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 
 use super::Tier;
 
-/// Fails with all that is missing, each with its mend.
+/// Fails with all that is missing, each with its hint.
 pub(super) fn check(tier: Tier) -> Result<()> {
     match tier {
         Tier::Unit => Ok(()),
@@ -18,7 +18,7 @@ pub(super) fn check(tier: Tier) -> Result<()> {
     }
 }
 
-/// Fails with all that programs in the kernel lack here, each with its mend.
+/// Fails with all that programs in the kernel lack here, each with its hint.
 pub(crate) fn check_kernel() -> Result<()> {
     let missing = missing()?;
     if !missing.is_empty() {

@@ -26,7 +26,7 @@ const CHECKS: [&str; 15] = [
     "sandboxed runtimes",
 ];
 
-/// Its report: with this exit code, whole, and with one line and a mend for everything that is not well.
+/// Its report: with this exit code, whole, and with one line and a hint for everything that is not well.
 #[track_caller]
 fn report(ended: &Ended, code: i32) -> Value {
     assert_eq!(ended.code, Some(code), "{ended:#?}");
@@ -36,7 +36,7 @@ fn report(ended: &Ended, code: i32) -> Value {
     for name in CHECKS {
         let found = check(&report, name);
         assert!(!found["what"].as_str().unwrap_or("\n").contains('\n'), "{found}");
-        assert_eq!(found["mend"].is_null(), found["level"] == "ok", "{found}");
+        assert_eq!(found["hint"].is_null(), found["level"] == "ok", "{found}");
     }
     report
 }
@@ -115,7 +115,7 @@ fn a_ledger_that_cannot_be_kept() {
     let report = report(&ended, 6);
     let found = check(&report, "ledger");
     assert_eq!(found["level"], "failing");
-    assert!(found["mend"].as_str().is_some_and(|mend| mend.contains("--ledger")), "{found}");
+    assert!(found["hint"].as_str().is_some_and(|hint| hint.contains("--ledger")), "{found}");
 }
 
 #[test]

@@ -47,8 +47,8 @@ fn little_locked_memory_is_no_hindrance_where_the_overlays_say_so() {
         let refused = programs(NEEDED);
         let what = refused["what"].as_str().unwrap_or_default();
         assert!(what.contains("64 KiB are allowed"), "{refused:#}");
-        let mend = refused["mend"].as_str().unwrap_or_default();
-        assert!(mend.contains("CAP_SYS_RESOURCE"), "{refused:#}");
+        let hint = refused["hint"].as_str().unwrap_or_default();
+        assert!(hint.contains("CAP_SYS_RESOURCE"), "{refused:#}");
     }
 }
 

@@ -153,7 +153,7 @@ impl Ended {
         for part in parts {
             assert!(complaint.contains(part), "`{part}` is not in: {complaint}");
         }
-        assert!(complaint.contains("; "), "no mend in: {complaint}");
+        assert!(complaint.contains("; "), "no hint in: {complaint}");
     }
 
     /// What `doctor --output json` printed.

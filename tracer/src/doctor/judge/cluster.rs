@@ -30,9 +30,9 @@ fn node(found: Option<&Result<NodeFound, Problem>>) -> Finding {
         None => return not_asked(CHECK),
     };
     if let Some(why) = &node.unchecked {
-        let (why, mend) = parts(why);
+        let (why, hint) = parts(why);
         let what = format!("taken to be {}, unchecked: {why}", node.name);
-        return Finding { mend, ..Finding::warning(CHECK, what, "") };
+        return Finding { hint, ..Finding::warning(CHECK, what, "") };
     }
     let what = format!("this machine is node {}, {}", node.name, node.runtime);
     let known = ["containerd://", "cri-o://"].iter().any(|scheme| node.runtime.starts_with(scheme));
@@ -80,6 +80,6 @@ fn not_asked(check: &'static str) -> Finding {
     Finding::warning(
         check,
         "not known: nobody could be asked",
-        "mend what is said of the API server and the node",
+        "fix what is said of the API server and the node",
     )
 }

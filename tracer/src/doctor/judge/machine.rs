@@ -49,9 +49,9 @@ fn pids(initial: bool) -> Finding {
     }
     let what = "not the host's: processes cannot be found by the pids that the kernel tells; sessions are recorded, and \
                 `evidence.runtime` has no pid";
-    let mend = "set hostPID: true in the pod's spec, or give the container --pid=host; the node of a kind or k3d \
+    let hint = "set hostPID: true in the pod's spec, or give the container --pid=host; the node of a kind or k3d \
                 cluster has no other pids";
-    Finding::warning(CHECK, what, mend)
+    Finding::warning(CHECK, what, hint)
 }
 
 /// One finding, or one for each thing that the kernel lacks.
@@ -212,8 +212,8 @@ fn ledger(found: &LedgerFacts) -> Finding {
     let folder = found.folder.display();
     if let Err(error) = &found.written {
         let what = format!("cannot write in {folder}: {error}");
-        let mend = "give a --ledger on a file system that can be written and has room";
-        return Finding::failing(CHECK, Failure::Output, what, mend);
+        let hint = "give a --ledger on a file system that can be written and has room";
+        return Finding::failing(CHECK, Failure::Output, what, hint);
     }
     match found.free_bytes {
         Some(free) if free < LITTLE_SPACE => Finding::warning(

@@ -69,7 +69,7 @@ fn problem(failure: Failure) -> Problem {
 fn where_all_is_well_every_check_says_so_and_none_has_a_mend() {
     let findings = findings(&good());
     assert!(
-        findings.iter().all(|finding| finding.level == Level::Ok && finding.mend.is_none()),
+        findings.iter().all(|finding| finding.level == Level::Ok && finding.hint.is_none()),
         "{findings:#?}"
     );
     assert_eq!(failure(&findings), None);
@@ -103,7 +103,7 @@ fn a_missing_capability_is_failing_and_named() {
     });
     assert_eq!(finding.level, Level::Failing(Failure::NotPermitted));
     assert_eq!(finding.what, "CAP_SYS_PTRACE is missing");
-    assert!(finding.mend.unwrap().starts_with("run as root with all capabilities, or add it"));
+    assert!(finding.hint.unwrap().starts_with("run as root with all capabilities, or add it"));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_fact_that_the_kernel_does_not_tell_is_a_warning() {
 #[test]
 fn an_error_is_split_into_what_and_mend() {
     let finding = one("kernel", |facts| facts.lacks = Err(problem(Failure::Machine)));
-    assert_eq!((finding.what.as_str(), finding.mend.as_deref()), ("it is broken", Some("repair it")));
+    assert_eq!((finding.what.as_str(), finding.hint.as_deref()), ("it is broken", Some("repair it")));
     assert_eq!(finding.level, Level::Failing(Failure::Machine));
 }
 
@@ -186,7 +186,7 @@ fn what_limits_but_does_not_prevent_is_a_warning() {
     ] {
         let finding = one(check, change);
         assert_eq!(finding.level, Level::Warning, "{finding:?}");
-        assert!(finding.mend.is_some(), "{finding:?}");
+        assert!(finding.hint.is_some(), "{finding:?}");
     }
 }
 
@@ -232,7 +232,7 @@ fn a_name_that_could_not_be_checked_is_believed_with_a_warning() {
     });
     assert_eq!(finding.level, Level::Warning);
     assert_eq!(finding.what, "taken to be n, unchecked: forbids get on nodes");
-    assert_eq!(finding.mend.as_deref(), Some("grant it"));
+    assert_eq!(finding.hint.as_deref(), Some("grant it"));
 }
 
 #[test]
@@ -275,13 +275,13 @@ fn who_has_the_hosts_pids_is_not_told_to_run_with_them() {
     let mut facts = good();
     facts.bundles.clear();
     let runtime = |facts: &Facts| of("runtime", &findings(facts))[0].clone();
-    assert!(!runtime(&facts).mend.unwrap().contains("pids"));
+    assert!(!runtime(&facts).hint.unwrap().contains("pids"));
     facts.init_root = Err("Permission denied (os error 13)".into());
     let found = runtime(&facts);
     assert!(found.what.contains("/proc/1/root: Permission denied"), "{found:?}");
-    assert!(!found.mend.unwrap().contains("pids"));
+    assert!(!found.hint.unwrap().contains("pids"));
     facts.initial_pid_namespace = false;
-    assert!(runtime(&facts).mend.unwrap().contains("run with the host's pids"));
+    assert!(runtime(&facts).hint.unwrap().contains("run with the host's pids"));
 }
 
 #[test]
@@ -289,5 +289,5 @@ fn a_kernel_that_is_locked_down_is_named() {
     let finding = one("privileges", |facts| facts.privileges.as_mut().unwrap().locked_down = true);
     assert_eq!(finding.level, Level::Failing(Failure::NotPermitted));
     assert!(finding.what.contains("confidentiality"), "{finding:?}");
-    assert!(finding.mend.unwrap().contains("lockdown=integrity"));
+    assert!(finding.hint.unwrap().contains("lockdown=integrity"));
 }

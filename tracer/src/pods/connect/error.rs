@@ -52,7 +52,7 @@ pub enum ConnectError {
     Unauthorized(String),
     /// 403.
     #[error(
-        "the API server forbids {} (403: {why}); {mend}: `kubectl create clusterrole debugtrail --verb={} \
+        "the API server forbids {} (403: {why}); {hint}: `kubectl create clusterrole debugtrail --verb={} \
          --resource={}` and bind it",
         .right, .right.verb, .right.resource
     )]
@@ -62,7 +62,7 @@ pub enum ConnectError {
         /// The answer.
         why: String,
         /// What to do, without the last step, which is to grant the right.
-        mend: &'static str,
+        hint: &'static str,
     },
     /// The node told is not one of the cluster's.
     #[error("the cluster has no node {0}; check --node (or NODE_NAME) against `kubectl get nodes`")]
@@ -116,7 +116,7 @@ impl ConnectError {
         let why = first_line(&status.message);
         match status.code {
             401 => Self::Unauthorized(why),
-            403 => Self::Forbidden { right, why, mend: "grant it" },
+            403 => Self::Forbidden { right, why, hint: "grant it" },
             code => Self::Unreachable(format!("it answers {code}: {why}")),
         }
     }
