@@ -54,7 +54,7 @@ pub fn measure() -> Result<BTreeMap<String, Instructions>> {
     if failed.is_empty() { Ok(counted) } else { bail!("{}", failed.join("\n")) }
 }
 
-/// The guest's own word: its last line but for the exit status.
+/// The results that the guest printed: its last line but for the exit status.
 fn reported(ran: &Ran) -> Result<Instructions> {
     let line = ran.said.lines().find_map(|line| line.strip_prefix(guest::MARK));
     let line = line.with_context(|| format!("it counted nothing:\n{}\n{}", ran.console, ran.said))?;

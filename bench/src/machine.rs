@@ -29,7 +29,7 @@ pub fn describe() -> Result<Machine> {
     })
 }
 
-/// What took part, as each program itself tells it.
+/// The versions of what took part, as each program itself prints it.
 ///
 /// # Errors
 /// When one of them cannot be asked.

@@ -1,5 +1,5 @@
-//! What debugtrail costs, keeps and tells, measured for real on this machine: run by `cargo xtask bench`, which builds
-//! all that takes part. What the results mean is in [`report`].
+//! What debugtrail costs, keeps and reports, measured for real on this machine: run by `cargo xtask bench`,
+//! which builds all that takes part. What the results mean is in [`report`].
 
 mod empty;
 mod exact;

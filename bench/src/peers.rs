@@ -75,7 +75,7 @@ pub struct Running {
     feed: Feed<Line>,
 }
 
-/// What a tracer has told in all.
+/// What a tracer has reported in all, and its memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerTotals {
     /// Exits.

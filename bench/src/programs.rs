@@ -1,5 +1,5 @@
-//! The BPF programs and maps that a process holds, and what the kernel counted of them: from fdinfo, which tells it
-//! of any process's, with no further call.
+//! The BPF programs and maps that a process holds, and what the kernel counted of them: from fdinfo, which
+//! has it of any process, with no further call.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

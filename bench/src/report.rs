@@ -7,7 +7,7 @@
 //! ```text
 //! schema    "debugtrail.dev/bench/v1"
 //! machine   { taken_at, kernel, os, cpu, cpus, memory_mib, load_before }
-//! versions  { NAME: version as the program itself tells it }
+//! versions  { NAME: version as the program itself prints it }
 //! hooks     [{ hook, program, case, rounds, runs, gross_ns, net_ns, ratio_to_empty, ratio_min, ratio_max,
 //!              aim_ratio, printed, lost }]
 //! storms    [{ case, exits, seconds, sessions_ended, ends_kept, members_ended, members_heard, members_lost,
@@ -29,8 +29,9 @@
 //! - `untracked_instructions`: medians of a guest's instructions an event, counting included. Aims: idle at most 8 above
 //!   empty each, 360 in all; live at most twice empty each.
 //! - `latency`: from the end of the main process (`finished_boot_ns` of its record) until the news was read.
-//! - `durations`: how far the duration told is off what the main process itself measured on the same clock, from its
-//!   first instruction to its last; the record's own span begins at the exec and ends in the exit, so it contains that.
+//! - `durations`: how far the reported duration is off what the main process itself measured on the same
+//!   clock, from its first instruction to its last; the record's own span begins at the exec and ends in the
+//!   exit, so it contains that.
 
 use std::collections::BTreeMap;
 
@@ -153,9 +154,9 @@ pub struct StormRow {
     pub ends_kept: u64,
     /// Members that ended, as their parents say.
     pub members_ended: u64,
-    /// Of which it heard, as `session_closed` says.
+    /// Of which it saw the end, as `session_closed` says.
     pub members_heard: Option<u64>,
-    /// Of which it did not hear, as `session_closed` says.
+    /// Of which it did not see the end, as `session_closed` says.
     pub members_lost: Option<u64>,
     /// The loss that its gap records count.
     pub counted_lost: u64,
@@ -168,7 +169,7 @@ pub struct StormRow {
 /// How values are spread.
 #[derive(Clone, Debug, Serialize)]
 pub struct SpreadRow {
-    /// Whose word.
+    /// Whose times.
     pub source: &'static str,
     /// Of how many sessions.
     pub sessions: usize,

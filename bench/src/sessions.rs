@@ -1,10 +1,11 @@
-//! How soon the end of a real debug session is told, and how right its duration is: by debugtrail's record and by a
-//! watch on the API, of the same sessions.
+//! How soon the end of a real debug session is reported, and how right its duration is: by debugtrail's
+//! record and by a watch on the API, of the same sessions.
 //!
-//! The truth of a duration is what the session's main process measures of itself, on the clock that the record uses:
-//! from its first instruction to its last. Nobody can read a clock nearer to exec and exit from outside the kernel. The
-//! record's span begins at the exec and ends in the exit, so its error is the way in and out of the process: the kernel's
-//! return to userspace, the C runtime's start, one write, the call to exit.
+//! The truth of a duration is what the session's main process measures of itself, on the clock that the
+//! record uses: from its first instruction to its last. No clock can be read nearer to exec and exit from
+//! outside the kernel. The record's span begins at the exec and ends in the exit, so its error is the way in
+//! and out of the process: the kernel's return to userspace, the C runtime's start, one write, the call to
+//! exit.
 
 use std::thread;
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub struct Results {
 /// Runs the sessions.
 ///
 /// # Errors
-/// When one of them, its record or the API's word on it does not come.
+/// When one of them, its record or the API's status does not come.
 pub fn measure(stage: &Stage) -> Result<Results> {
     let sessions = SESSIONS_PER_POD * stage.patients.len() as u64;
     let step = Step::begin(&format!("{sessions} sessions, {} at a time", stage.patients.len()));
@@ -91,7 +92,7 @@ struct Seen {
 
 fn session(stage: &Stage, trace: &TimedTrace, api: &Feed<Arrival>, pod: &Pod, name: &str) -> Result<Seen> {
     let Arrival { at_ns: record_at, record } = trace.wait_for_session("session_ended", &pod.uid, name)?;
-    let (api_at, api_duration) = api.wait_for("the API's word", PATIENCE, |events| {
+    let (api_at, api_duration) = api.wait_for("the API's status", PATIENCE, |events| {
         events.iter().find_map(|event| Some((event.at_ns, api_duration_of(&event.record, pod, name)?)))
     })?;
     let logs = ["logs", &pod.name, "-n", &pod.namespace, "-c", name];
@@ -118,7 +119,7 @@ fn watch(stage: &Stage) -> Result<Feed<Arrival>> {
     })
 }
 
-/// The duration that a watch event tells of a debug container, in nanoseconds, once it tells its end.
+/// The duration that a watch event has of a debug container, in nanoseconds, once it has its end.
 fn api_duration_of(event: &Value, pod: &Pod, name: &str) -> Option<u64> {
     let object = &event["object"];
     if object["metadata"]["uid"] != *pod.uid {

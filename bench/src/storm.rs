@@ -22,7 +22,7 @@ const BETWEEN_ENDS: Duration = Duration::from_secs(1);
 
 /// How long the reader stands still in the middle of a storm.
 const READER_STOPPED: Duration = Duration::from_secs(1);
-/// For what is told after an end: the gap record, as loss is counted once a second.
+/// For what is reported after an end: the gap record, as loss is counted once a second.
 const COUNTING: Duration = Duration::from_secs(2);
 
 /// All storms.

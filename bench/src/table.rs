@@ -26,14 +26,14 @@ pub fn text(report: &Report) -> String {
             text.push_str(&format!("\n{title}\n{}\n", table(header, texts, rows)));
         }
     };
-    section("Cost for a process that nobody debugs", &HOOKS, 3, report.hooks.iter().map(hook).collect());
+    section("Cost for a process of no session", &HOOKS, 3, report.hooks.iter().map(hook).collect());
     section("Storms of exits", &STORMS, 1, report.storms.iter().map(storm).collect());
     let spread = |rows: &[SpreadRow]| rows.iter().map(spread).collect();
     section("From the end of a session until it is known, ms", &SPREAD, 1, spread(&report.latency));
-    section("Error of the duration told, ms", &SPREAD, 1, spread(&report.durations));
+    section("Error of the reported duration, ms", &SPREAD, 1, spread(&report.durations));
     section("Memory, MiB", &MEMORY, 2, report.memory.iter().map(memory).collect());
     let instructions = report.untracked_instructions.iter().flat_map(instructions).collect();
-    section("Instructions an event, for a process that nobody debugs", &INSTRUCTIONS, 2, instructions);
+    section("Instructions an event, for a process of no session", &INSTRUCTIONS, 2, instructions);
     text
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# COUNT cgroups that are named as containers of pods that nobody knows. HIERARCHY: where the v2 hierarchy is mounted.
+# COUNT cgroups that are named as containers of unknown pods. HIERARCHY: where the v2 hierarchy is mounted.
 # APART: a name for what is made in it. Makes the file MADE once all are there, and keeps them until OVER exists.
 set -euo pipefail
 pods="$HIERARCHY/$APART/kubepods"

@@ -26,7 +26,7 @@ pub struct RunningAgent {
 }
 
 impl RunningAgent {
-    /// Starts an agent with its ledger in `ledger` and returns when it witnesses.
+    /// Starts an agent with its ledger in `ledger` and returns when it records.
     ///
     /// # Errors
     /// When `agent_started` does not come, with what the agent said.
@@ -163,7 +163,7 @@ impl RunningAgent {
     /// Ends it as the kubelet does, and gives what it had written.
     ///
     /// # Errors
-    /// When it does not end, fails, or its last word is not `agent_stopped`.
+    /// When it does not end, fails, or its last record is not `agent_stopped`.
     pub fn stop(mut self) -> Result<Vec<Value>> {
         self.feed.signal(Signal::TERM)?;
         let status = self.feed.wait(STOP)?;
@@ -192,7 +192,7 @@ pub fn ledger(folder: &Path) -> Result<Vec<Value>> {
     Ok(records)
 }
 
-/// An address of this machine that nobody listens on.
+/// An address of this machine that is free.
 ///
 /// # Errors
 /// When there is none.

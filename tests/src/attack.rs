@@ -181,8 +181,8 @@ fn remove_cgroups(cgroup: &Path) {
     let _ = std::fs::remove_dir(cgroup);
 }
 
-/// Checks that the records tell all of a session that ended with `code`, and nothing twice: what an attack beside it
-/// must not change.
+/// Checks that the records have all of a session that ended with `code`, and nothing twice: what an attack
+/// beside it must not change.
 ///
 /// # Errors
 /// The first thing that is not so.

@@ -1,4 +1,4 @@
-//! A load balancer before the API server: it outlives the server behind it and breaks connections when told.
+//! A load balancer before the API server: it outlives the server behind it and breaks connections on demand.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -102,7 +102,7 @@ impl Shared {
             let _broken = io::copy(&mut &from_client, &mut &to_server);
             let _gone = to_server.shutdown(Shutdown::Both);
         });
-        // The client is not told of the server's end.
+        // The client does not learn of the server's end.
         thread::spawn(move || io::copy(&mut &server, &mut &to_client));
         Ok(())
     }

@@ -49,7 +49,7 @@ pub struct Reaped {
 /// child's exit code.
 ///
 /// # Errors
-/// When the kernel refuses: `AlreadyExists` where somebody has the pid.
+/// When the kernel refuses: `AlreadyExists` where another process has the pid.
 pub unsafe fn run(birth: Birth<'_>, child: impl FnOnce() -> i32) -> io::Result<Reaped> {
     let pid = birth.pid.map(|pid| pid as libc::pid_t);
     let clone = CloneArgs {

@@ -15,7 +15,7 @@ use xtask::scenario::watch::Watch;
 /// How long anything that is awaited may take. Only what never comes takes so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A pod to debug, with the runtime's word on its containers.
+/// A pod to debug, with what the runtime says of its containers.
 #[derive(Debug)]
 pub struct Patient {
     /// How to reach the cluster.
@@ -112,7 +112,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Tells it to exit. It does so within a tenth of a second.
+    /// Makes it exit. It does so within a tenth of a second.
     ///
     /// # Errors
     /// When it has ended before.

@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 /// `GET path`: status and body.
 ///
 /// # Errors
-/// When nobody listens or answers in HTTP.
+/// When nothing listens or answers in HTTP.
 pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
-    let mut stream = TcpStream::connect(address).with_context(|| format!("nobody listens on {address}"))?;
+    let mut stream = TcpStream::connect(address).with_context(|| format!("nothing listens on {address}"))?;
     // HTTP/1.0: no chunks in the answer, and its end is the connection's.
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
     let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! A proxy of HTTP before the API server, which passes nobody on but by `CONNECT` and with a password.
+//! A proxy of HTTP before the API server, which passes on `CONNECT` with a password alone.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -40,7 +40,8 @@ impl Tier {
         Ok(cluster)
     }
 
-    /// The DaemonSet; the first call deploys it, and it goes with the cluster, if nobody deletes it before.
+    /// The DaemonSet; the first call deploys it, and it goes with the cluster, unless a test deletes it
+    /// before.
     ///
     /// # Errors
     /// When it does not get Ready.

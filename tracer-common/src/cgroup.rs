@@ -9,8 +9,8 @@ use crate::signal::{SIGNALS, SignalSent};
 /// tree of kind inside docker) takes some 330.
 pub const PATH_LEN: usize = 512;
 
-/// Steps that a cgroup has gone through. Each is a byte of its own and goes from 0 to 1 once, so
-/// that two CPUs never undo each other's; each is written after the fields it vouches for.
+/// Steps that a cgroup has gone through. Each is a byte of its own and goes from 0 to 1 once, so that two
+/// CPUs never undo each other's; each is written after the fields that it is about.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Steps {
@@ -25,7 +25,7 @@ pub struct Steps {
     pub main_scanned: u8,
     /// `end` holds the main process's end.
     pub main_ended: u8,
-    /// The end was heard only when the process was freed: `end.boot_ns` is late.
+    /// The end was seen only when the process was freed: `end.boot_ns` is late.
     pub end_late: u8,
     /// The OOM killer chose the main process.
     pub oom_victim: u8,
@@ -107,14 +107,14 @@ impl End {
     }
 }
 
-/// The last process that was freed in a cgroup without a main process, of those that had executed a program: the main
-/// one, where the kernel skipped the programs that should have told of its exec and of its exit.
+/// The last process that was freed in a cgroup without a main process, of those that had executed a program:
+/// the main one, where the kernel skipped the programs that see its exec and its exit.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Last {
     /// Nanoseconds of `CLOCK_BOOTTIME` at its fork.
     pub start_boot_ns: u64,
-    /// How it ended, heard when it was freed.
+    /// How it ended, seen when it was freed.
     pub end: End,
     /// `tgid` in the initial pid namespace; 0 for none.
     pub tgid: u32,

@@ -66,11 +66,11 @@ pub struct MemberEnded {
     pub origin: u8,
     /// Bits of [`crate::process::left`].
     pub left: u8,
-    /// Its end was heard only when it was freed: `end_boot_ns` is late.
+    /// Its end was seen only when it was freed: `end_boot_ns` is late.
     pub late: u8,
     /// Always 0.
     pub reserved: u8,
-    /// Its largest resident memory, in pages; 0 where the kernel does not tell.
+    /// Its largest resident memory, in pages; 0 where the kernel does not show it.
     pub max_rss_pages: u64,
     /// `task_struct.comm` at its end.
     pub comm: [u8; COMM_LEN],

@@ -38,8 +38,9 @@ macro_rules! kernel_fields {
     };
 }
 
-/// The same for fields that a kernel may lack. They stand in groups, each behind a global that is 1 where all of the
-/// group are there: a missing field costs one fact. `$with!` gets each group's global, what it tells, and its fields.
+/// The same for fields that a kernel may lack. They stand in groups, each behind a global that is 1 where all
+/// of the group are there: a missing field costs one fact. `$with!` gets each group's global, the fact that
+/// it gives, and its fields.
 #[macro_export]
 macro_rules! optional_kernel_fields {
     ($with:ident) => {
@@ -105,13 +106,13 @@ pub mod placed {
 /// Global that userspace sets where arguments are asked for.
 pub const WITH_ARGS: &str = "WITH_ARGS";
 
-/// Global that tells that `sched_process_exit` has a second argument, `group_dead` (since 6.16).
+/// Global that is set where `sched_process_exit` has a second argument, `group_dead` (since 6.16).
 pub const EXIT_HAS_GROUP_DEAD: &str = "EXIT_HAS_GROUP_DEAD";
 
-/// Global that tells that `mark_victim` passes the task and not its pid (newer kernels).
+/// Global that is set where `mark_victim` passes the task and not its pid (newer kernels).
 pub const OOM_HAS_TASK: &str = "OOM_HAS_TASK";
 
-/// Global that tells that a task's system call can be read, by [`TASK_PT_REGS`].
+/// Global that is set where a task's system call can be read, by [`TASK_PT_REGS`].
 pub const HAS_SYSCALL: &str = "HAS_SYSCALL";
 
 /// Global with the offset of the system call's number.
@@ -127,7 +128,7 @@ pub const PT_REGS_IN_STACK: &str = "PT_REGS_IN_STACK";
 /// Global with the offset of a task's stack.
 pub const TASK_STACK: &str = "TASK_STACK";
 
-/// Global that tells that [`CGROUP_ANCESTORS`] holds ids (before 6.1) and not pointers.
+/// Global that is set where [`CGROUP_ANCESTORS`] holds ids (before 6.1) and not pointers.
 ///
 /// [`CGROUP_ANCESTORS`]: kernel_fields
 pub const ANCESTORS_ARE_IDS: &str = "ANCESTORS_ARE_IDS";

@@ -5,7 +5,7 @@ pub const CGROUPS: usize = 512;
 /// Places for mount namespaces. A power of two.
 pub const NAMESPACES: usize = 256;
 
-/// Bit of [`Interest::entries`]: the marks are not enough to tell whose tasks are of no interest.
+/// Bit of [`Interest::entries`]: the marks are not enough to know whose tasks are of no interest.
 pub const LOOK_AT_ALL: u64 = 1 << 63;
 
 /// How much is of interest, and where. Only programs write it, since they can add to a word that

@@ -2,7 +2,7 @@
 
 /// Index into the map `KEPT`. What a place means never changes, as another version may read it.
 pub mod place {
-    /// Cgroups found running that the full map had no room for: `told` is their number.
+    /// Cgroups found running that the full map had no room for: `reported` is their number.
     pub const NO_ROOM: u32 = 0;
     /// Loss of the ring.
     pub const RING_FULL: u32 = 1;
@@ -14,13 +14,14 @@ pub mod place {
     pub const COUNT: u32 = 8;
 }
 
-/// How much of a counter was told, written before the record that tells it: whether that is in the ledger, its number says.
+/// How much of a counter was reported, written before the record that reports it: its number shows whether
+/// that is in the ledger.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Told before the record.
+    /// Reported before the record.
     pub before: u64,
-    /// Told with it.
+    /// Reported with it.
     pub reported: u64,
     /// The record's sequence number.
     pub sequence: u64,

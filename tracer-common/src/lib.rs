@@ -35,8 +35,8 @@ pub mod maps {
     pub const EVENTS: &str = "EVENTS";
     /// Per-CPU counters of [`crate::loss::Loss`].
     pub const LOST: &str = "LOST";
-    /// One word that only userspace writes: nanoseconds of `CLOCK_BOOTTIME` until which somebody reads the ring. After
-    /// it a cgroup that nobody has claimed keeps its entry and tells nothing of its members.
+    /// One word that only userspace writes: nanoseconds of `CLOCK_BOOTTIME` until which the ring is read.
+    /// After it a cgroup that is not claimed keeps its entry and reports nothing of its members.
     pub const READ_UNTIL: &str = ".data.reader";
     /// [`crate::kept::Kept`]; written by userspace alone.
     pub const KEPT: &str = "KEPT";

@@ -37,7 +37,7 @@ pub mod origin {
     pub const ATTACHED: u8 = 1;
     /// It was born in the cgroup of a parent outside (CLONE_INTO_CGROUP).
     pub const CLONED_INTO: u8 = 2;
-    /// It was in the cgroup already: found by the scan, or at its exec where its coming was not heard.
+    /// It was in the cgroup already: found by the scan, or at its exec where its coming was not seen.
     pub const FOUND: u8 = 3;
     /// It executed a program in the mount namespace of a session's main process.
     pub const NAMESPACE: u8 = 4;
@@ -61,7 +61,7 @@ pub mod role {
 
 /// What has happened to a member; bits.
 pub mod state {
-    /// Its end was heard.
+    /// Its end was seen.
     pub const ENDED: u8 = 1;
     /// It was in the main process's mount namespace, or its parent was.
     pub const IN_NAMESPACE: u8 = 2;
@@ -85,8 +85,8 @@ pub struct Member {
     pub role: u8,
     /// Bits of [`state`].
     pub state: u8,
-    /// How often its leader's exit was heard since its last exec. Needed where the kernel does not say which exit is
-    /// the group's last.
+    /// How often its leader's exit was seen since its last exec. Needed where the kernel does not say which
+    /// exit is the group's last.
     pub leader_exits: u64,
 }
 

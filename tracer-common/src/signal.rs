@@ -1,4 +1,4 @@
-//! Signals sent to a main process: which of them ended it only its wait status tells.
+//! Signals sent to a main process: only its wait status shows which of them ended it.
 
 use crate::process::COMM_LEN;
 
@@ -63,8 +63,8 @@ pub struct SignalSent {
     pub origin: u32,
     /// `si_code`, where the origin is [`origin::GIVEN`].
     pub code: i32,
-    /// Number of the system call that the current task was in; [`NO_SYSCALL`] for none, and where the kernel does not
-    /// tell. Meaningless in an empty place, where all is 0.
+    /// Number of the system call that the current task was in; [`NO_SYSCALL`] for none, and where the kernel
+    /// does not show it. Meaningless in an empty place, where all is 0.
     pub syscall: i32,
     /// Always 0.
     pub reserved: u32,

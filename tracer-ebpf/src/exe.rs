@@ -19,9 +19,9 @@ struct Place {
     mount: Ptr,
 }
 
-/// How far the way up has come. It is kept in a map and read anew at each step: of what comes out of a map the
-/// verifier knows nothing, so that all ways through a step look the same to it at the next one. With the length in a
-/// register it tells them apart, and before Linux 6.12 gives up after a million instructions.
+/// How far the way up has come. It is kept in a map and read anew at each step: of what comes out of a map
+/// the verifier knows nothing, so that all ways through a step look the same to it at the next one. With the
+/// length in a register it distinguishes them, and before Linux 6.12 gives up after a million instructions.
 #[repr(C)]
 pub struct Walk {
     /// Address of the name's dentry.

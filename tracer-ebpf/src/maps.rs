@@ -34,7 +34,7 @@ const RING_BYTES: u32 = 1 << 20;
 pub struct Collected {
     /// Where the executable's path has come to.
     pub walk: Walk,
-    /// What userspace is told.
+    /// The event that userspace gets.
     pub event: Executed,
 }
 
@@ -42,8 +42,8 @@ pub struct Collected {
 pub static CGROUPS: HashMap<u64, CgroupEntry> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
 #[map]
 pub static TRACKED: HashMap<u64, u64> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
-/// Own cgroups of containers that are no session, while they are there: nothing is kept of what is made below. The kernel
-/// gives up the one that was not asked for longest.
+/// Own cgroups of containers that are no session, while they are there: nothing is kept of what is made
+/// below. The kernel gives up the one that was not looked up for longest.
 #[map]
 pub static SETTLED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(CGROUP_ENTRIES, 0);
 /// Apart from `MEMBERS`, so that a fork bomb in one session cannot push out another's main process.
@@ -54,7 +54,7 @@ pub static MEMBERS: HashMap<ProcessKey, Member> = HashMap::with_max_entries(MEMB
 /// Id of a mount namespace -> session whose main process lives in it.
 #[map]
 pub static NAMESPACES: HashMap<u64, Namespace> = HashMap::with_max_entries(CGROUP_ENTRIES, 0);
-/// Processes whose last exit was heard, where two threads that race may both take theirs for the last.
+/// Processes whose last exit was seen, where two threads that race may both take theirs for the last.
 #[map]
 pub static ENDED: LruHashMap<ProcessKey, u32> = LruHashMap::with_max_entries(4096, 0);
 /// tgid that the OOM killer chose -> nanoseconds of `CLOCK_BOOTTIME` at which it did.
@@ -97,7 +97,7 @@ pub fn entry<'a>(cgroup_id: u64) -> Option<&'a mut CgroupEntry> {
     CGROUPS.get_ptr_mut(cgroup_id).map(|entry| unsafe { &mut *entry })
 }
 
-/// Tells userspace to look at a cgroup's entry now.
+/// Makes userspace look at a cgroup's entry now.
 #[inline(always)]
 pub fn wake(kind: EventKind, cgroup_id: u64) {
     let Some(mut slot) = EVENTS.reserve::<CgroupChanged>(0) else {

@@ -41,7 +41,7 @@ pub struct Coming {
 }
 
 impl Coming {
-    /// Of a process that nobody inside forked.
+    /// Of a process that no process inside forked.
     #[inline(always)]
     pub fn from_outside(task: Ptr, origin: u8) -> Self {
         Self { origin, role: 0, state: 0, parent_tgid: task::tgid(task::read(task, &TASK_REAL_PARENT)) }
@@ -54,8 +54,8 @@ pub fn cgroup_of(key: &ProcessKey) -> Option<u64> {
     of(key).map(|member| member.cgroup_id)
 }
 
-/// The cgroup that a process belongs to which executes a program: also of one whose entering was not heard, or that
-/// has just entered by the mount namespace alone.
+/// The cgroup that a process belongs to which executes a program: also of one whose entering was not seen, or
+/// that has just entered by the mount namespace alone.
 #[inline(always)]
 pub fn of_executing(task: Ptr, key: &ProcessKey) -> Option<u64> {
     if let Some(cgroup_id) = cgroup_of(key) {
@@ -72,8 +72,8 @@ pub fn of_executing(task: Ptr, key: &ProcessKey) -> Option<u64> {
     Some(entered)
 }
 
-/// What is kept of a process that ends inside without being a member: its birth was not heard, where the fork's program was
-/// skipped, or there was no room for it then, which has been counted.
+/// What is kept of a process that ends inside without being a member: its birth was not seen, where the
+/// fork's program was skipped, or there was no room for it then, which has been counted.
 #[inline(always)]
 pub fn of_unheard<'a>(task: Ptr, key: &ProcessKey) -> Option<&'a mut Member> {
     let cgroup_id = lineage::home(task::cgroup_of(task))?;
@@ -105,7 +105,7 @@ fn add(key: &ProcessKey, cgroup_id: u64, entry: &mut CgroupEntry, coming: Coming
     let Coming { origin, role, state, parent_tgid } = coming;
     let role = if before_main { role | role::RUNTIME } else { role };
     if role == 0 && unfreed(entry) >= MEMBERS_AT_MOST {
-        // Whoever has a place is heard; who is in none costs his own session a fact, and no other.
+        // Whoever has a place is recorded; who has none costs its own session a fact, and no other.
         if MEMBERS.get_ptr(key).is_none() {
             atomic::add(&mut entry.counts.unkept, 1);
         }

@@ -19,7 +19,7 @@ pub fn session_of(task: Ptr) -> Option<u64> {
     unsafe { NAMESPACES.get(id) }.filter(|_| id != 0).map(|namespace| namespace.cgroup_id)
 }
 
-/// Notes the namespace of a main process, and gives its id; 0 where the kernel does not tell.
+/// Notes the namespace of a main process, and gives its id; 0 where the kernel does not show it.
 #[inline(always)]
 pub fn note(main: Ptr, cgroup_id: u64) -> u64 {
     let id = id(main);
@@ -50,7 +50,7 @@ pub fn forget(entry: &CgroupEntry, cgroup_id: u64) {
     }
 }
 
-/// Id of a task's mount namespace; 0 where it has none any more, or the kernel does not tell.
+/// Id of a task's mount namespace; 0 where it has none any more, or the kernel does not show it.
 #[inline(always)]
 pub fn id(task: Ptr) -> u64 {
     if HAS_NAMESPACE_ID.load() == 0 {

@@ -1,4 +1,4 @@
-//! Whether anybody reads the ring.
+//! Whether the ring has a reader.
 
 use core::ptr;
 
@@ -14,8 +14,8 @@ use crate::{
 #[unsafe(link_section = ".data.reader")]
 static mut READ_UNTIL: u64 = u64::MAX;
 
-/// The cgroup under whose id userspace is told of a member; `None` where it is not: nobody has claimed the cgroup, and
-/// nobody is there to do so.
+/// The cgroup under whose id a member is reported to userspace; `None` where it is not: the cgroup is not
+/// claimed, and there is no reader to claim it.
 #[inline(always)]
 pub fn addressee(cgroup_id: u64) -> Option<u64> {
     // SAFETY: the value is copied at once.

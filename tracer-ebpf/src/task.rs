@@ -215,15 +215,15 @@ pub fn has_execed(task: Ptr) -> bool {
     read::<u32>(task, &TASK_FLAGS) & 0x40 == 0
 }
 
-/// Whether the whole process was told to end, so that its status is settled.
+/// Whether the whole process is ending, so that its status is settled.
 #[inline(always)]
 pub fn is_group_exit(task: Ptr) -> bool {
     let signal: Ptr = read(task, &TASK_SIGNAL);
     read::<u32>(signal, &SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0
 }
 
-/// What the task's process has used, all of it once the leader is freed (`__exit_signal` in kernel/exit.c adds each
-/// thread's when it is released); `None` where the kernel does not tell.
+/// What the task's process has used, all of it once the leader is freed (`__exit_signal` in kernel/exit.c
+/// adds each thread's when it is released); `None` where the kernel does not show it.
 #[inline(always)]
 pub fn usage(task: Ptr) -> Option<Usage> {
     if HAS_USAGE.load() == 0 {
@@ -238,7 +238,8 @@ pub fn usage(task: Ptr) -> Option<Usage> {
     })
 }
 
-/// Largest resident memory of the process, in pages, once its last thread exits; 0 where the kernel does not tell.
+/// Largest resident memory of the process, in pages, once its last thread exits; 0 where the kernel does not
+/// show it.
 #[inline(always)]
 pub fn max_rss_pages(task: Ptr) -> u64 {
     if HAS_USAGE.load() == 0 {

@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 use crate::visible;
 use exit_code::Failure;
 
-/// How every Kubernetes debug session ended, witnessed by the kernel.
+/// How every Kubernetes debug session ended, as the kernel saw it.
 #[derive(Debug, Parser)]
 #[command(
     name = "debugtrail",
@@ -41,13 +41,13 @@ enum Command {
     Trace(trace::TraceOptions),
     /// Watch this node for good: records durable in a ledger, then on stdout; health and metrics over HTTP
     ///
-    /// What the DaemonSet runs. After a restart it goes on where it was: what happened meanwhile is told from the API,
-    /// once, and the time without a witness is a gap. Needs what `trace` needs, and its ledger's folder.
+    /// What the DaemonSet runs. After a restart it goes on where it was: what happened meanwhile is reported
+    /// from the API, once, and the downtime is a gap. Needs what `trace` needs, and its ledger's folder.
     Agent(agent::AgentOptions),
-    /// Say what this node and cluster can and cannot witness, with the hint for each
+    /// Check whether this node and cluster can record debug sessions, with a hint for each problem
     ///
-    /// Loads the programs into the kernel for a moment and asks the API what `trace` and `agent` ask it; changes
-    /// nothing. Ends with 0 where it can witness, else with the exit code of what fails first.
+    /// Loads the programs into the kernel for a moment and asks the API what `trace` and `agent` ask it;
+    /// changes nothing. Ends with 0 where it can record, else with the exit code of what fails first.
     Doctor(doctor::DoctorOptions),
 }
 

@@ -1,4 +1,4 @@
-//! What this node and cluster can and cannot witness, with the hint for each.
+//! Whether this node and cluster can record debug sessions, with a hint for each problem.
 //!
 //! [`gather`] looks (I/O), [`judge`] says what that means (pure), [`report`] shows it (pure).
 

@@ -1,4 +1,4 @@
-//! The witness: programs in the kernel, their maps and their ring.
+//! The programs in the kernel, their maps and their ring.
 
 mod account;
 pub mod btf;
@@ -72,7 +72,7 @@ pub type Ring = RingBuf<MapData>;
 /// What the programs log, for `tracing`.
 pub type Logger = EbpfLogger<&'static dyn log::Log>;
 
-/// What a generation of programs counts as lost, and how much of that was told.
+/// What a generation of programs counts as lost, and how much of that was reported.
 pub trait Counted {
     /// Counts of loss since the load.
     ///
@@ -81,7 +81,7 @@ pub trait Counted {
     /// A failed map call.
     fn loss(&self) -> Result<LossCounts, KernelError>;
 
-    /// How often the kernel skipped one of the programs since the load: events that nobody saw.
+    /// How often the kernel skipped one of the programs since the load: events that no program saw.
     fn skipped(&self) -> u64;
 
     /// What is kept at a place; see `debugtrail_common::kept`.
@@ -114,7 +114,7 @@ impl Kernel {
         self.logger.take()
     }
 
-    /// What has been witnessed of a cgroup; `None` when nothing is kept of it.
+    /// What was seen of a cgroup; `None` when nothing is kept of it.
     ///
     /// # Errors
     ///
@@ -132,13 +132,13 @@ impl Kernel {
         self.maps.cgroups()
     }
 
-    /// An event of the ring; `None` where it is of a kind that nobody knows.
+    /// An event of the ring; `None` where its kind is unknown.
     #[must_use]
     pub fn event(&self, bytes: &[u8]) -> Option<Event> {
         self.maps.event(bytes)
     }
 
-    /// Makes a cgroup part of the session at `root`: the ends of its members are told from now on.
+    /// Makes a cgroup part of the session at `root`: the ends of its members are reported from now on.
     ///
     /// # Errors
     ///
@@ -165,8 +165,8 @@ impl Kernel {
         self.maps.forget(cgroup)
     }
 
-    /// Says until when the ring is read; for ever, where this is never called. After it, new cgroups keep their entry and
-    /// tell nothing of their members, until the next call.
+    /// Says until when the ring is read; for ever, where this is never called. After it, new cgroups keep
+    /// their entry and report nothing of their members, until the next call.
     ///
     /// # Errors
     ///
@@ -195,7 +195,7 @@ impl Kernel {
         Ok(unknown)
     }
 
-    /// Has the end of a cgroup's main process heard, of which other programs saw the start.
+    /// Makes these programs report the end of a cgroup's main process of which other programs saw the start.
     ///
     /// # Errors
     ///

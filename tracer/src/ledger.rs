@@ -7,8 +7,9 @@
 //! - `state.json`: the pods and live sessions as last known (`snapshot`);
 //! - `lock`: held by the one agent that may write here (`lock`).
 //!
-//! Nothing reaches a sink that is not durable here first. Files are for their owner alone (`files`), and whatever they hold
-//! is read a line at a time (`lines`): what somebody removed, truncated or changed is named in a `gap` (`ranges`).
+//! Nothing reaches a sink that is not durable here first. Files are for their owner alone (`files`), and
+//! whatever they hold is read a line at a time (`lines`). What was removed, truncated or changed is named in
+//! a `gap` (`ranges`).
 
 mod cursor;
 mod files;

@@ -1,4 +1,4 @@
-//! debugtrail: how every Kubernetes debug session ended, witnessed by the kernel.
+//! debugtrail: how every Kubernetes debug session ended, as the kernel saw it.
 
 pub mod cgroup;
 pub mod cli;

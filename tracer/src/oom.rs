@@ -1,5 +1,6 @@
-//! Whose memory limit made the OOM killer choose a main process: the kernel says whom it chose to its programs, but why
-//! only to its log and its counters. What either says is judged in `log` and `counters`, which are pure.
+//! Whose memory limit made the OOM killer choose a main process. The kernel shows programs whom it chose; why
+//! it chose stands in its log and its counters alone. What either says is judged in `log` and `counters`,
+//! which are pure.
 
 mod counters;
 mod log;
@@ -30,7 +31,7 @@ impl OomLimits {
         Self { hierarchies, known: BTreeMap::new() }
     }
 
-    /// Fills in the limit where the OOM killer ended the main process and anything tells which it was.
+    /// Fills in the limit where the OOM killer ended the main process and anything shows which it was.
     pub fn fill_in(&mut self, seen: &mut Observation) {
         if !matches!(seen.killer, Some(Killer::Oom(_))) {
             return;

@@ -1,6 +1,6 @@
 //! The way of the data, in one task: kernel -> session -> record -> sink.
 //!
-//! All state that decides anything lives here and is touched by nobody else; what waits (the ring, the API's
+//! All state that decides anything is in this task and touched by no other; what waits (the ring, the API's
 //! watch, the clock, the output) stands around it.
 
 mod act;
@@ -47,7 +47,7 @@ pub use past::AgentOutputs;
 use sender::SenderPaths;
 use sweep::Sweep;
 
-/// Members' ends wake nobody; they are read this often.
+/// Members' ends cause no wakeup; they are read this often.
 const DRAIN: Duration = Duration::from_millis(100);
 /// Every entry is looked at this often, for what a full ring did not say, and loss is counted.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -55,10 +55,10 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// News of the API that are taken in between two looks at the other inputs.
 const NEWS: usize = 64;
 
-/// The runtime's answers that are: of thousands of containers that nobody knows, most say nothing.
+/// The runtime's answers that are: of thousands of unknown containers, most say nothing.
 const ANSWERS: usize = 1024;
 
-/// The rooms of the house and what passes between them.
+/// The parts of `trace` and `agent`, and their state.
 pub struct Pipeline {
     kernel: Kernel,
     lookups: Lookups,
@@ -92,8 +92,8 @@ pub struct Inputs {
 }
 
 impl Pipeline {
-    /// A pipeline over a witness. Takes in what already runs in `hierarchy`, what is remembered of it, and what the kernel
-    /// `witnessed` before.
+    /// A pipeline over programs in the kernel. Takes in what already runs in `hierarchy`, what is remembered
+    /// of it, and what the `handover` has.
     ///
     /// # Errors
     ///
@@ -146,15 +146,16 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// Keeps what a restart needs, says how it goes, and counts.
+    /// Keeps what a restart needs, serves health, and counts.
     #[must_use]
     pub fn as_agent(self, agent: AgentOutputs) -> Self {
         agent.attached();
         Self { agent: Some(agent), ..self }
     }
 
-    /// Takes in anew what began to run between the look at it and its taking in, so that nobody saw it begin. Of what is
-    /// not `unknown` to the programs they see the beginning, and may be about to tell it.
+    /// Takes in anew what began to run between the look at it and its taking in, so that its beginning was
+    /// not seen. Of what is not `unknown` to the programs they see the beginning, and may be about to report
+    /// it.
     fn take_in_begun(&mut self, running: &[Running], unknown: &[CgroupId]) -> Result<(), KernelError> {
         let mut begun = running::begun(running, &mut self.lookups);
         begun.retain(|cgroup| {
@@ -302,7 +303,7 @@ impl Pipeline {
         }
     }
 
-    /// What is still to be said before the end.
+    /// What is still to be reported before the end.
     fn last_look(&mut self) -> Result<(), KernelError> {
         self.last_sweep()?;
         self.report_foreign(true);
@@ -317,7 +318,7 @@ impl Pipeline {
     }
 }
 
-/// Waits for answers; for ever where nobody gives any.
+/// Waits for answers; for ever where none can come.
 async fn answered(answers: &mut Option<UnboundedReceiver<Answer>>, replies: &mut Vec<Answer>) -> usize {
     match answers {
         Some(answers) => answers.recv_many(replies, ANSWERS).await,

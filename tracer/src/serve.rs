@@ -1,8 +1,8 @@
 //! Health and metrics over HTTP, from a thread of its own: `/startupz`, `/livez`, `/readyz`, `/metrics`.
 //!
-//! Started: the programs are attached. Live: they are, or may still come to be, and the pipeline makes its rounds. Ready: it
-//! witnesses and its ledger takes records. The API server has no say in any: without it the agent witnesses on, and a restart
-//! would only cost evidence.
+//! Started: the programs are attached. Live: they are, or may still come to be, and the pipeline makes its
+//! rounds. Ready: the agent records and its ledger takes records. None depends on the API server: without it
+//! the agent goes on recording, and a restart would only cost evidence.
 
 pub mod address;
 mod connections;

@@ -42,7 +42,7 @@ pub trait Output: Send {
     /// Queues a line; never waits.
     fn send(&self, line: String) -> Sent;
 
-    /// Told once when nothing can be written any more.
+    /// Notified once when nothing can be written any more.
     fn closed(&self) -> Arc<Notify>;
 
     /// Why there is a gap where lines found no room.
@@ -61,12 +61,13 @@ pub trait Output: Send {
         u64::MAX
     }
 
-    /// What was found to be missing and has yet to be told; the same again until [`Self::missing_told`].
+    /// What was found to be missing and has yet to be reported; the same again until
+    /// [`Self::missing_reported`].
     fn missing(&self) -> Option<Missing> {
         None
     }
 
-    /// What [`Self::missing`] gave last is told by the line that was queued last.
+    /// What [`Self::missing`] gave last is reported by the line that was queued last.
     fn missing_reported(&self) {}
 
     /// Writes what is queued, within limits.

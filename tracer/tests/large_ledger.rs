@@ -10,7 +10,7 @@ use debugtrail::ledger::{Ledger, Limits};
 use debugtrail::pipeline::Memory;
 use debugtrail::record::{Evidence, Exit, KernelEvidence, Record, SessionId, SessionRecord};
 
-/// Ends that wait for the API's word.
+/// Ends that wait for the API's status.
 const ENDS: usize = 100_000;
 /// Half of what deploy/ gives the agent: the other half is for what it does while it runs.
 const MOST: u64 = 64 << 20;

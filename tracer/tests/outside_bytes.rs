@@ -388,7 +388,7 @@ const GAP: &str = r#"{"schema":"debugtrail.dev/record/v1","type":"gap","id":"gap
 "lost":2,"counts":[],"sessions":[],"sessions_truncated":false,"records":[{"first":1,"last":2}],"pods":[],
 "clock":{"boot_id":"b0","synchronized":null,"max_error_us":null}}"#;
 
-/// A folder in which somebody has changed every file: the ledger opens, or says that it can't, and stdout ends.
+/// A folder in which every file was changed: the ledger opens, or says that it can't, and stdout ends.
 #[test]
 fn fuzz_ledgers() {
     let gap = GAP.replace('\n', "") + "\n";

@@ -13,11 +13,11 @@ use crate::{build, cluster, command, repo, setup};
 /// A part of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Section {
-    /// What each hook costs a process that nobody debugs, beside an empty program and other tracers.
+    /// What each hook costs a process of no session, beside an empty program and other tracers.
     Hooks,
     /// Exits by the hundred thousand, outside a session and inside one.
     Storm,
-    /// How soon the end of a session is told, and how right its duration is, beside the API.
+    /// How soon the end of a session is reported, and how right its duration is, beside the API.
     Sessions,
     /// Resident memory at rest.
     Memory,

@@ -14,8 +14,8 @@ use crate::{command, repo};
 
 /// Little-endian, as the machines that Kubernetes runs on are.
 const BPF_TARGET: &str = "bpfel-unknown-none";
-/// What rustc is told for the kernel's target, separated as CARGO_ENCODED_RUSTFLAGS wants it: line
-/// information for the verifier's log, and BTF, which carries the programs' types.
+/// rustc's flags for the kernel's target, separated as CARGO_ENCODED_RUSTFLAGS wants it: line information for
+/// the verifier's log, and BTF, which carries the programs' types.
 const BPF_FLAGS: &str = "-Cdebuginfo=2\u{1f}-Clink-arg=--btf";
 
 /// Builds the eBPF object and the release binary.

@@ -131,7 +131,7 @@ impl Cluster {
         self.runtime.socket(&self.paths)
     }
 
-    /// The folder of the runtime's bundles as seen from the machine, where debugtrail has to be told of it.
+    /// The folder of the runtime's bundles as seen from the machine, where debugtrail has to be given it.
     #[must_use]
     pub fn bundles(&self) -> Option<PathBuf> {
         self.runtime.bundles(&self.paths)
@@ -150,8 +150,8 @@ impl Cluster {
         self.paths.containerd_state()
     }
 
-    /// Where the kubelet looks for static pods: each manifest in here is a pod of the node. The kubelet is told of
-    /// changes by inotify and passes over files whose name begins with a dot.
+    /// Where the kubelet looks for static pods: each manifest in here is a pod of the node. The kubelet
+    /// learns of changes by inotify and passes over files whose name begins with a dot.
     #[must_use]
     pub fn static_pods(&self) -> PathBuf {
         self.paths.static_pods()
@@ -307,7 +307,7 @@ pub fn settle() -> Result<()> {
     Ok(())
 }
 
-/// Lets the cluster outlive us: nobody undoes it any more, and nobody owns it.
+/// Lets the cluster outlive us: it is not taken down any more, and has no owner.
 fn keep(paths: &Paths, owner: up::Owner) -> Result<Option<up::Owner>> {
     let _gate = control::start_gate()?;
     let mut state = control::load(paths)?;

@@ -37,7 +37,7 @@ pub fn run_quietly(command: &mut Command, step: &Step) -> Result<()> {
         .stderr(writer)
         .spawn()
         .with_context(|| cannot_start(command))?;
-    // The command keeps its ends of the pipe until it is told to forget them.
+    // The command keeps its ends of the pipe until they are taken from it.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut last = VecDeque::new();
     for line in BufReader::new(reader).split(b'\n') {
@@ -74,7 +74,8 @@ pub fn cargo_tool(name: &str) -> Command {
     tool
 }
 
-/// Takes away what `cargo run` tells xtask of xtask: build scripts would see it change and run again.
+/// Takes away the variables that `cargo run` sets for xtask: build scripts would see them change and run
+/// again.
 pub fn forget_outer_cargo(command: &mut Command) {
     const PREFIXES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CFG_"];
     const NAMES: [&str; 9] = [

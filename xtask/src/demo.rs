@@ -21,7 +21,7 @@ const SCENARIO: &str = "05";
 /// # Errors
 /// When a step fails, the record is not as the scenario expects, or something is left behind.
 pub fn run(use_cluster: bool, keep: bool) -> Result<()> {
-    println!("debugtrail: how every Kubernetes debug session ended, witnessed by the kernel.");
+    println!("debugtrail: how every Kubernetes debug session ended, as the kernel saw it.");
     println!("This demo runs one for real, shows its record, and leaves nothing behind.");
     let scenario = Scenario::find(&scenario::folder(), SCENARIO)?;
     if use_cluster { on_current_cluster(&scenario) } else { on_embedded_cluster(&scenario, keep) }
@@ -54,8 +54,8 @@ fn on_embedded_cluster(scenario: &Scenario, keep: bool) -> Result<()> {
         println!("The cluster that `cargo xtask cluster up` left running is used, and stays.");
         return judge(&session(scenario, &Access::embedded(&kept))?);
     }
-    // Registered before the cluster, so that on Ctrl-C it speaks after the cluster is down.
-    let last_word = interrupt::on_exit(|| {
+    // Registered before the cluster, so that on Ctrl-C it prints after the cluster is down.
+    let final_check = interrupt::on_exit(|| {
         if let Err(error) = traces::check() {
             eprintln!("error: {error:#}");
         }
@@ -63,7 +63,7 @@ fn on_embedded_cluster(scenario: &Scenario, keep: bool) -> Result<()> {
     let cluster = Cluster::up(&Options { keep, ..Options::default() })?;
     let outcome = session(scenario, &Access::embedded(&cluster));
     if keep {
-        last_word.disarm();
+        final_check.disarm();
         println!(
             "\nThe cluster stays up, as you asked: export KUBECONFIG={}",
             cluster.kubeconfig().display()
@@ -73,7 +73,7 @@ fn on_embedded_cluster(scenario: &Scenario, keep: bool) -> Result<()> {
     }
     heading("Taking everything down; left on the machine is");
     let down = cluster.down();
-    last_word.disarm();
+    final_check.disarm();
     let left = traces::check();
     judge(&outcome?)?;
     down.and(left)

@@ -45,7 +45,8 @@ const PATIENCE_PER_MAIN: Duration = Duration::from_millis(60);
 
 /// The series that a sample runs the whole kernel tier on, the oldest and the newest; on the others it runs it in short.
 const KERNEL_SAMPLE: [&str; 2] = ["5.10", "7.3"];
-/// The series that a sample runs the containers tier on: before and after what the programs tell apart, cgroup v2 alone.
+/// The series that a sample runs the containers tier on: before and after what the programs distinguish,
+/// cgroup v2 alone.
 const CONTAINERS_SAMPLE: [&str; 2] = ["6.1", "7.3"];
 /// The series that it runs it on with systemd.
 const SYSTEMD_SAMPLE: [&str; 1] = ["6.12"];

@@ -1,7 +1,7 @@
 //! `cargo xtask picture`: the README's picture, taken from a real run.
 //!
-//! Two debug sessions of one pod: a shell exits with 137, and somebody kills a program with SIGKILL. Kubernetes shows 137 for both
-//! and nothing once the pod is gone.
+//! Two debug sessions of one pod: a shell exits with 137, and a program is killed with SIGKILL. Kubernetes
+//! shows 137 for both and nothing once the pod is gone.
 
 use std::fs;
 use std::io::BufRead;
@@ -71,12 +71,21 @@ fn look(access: &Access) -> Result<Seen> {
     let ends = |lines: &[String]| -> Vec<String> {
         lines.iter().filter(|line| line.contains("  ended  ")).cloned().collect()
     };
-    let rows = table.wait_for("both ends", PATIENCE, |lines| Some(ends(lines)).filter(|rows| rows.len() == 2))?;
+    let rows =
+        table.wait_for("both ends", PATIENCE, |lines| Some(ends(lines)).filter(|rows| rows.len() == 2))?;
     let header = table.look(|lines| lines.first().cloned()).context("no header")?;
     await_statuses(&pod)?;
     let get = ["get", "pod", &pod.name, "-n", &pod.namespace];
     let api = access.kubectl_output(&[&get[..], &["-o", &format!("go-template={STATUSES}")]].concat())?;
-    access.kubectl_output(&["delete", "pod", &pod.name, "-n", &pod.namespace, "--force", "--grace-period=0"])?;
+    access.kubectl_output(&[
+        "delete",
+        "pod",
+        &pod.name,
+        "-n",
+        &pod.namespace,
+        "--force",
+        "--grace-period=0",
+    ])?;
     let gone = access.kubectl().args(get).output()?;
     ensure!(!gone.status.success(), "the pod is still there");
     let afterwards = String::from_utf8_lossy(&gone.stderr).trim().to_owned();
@@ -84,7 +93,7 @@ fn look(access: &Access) -> Result<Seen> {
 }
 
 fn await_statuses(pod: &Pod) -> Result<()> {
-    pod.wait_for("the API's word on both", PATIENCE, |pod, _| {
+    pod.wait_for("the API's status of both", PATIENCE, |pod, _| {
         let statuses = pod["status"]["ephemeralContainerStatuses"].as_array()?;
         let ended = |name: &&str| {
             statuses.iter().any(|one| one["name"] == **name && one["state"]["terminated"].is_object())

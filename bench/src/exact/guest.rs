@@ -88,7 +88,7 @@ fn medians<const N: usize>(mut round: impl FnMut() -> Result<[Option<f64>; N]>) 
     Ok(std::array::from_fn(|at| median(&rounds.iter().filter_map(|round| round[at]).collect::<Vec<_>>())))
 }
 
-/// Processes of nobody's session.
+/// Processes of no session.
 fn processes() -> Result<()> {
     load::execs(PROCESSES)?;
     load::forks(PROCESSES)
@@ -188,7 +188,7 @@ fn kubeconfig() -> Value {
     })
 }
 
-/// As debugtrail does with what it knows to be a session: here nobody can tell it.
+/// As debugtrail does with what it knows to be a session: here nothing can say that it is one.
 fn track(pid: u32, cgroup: u64) -> Result<()> {
     for id in programs::held_by(pid)?.maps.into_keys() {
         if MapInfo::from_id(id)?.name_as_str() == Some(TRACKED) {

@@ -110,8 +110,8 @@ pub fn knows_its_pods_without_the_api(tier: &Tier) -> Result<()> {
     Ok(())
 }
 
-/// The ledger of another boot: what was live then is closed at the next start, with its start and no word on its end.
-/// The boot's id stands for the power loss; the ledger may also end in half a line.
+/// The ledger of another boot: what was live then is closed at the next start, with its start and no known
+/// end. The boot's id stands for the power loss; the ledger may also end in half a line.
 pub fn closes_what_a_power_loss_cut_off(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let folder = tempfile::tempdir()?;
@@ -140,7 +140,7 @@ pub fn closes_what_a_power_loss_cut_off(tier: &Tier) -> Result<()> {
     Ok(())
 }
 
-/// A ledger without room: witnessing goes on, records wait, and all are there once there is room.
+/// A ledger without room: recording goes on, records wait, and all are there once there is room.
 pub fn waits_for_room_on_a_full_disk(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let disk = SmallDisk::mount("512k")?;
@@ -191,7 +191,7 @@ pub fn one_on_a_node(tier: &Tier) -> Result<()> {
 }
 
 pub fn wait_for_api_end(patient: &Patient, container: &str) -> Result<()> {
-    patient.pod.wait_for(&format!("the API's word on {container}"), PATIENCE, |pod, _| {
+    patient.pod.wait_for(&format!("the API's status of {container}"), PATIENCE, |pod, _| {
         let statuses = pod["status"]["ephemeralContainerStatuses"].as_array()?;
         let status = statuses.iter().find(|status| status["name"] == container)?;
         status["state"]["terminated"].is_object().then_some(())

@@ -19,8 +19,8 @@ impl<'a> Away<'a> {
         Ok(Self(Some(cluster)))
     }
 
-    /// Comes back without a memory of what was: a watch that resumed would be told 410 Gone (see `gone.rs`). One that
-    /// was refused meanwhile lists anew.
+    /// Comes back without a memory of what was: a watch that resumed would get 410 Gone (see `gone.rs`). One
+    /// that was refused meanwhile lists anew.
     pub fn end(mut self) -> Result<()> {
         let Some(cluster) = self.0.take() else { return Ok(()) };
         cluster.compact()?;
@@ -36,7 +36,8 @@ impl Drop for Away<'_> {
     }
 }
 
-/// A session's whole way is witnessed, but its end comes while nobody answers; afterwards the next one has its name.
+/// A session is recorded from its beginning to its end, but the end comes while the API server is away;
+/// afterwards the next one has its name.
 pub fn a_session_ends_while_it_is_away(tier: &Tier) -> Result<()> {
     let cluster = tier.cluster()?;
     let patient = Patient::admit(tier.access()?)?;
@@ -68,7 +69,7 @@ pub fn a_session_found_running_ends_while_it_is_away(tier: &Tier) -> Result<()> 
     let patient = Patient::admit(tier.access()?)?;
     let found = patient.session("found", 7)?;
     let trace = Trace::start(&patient.access, &[])?;
-    // Its start is told once the API has said what it is: by then the found one's is known, too.
+    // Its start is reported once the API has said what it is: by then the found one's is known, too.
     let other = patient.session("other", 8)?;
     trace.wait_for_session("session_started", "other", PATIENCE)?;
     ends_while_away(&cluster, &trace, &found)?;
@@ -84,8 +85,9 @@ pub fn a_session_found_running_ends_while_it_is_away(tier: &Tier) -> Result<()> 
     one_end(&other, &json!({"exit_code": 8, "evidence": {"kernel": "full"}}), &records)
 }
 
-/// A session runs, the API server goes, a trace starts, then the session ends and an ordinary container crashes: nobody
-/// can say which was a session until the API server is back. Then the session's record comes, once, and no other.
+/// A session runs, the API server goes, a trace starts, then the session ends and an ordinary container
+/// crashes: which one was a session is not known until the API server is back. Then the session's record
+/// comes, once, and no other.
 pub fn the_trace_starts_while_it_is_away(tier: &Tier) -> Result<()> {
     let cluster = tier.cluster()?;
     let (patient, crashing) = (Patient::admit(tier.access()?)?, Patient::admit(tier.access()?)?);
@@ -112,8 +114,8 @@ pub fn the_trace_starts_while_it_is_away(tier: &Tier) -> Result<()> {
     )
 }
 
-/// Ends a session while the API server is away. Its record is due before the server is back: what the session is was
-/// known, and how it ended only the kernel has to say.
+/// Ends a session while the API server is away. Its record is due before the server is back: what the session
+/// is was known, and how it ended comes from the kernel alone.
 fn ends_while_away(cluster: &Cluster, trace: &Trace, session: &Session) -> Result<()> {
     let away = Away::begin(cluster)?;
     session.end()?;

@@ -18,13 +18,13 @@ use xtask::scenario::trace::Trace;
 
 use identity::Identity;
 
-/// What a witness needs where it is told its node's name.
+/// What debugtrail needs where it is given its node's name.
 const PODS: &str = "list,watch pods";
 
 /// 401.
 pub fn credentials_that_nobody_knows(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
-    let unknown = Identity::with_token(&access, "nobody-gave-this-out")?;
+    let unknown = Identity::with_token(&access, "a-token-of-no-account")?;
     refused(&unknown.access, &["does not know these credentials (401", "renew"])
 }
 
@@ -32,11 +32,11 @@ pub fn credentials_that_nobody_knows(tier: &Tier) -> Result<()> {
 pub fn a_right_that_is_missing_is_named(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
     let namespace = Namespace::create(&access, "test")?;
-    let nobody = Identity::with_rights(&access, &namespace, &[])?;
-    let unnamed = finish(nobody.access.debugtrail_with(&["trace"]))?;
+    let without_rights = Identity::with_rights(&access, &namespace, &[])?;
+    let unnamed = finish(without_rights.access.debugtrail_with(&["trace"]))?;
     complains(&unnamed, &["forbids list on nodes (403", "give --node NAME", "--verb=list --resource=nodes"])?;
-    refused(&nobody.access, &["forbids list on pods (403", "--verb=list --resource=pods"])?;
-    drop(nobody);
+    refused(&without_rights.access, &["forbids list on pods (403", "--verb=list --resource=pods"])?;
+    drop(without_rights);
     let lister = Identity::with_rights(&access, &namespace, &["list pods"])?;
     refused(&lister.access, &["forbids watch on pods (403", "--verb=watch --resource=pods"])
 }
@@ -45,7 +45,7 @@ pub fn a_right_that_is_missing_is_named(tier: &Tier) -> Result<()> {
 pub fn an_agent_that_is_refused_tries_again(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
     let folder = tempfile::tempdir()?;
-    let unknown = Identity::with_token(&access, "nobody-gave-this-out")?;
+    let unknown = Identity::with_token(&access, "a-token-of-no-account")?;
     let agent = RunningAgent::start(&unknown.access, folder.path())?;
     let said = agent.stderr();
     ensure!(said.contains("does not know these credentials (401") && said.contains("trying again"), "{said}");
@@ -53,16 +53,16 @@ pub fn an_agent_that_is_refused_tries_again(tier: &Tier) -> Result<()> {
 
     let patient = Patient::admit(access.clone())?;
     let namespace = Namespace::create(&access, "test")?;
-    let mut nobody = Identity::with_rights(&access, &namespace, &[])?;
+    let mut without_rights = Identity::with_rights(&access, &namespace, &[])?;
     let folder = tempfile::tempdir()?;
-    let agent = RunningAgent::start(&nobody.access, folder.path())?;
+    let agent = RunningAgent::start(&without_rights.access, folder.path())?;
     let said = agent.stderr();
     ensure!(said.contains("forbids list on pods (403") && said.contains("trying again"), "{said}");
-    // It ends while nobody says whose it is.
+    // It ends while it is not known whose it is.
     let session = patient.session("meanwhile", 6)?;
     session.end()?;
     patient.tasks.wait_for_exit(&session.id, PATIENCE)?;
-    nobody.allow(&namespace, &[PODS])?;
+    without_rights.allow(&namespace, &[PODS])?;
     let ended = agent.wait_for_session("session_ended", "meanwhile")?;
     let expected = json!({
         "exit_code": 6, "namespace": patient.pod.namespace, "session_kind": "ephemeral",
@@ -132,7 +132,7 @@ pub fn doctor_finds_that_it_can_witness(tier: &Tier) -> Result<()> {
     Ok(())
 }
 
-/// What an identity may not do is told, and all the rest as well.
+/// What an identity may not do is reported, and all the rest as well.
 pub fn doctor_names_missing_rights(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
     let namespace = Namespace::create(&access, "test")?;
@@ -199,7 +199,7 @@ fn complains(output: &Output, parts: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Runs it to its end, which none of these has to be told of.
+/// Runs it to its end, which each of these comes to by itself.
 fn finish(mut command: Command) -> Result<Output> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let ended = xtask::poll::until(PATIENCE, || matches!(child.try_wait(), Ok(Some(_))));

@@ -107,7 +107,7 @@ fn checks(report: &[u8]) -> Result<Vec<Value>> {
     report["checks"].as_array().cloned().context("no checks")
 }
 
-/// An update of the DaemonSet from one overlay to the other: privileged, it witnesses as well.
+/// An update of the DaemonSet from one overlay to the other: privileged, it records as well.
 pub fn the_privileged_overlay_takes_over(tier: &Tier) -> Result<()> {
     let agent = tier.daemon_set()?;
     let pod = agent.wait_until_ready(None)?;

@@ -131,7 +131,7 @@ pub fn the_api_server_is_away_for_a_minute(tier: &Tier) -> Result<()> {
     Ok(())
 }
 
-/// SIGKILL: no goodbye, nothing flushed.
+/// SIGKILL: nothing flushed, and no `agent_stopped`.
 pub fn it_is_killed_in_the_middle_of_sessions(tier: &Tier) -> Result<()> {
     let agent = tier.daemon_set()?;
     interrupted(tier, &agent, |pod| kill(&agent, pod))
@@ -179,13 +179,13 @@ fn interrupted(tier: &Tier, agent: &DaemonSet, end: impl FnOnce(&DaemonPod) -> R
             "duration_ns": {"$min": 1}, "evidence": {"kernel": "full"}});
         one_end(&short, &whole, records)?;
         let away = records.iter().filter(|record| record["reason"] == "agent_away").count();
-        ensure!(away == 0, "{away} gaps, though the kernel witnessed all the time");
+        ensure!(away == 0, "{away} gaps, though the kernel recorded all the time");
         each_id_once(records)?;
     }
     Ok(())
 }
 
-/// Deleted with all that was applied, it says goodbye and goes; the records stay on the node.
+/// Deleted with all that was applied, it writes `agent_stopped` and goes; the records stay on the node.
 pub fn what_is_deleted_leaves_its_ledger(tier: &Tier) -> Result<()> {
     let agent = tier.daemon_set()?;
     let pid = agent.pid(&agent.wait_until_ready(None)?)?;
@@ -196,7 +196,7 @@ pub fn what_is_deleted_leaves_its_ledger(tier: &Tier) -> Result<()> {
     ensure!(after.starts_with(&before), "the ledger lost records");
     tier.forget_daemon_set();
     let last = after.last().map_or(&Value::Null, |record| &record["type"]);
-    ensure!(last == "agent_stopped", "its last word is {last}");
+    ensure!(last == "agent_stopped", "its last record is {last}");
     Ok(())
 }
 
@@ -208,7 +208,7 @@ pub fn what_it_pinned_is_taken_out_of_the_node(tier: &Tier) -> Result<()> {
     wait_until_dead(pid)?;
     tier.forget_daemon_set();
     let pinned = inspect::programs()?;
-    ensure!(!pinned.is_empty(), "a deleted agent's programs are gone before anybody took them out");
+    ensure!(!pinned.is_empty(), "a deleted agent's programs are gone before they were taken out");
     agent.unpin()?;
     let mut left = Ok(Vec::new());
     let gone = poll::until(PATIENCE, || {

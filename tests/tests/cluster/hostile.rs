@@ -22,7 +22,7 @@ mod record_ids;
 
 use crate::Test;
 
-/// Those that wait for long and touch nobody else: they run beside the scenarios.
+/// Those that wait for long and disturb no other test: they run beside the scenarios.
 pub const BESIDE: &[(&str, Test)] =
     &[("hostile::foreign::who_is_another_kubelets_is_a_gap", foreign::who_is_another_kubelets_is_a_gap)];
 

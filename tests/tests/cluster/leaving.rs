@@ -73,7 +73,7 @@ pub fn a_closed_pipe_is_a_quiet_end(tier: &Tier) -> Result<()> {
     read?;
     session?;
     ensure!(first.contains("agent_started"), "the first line is {first:?}");
-    ensure!(ended, "the trace does not end though nobody reads it");
+    ensure!(ended, "the trace does not end though it has no reader");
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "ended with {}: {said}", output.status);
     let loud = ["rror", "panic", "roken pipe"].into_iter().find(|word| said.contains(word));

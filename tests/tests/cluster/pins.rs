@@ -75,12 +75,12 @@ pub fn named_by_api(code: u8) -> Value {
 
 pub fn none_of(reason: &str, records: &[Value]) -> Result<()> {
     let gaps: Vec<_> = records.iter().filter(|record| record["reason"] == reason).collect();
-    ensure!(gaps.is_empty(), "{gaps:?}, though the kernel witnessed all the time");
+    ensure!(gaps.is_empty(), "{gaps:?}, though the kernel recorded all the time");
     Ok(())
 }
 
-/// One session runs on and ends under the next agent, one ends meanwhile, one begins and ends meanwhile: the kernel has
-/// witnessed each from its beginning to its end. And again after a SIGTERM.
+/// One session runs on and ends under the next agent, one ends meanwhile, one begins and ends meanwhile: the
+/// kernel has seen each from its beginning to its end. And again after a SIGTERM.
 pub fn all_is_witnessed_while_it_is_dead(tier: &Tier) -> Result<()> {
     let (patient, crashing) = (Patient::admit(tier.access()?)?, Patient::admit(tier.access()?)?);
     let node = Node::new(tier)?;
@@ -103,7 +103,7 @@ pub fn all_is_witnessed_while_it_is_dead(tier: &Tier) -> Result<()> {
     for container in ["ends", "meantime"] {
         agent.wait_for_session("session_ended", container)?;
     }
-    // Longer than what nobody names may stay undecided.
+    // Longer than an unnamed session may stay undecided.
     std::thread::sleep(UNRESOLVED_AFTER + Duration::from_secs(2));
     agent.stop()?;
     patient.debug("later", "exit 44")?;
@@ -201,7 +201,7 @@ fn kill_until(over: &AtomicBool, node: &Node) -> Result<u32> {
     Ok(kills)
 }
 
-/// Whatever half of a generation it leaves, the next one cleans it up and witnesses.
+/// Whatever half of a generation it leaves, the next one cleans it up and records.
 pub fn killed_at_any_moment_of_its_start(tier: &Tier) -> Result<()> {
     let (patient, node) = (Patient::admit(tier.access()?)?, Node::new(tier)?);
     let began = Instant::now();
@@ -244,7 +244,7 @@ fn storm(patient: &Patient, count: u8) -> Result<Vec<(Session, u8)>> {
     (1..=count).map(|n| Ok((patient.ended(&name(n))?, n))).collect()
 }
 
-/// The end comes before the step: it has its time by the clock of that moment, and the step is said.
+/// The end comes before the step: it has its time by the clock of that moment, and the step is reported.
 pub fn the_clock_steps_while_it_is_dead(tier: &Tier) -> Result<()> {
     let (patient, node) = (Patient::admit(tier.access()?)?, Node::new(tier)?);
     let agent = node.agent()?;

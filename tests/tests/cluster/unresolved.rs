@@ -1,4 +1,5 @@
-//! What neither runtime nor API can name: told as unresolved, after the deadline on a synced index and not before.
+//! What neither runtime nor API can name: reported as unresolved, after the deadline on a synced index and
+//! not before.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -47,8 +48,7 @@ impl Stray {
         Self::start(cluster, script, (id, pod_uid), &cgroup, annotations)
     }
 
-    /// One in the cgroup that containerd gives where nobody asks for another, as the kubelet does not with
-    /// `cgroupsPerQOS: false`.
+    /// One in the cgroup that containerd gives by default, as the kubelet does with `cgroupsPerQOS: false`.
     fn in_default_cgroup(
         cluster: &Cluster,
         script: &str,
@@ -100,19 +100,19 @@ impl Stray {
         })
     }
 
-    /// It was told once how it began and once how it ended, and of nothing that nobody knows.
+    /// Its start and its end were reported once each, and nothing that was not known.
     fn check(&self, exit_code: i32, records: &[Value]) -> Result<()> {
         let ours: Vec<&Value> =
             check::sessions(records).filter(|record| record["session_id"] == self.id.as_str()).collect();
         let kinds: Vec<&Value> = ours.iter().map(|record| &record["type"]).collect();
         ensure!(kinds == ["session_started", "session_ended"], "its records are {kinds:?}");
-        let nobody = json!({
+        let unnamed = json!({
             "namespace": null, "pod_name": null, "container_name": null, "container_id": null, "image": null,
             "image_id": null, "target_container": null, "session_kind": null, "pod_uid": self.pod_uid,
             "evidence": {"kernel": "full", "named_by": null, "kind_by": null, "runtime": null, "lost_events": 0},
         });
         for record in &ours {
-            let wrong = [mismatches(&nobody, record), check::contradictions(record)].concat();
+            let wrong = [mismatches(&unnamed, record), check::contradictions(record)].concat();
             ensure!(wrong.is_empty(), "{}: {}", record["type"], wrong.join("; "));
         }
         let wrong =
@@ -132,7 +132,7 @@ impl Drop for Stray {
     }
 }
 
-/// It runs on past the deadline, is told then, and its end when it comes.
+/// It runs on past the deadline, is reported then, and its end when it comes.
 pub fn what_nobody_knows_is_told_once(tier: &Tier) -> Result<()> {
     let (cluster, access) = (tier.cluster()?, tier.access()?);
     let trace = Trace::start(&access, &[])?;

@@ -22,7 +22,7 @@ const APPLETS: [&str; 5] = ["dd", "kill", "sh", "sleep", "true"];
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mounts {
     Shared,
-    /// Its own, with its state on a file system that nobody else sees.
+    /// Its own, with its state on a file system that no other process sees.
     Private,
     /// Its own, where crun can run: it refuses a hybrid setup whose v2 side has a controller, used or not.
     ForCrun,

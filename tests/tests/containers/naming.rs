@@ -1,4 +1,4 @@
-//! Who a container is, in the runtime's own words.
+//! Who a container is, as the runtime says.
 
 use std::time::{Duration, Instant};
 
@@ -92,7 +92,7 @@ fn several_at_once_each_have_their_own_name() {
     }
 }
 
-/// By which driver is for the environment to say.
+/// The environment says by which driver.
 #[test]
 fn a_container_is_in_the_cgroup_of_its_pod() {
     let containerd = Containerd::start(Mounts::Shared);

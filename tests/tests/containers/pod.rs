@@ -35,7 +35,7 @@ impl Pod {
         }
     }
 
-    /// What `ctr run` is told of a container's cgroup.
+    /// What `ctr run` gets of a container's cgroup.
     pub fn options(&self, id: &ContainerId) -> Vec<String> {
         match self {
             Self::Cgroupfs { parent } => vec!["--cgroup".into(), format!("{parent}/{id}")],

@@ -24,7 +24,7 @@ fn a_session_outlives_its_containerd_and_ends_once_and_a_new_one_is_seen() {
     let id = started.id.clone();
     let running = watcher.until(&id, main_runs);
     watcher.during(|| containerd.restart());
-    // Its containerd is gone, so `ctr` tells of no end.
+    // Its containerd is gone, so `ctr` reports no end.
     watcher.during(|| started.end());
     let after = watcher.until(&id, |_| true);
     assert_eq!((after.seen.as_ref().and_then(status), after.ends_reported), (None, 0), "the session goes on");

@@ -1,4 +1,4 @@
-//! A witness that reads bundles as soon as the kernel tells of a cgroup, as `trace` does.
+//! A tracer that reads bundles as soon as the kernel reports a cgroup, as `trace` does.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Known {
     pub seen: Option<Observation>,
     pub runtime: Option<RuntimeFacts>,
-    /// How often the ring told of its main process's end.
+    /// How often the ring reported its main process's end.
     pub ends_reported: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The binary where it cannot be a tracer: one clear line each, and the exit code that the help documents.
+//! The binary where it cannot record: one clear line each, and the exit code that the help documents.
 
 #[path = "bad_places/doctor.rs"]
 mod doctor;

@@ -16,7 +16,8 @@ mod threads;
 #[path = "ends/tracing.rs"]
 mod tracing;
 
-/// Runs a main process to its end; gives the parent's word, which is the kernel's too, and all of the kernel's.
+/// Runs a main process to its end; gives what the parent got, which the kernel side must have as well, and
+/// all that the kernel side has.
 fn run(tracer: &mut Tracer, program: &str, args: &[&str]) -> (WaitStatus, Observation) {
     let cgroup = TestCgroup::new("end");
     let mut main = cgroup.main(program, args);

@@ -111,7 +111,7 @@ fn what_was_found_running_keeps_its_members() {
     let running = Running { cgroup: cgroup.id, path: "/found".into(), main: is, entered: true };
     tracer.kernel.take_in(&[running], now()).expect("what runs can be taken in");
     tracer.track(&cgroup);
-    // Something else begins and is forgotten meanwhile.
+    // Another cgroup begins and is forgotten meanwhile.
     let other = TestCgroup::new("other");
     tracer.kernel.forget(other.id).expect("a cgroup can be forgotten");
     drop(main.stdin.take());

@@ -34,7 +34,7 @@ impl Main {
         Self::start("/bin/sh", &["-c", script])
     }
 
-    /// Waits for its end; gives the signal of the parent's word on it, 0 for none, and the kernel's word.
+    /// Waits for its end; gives the signal that the parent got, 0 for none, and what the kernel side has.
     fn end(mut self) -> (i32, Observation) {
         let status = wait(&mut self.child);
         let seen = self.tracer.await_entry(self.cgroup.id, |seen| seen.end.is_some());
@@ -157,7 +157,7 @@ fn queue(pid: u32, signal: i32, code: i32) {
 
 #[test]
 fn who_chooses_the_code_of_its_signal_is_known_all_the_same() {
-    // Those of a timer, of a message queue, of a look-up of names, and one that is nobody's.
+    // Those of a timer, of a message queue, of a look-up of names, and one without a meaning.
     for code in [-2, -3, -60, -77] {
         let main = Main::shell("echo ready; read line");
         queue(main.child.id(), libc::SIGKILL, code);
@@ -189,7 +189,7 @@ fn a_member_is_one_whatever_it_calls_itself() {
 #[test]
 fn who_stands_beside_the_parent_is_no_runtime_by_its_name() {
     let main = Main::shell("echo ready; read line");
-    // The parent of the main process, which is this one, may be asked to: but a process that it has not started is none.
+    // This process is the main process's parent, and what it starts is of it.
     let kin = {
         kill("KILL", main.child.id());
         let (_, seen) = main.end();
@@ -198,7 +198,7 @@ fn who_stands_beside_the_parent_is_no_runtime_by_its_name() {
     assert!(kin.of_parent && kin.beside_parent && !kin.member, "{kin:?}");
     // Waiting for it closes its input.
     let main = Main::shell("echo ready; exec sleep 100");
-    // Its parent ends at once, so that somebody else adopts it.
+    // The killer's parent ends at once, so that another process adopts it: it is not of this one any more.
     let script = format!("(sleep 0.2; kill -9 {}) & exit 0", main.child.id());
     wait(&mut Command::new("/bin/sh").args(["-c", &script]).spawn().expect("a shell"));
     let (_, seen) = main.end();

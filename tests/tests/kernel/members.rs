@@ -22,7 +22,7 @@ fn session(script: &str) -> (RingEvents, Observation) {
     over(&mut tracer, &cgroup, &mut main)
 }
 
-/// Waits for the end of a session, and takes all that was told.
+/// Waits for the end of a session, and takes all that was reported.
 fn over(tracer: &mut Tracer, cgroup: &TestCgroup, main: &mut Child) -> (RingEvents, Observation) {
     wait(main);
     let seen = tracer.await_entry(cgroup.id, |seen| {

@@ -1,4 +1,5 @@
-//! What happens while no process is there, told by pinned programs: by the same ones, by those of another version.
+//! What happens while no process is there, reported by pinned programs: by the same ones, by those of another
+//! version.
 
 use std::fs;
 use std::path::Path;
@@ -35,7 +36,7 @@ fn other() -> Object {
         .unwrap_or_else(|error| panic!("{}: {error}; cargo xtask test builds it", path.display()))
 }
 
-/// The kernel frees what nobody holds after an RCU period.
+/// The kernel frees what no process holds after an RCU period.
 fn nothing_since(before: &KernelObjects) {
     let left = || KernelObjects::now().expect("listable").since(before);
     poll::until(Duration::from_secs(10), || left().is_empty());
@@ -74,7 +75,7 @@ fn what_ends_and_what_begins_meanwhile_is_read_by_the_next_process() {
     let own = loaded() - before;
     let ends = TestCgroup::new("ends");
     first.kernel.track(ends.id, ends.id).expect("trackable");
-    // An agent says so with each of its rounds: when none comes, only claimed cgroups tell of their members.
+    // An agent says so with each of its rounds: when none comes, only claimed cgroups report their members.
     first.kernel.read_until(now()).expect("it can be said");
     let main = shell(&ends, 3);
     let tracer = Tracer::of((first.kernel, first.ring));
@@ -123,7 +124,7 @@ fn half_of_a_generation_is_removed_and_is_no_witness() {
     let before = KernelObjects::now().expect("listable");
     drop(start(&fs.pins()));
     let generation = only(&fs.pins());
-    // As an end without a goodbye in the middle of pinning leaves it: links, and not the last pin.
+    // As a kill in the middle of pinning leaves it: links, and not the last pin.
     fs::remove_file(generation.join("layout")).expect("removable");
     fs::remove_file(generation.join("link_cgroup_mkdir")).expect("removable");
     let second = start(&fs.pins());
@@ -132,7 +133,7 @@ fn half_of_a_generation_is_removed_and_is_no_witness() {
     assert_ne!(only(&fs.pins()), generation);
     drop((second.kernel, second.ring, second.handover));
 
-    // Complete by its last pin, but somebody took a program: it can't be gone on with.
+    // Complete by its last pin, but a program was taken away: it can't be adopted.
     fs::remove_file(only(&fs.pins()).join("program_scan_tasks")).expect("removable");
     let third = start(&fs.pins());
     assert!(!third.handover.adopted);
@@ -183,7 +184,7 @@ fn another_version_is_attached_until_its_successor_is_and_is_read_by_its_own_lay
     let seen = new.kernel.observation(over.id).expect("readable").expect("taken in");
     assert_eq!(seen.end.map(|end| end.status), Some(WaitStatus(6 << 8)));
     let codes: Vec<_> = inherited.events().into_iter().filter_map(member_code).collect();
-    // The kernel detaches after an RCU period: both may hear what comes at once.
+    // The kernel detaches after an RCU period: both may see what comes at once.
     assert!(codes == [105] || codes == [105, 106], "its ring is read by its own layout: {codes:?}");
     let counted = inherited.counted().expect("readable");
     let loss = counted.loss().expect("readable");
@@ -192,7 +193,7 @@ fn another_version_is_attached_until_its_successor_is_and_is_read_by_its_own_lay
     drop(inherited);
     drop((new.kernel, new.ring));
     drop(pins);
-    // Killed before it was told: the next start finds it again, detached.
+    // Killed before it was reported: the next start finds it again, detached.
     let again = start(&fs.pins());
     assert!(again.handover.adopted && again.handover.inherited.len() == 1);
     assert!(!again.handover.inherited[0].was_attached());

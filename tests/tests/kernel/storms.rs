@@ -21,7 +21,7 @@ use crate::support::{TestCgroup, Tracer, say};
 const MAINS: usize = 2000;
 /// More than CPUs: on 7.3 a program is skipped where another process is preempted inside it.
 const WORKERS: usize = 8;
-/// For the last to be told: the kernel frees a process an RCU period after its end.
+/// For the last to be reported: the kernel frees a process an RCU period after its end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a parent saw.
@@ -30,10 +30,10 @@ struct Waited {
     status: i32,
 }
 
-/// What the tracer told of one main process.
+/// What the kernel side has of one main process.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 struct Seen {
-    /// Times that the ring told the end.
+    /// Times that the ring reported the end.
     reported: u32,
     status: Option<i32>,
     late: bool,
@@ -93,8 +93,8 @@ fn storm(dir: &Path, program: &CStr, count: usize, sender: &Sender<Waited>) {
     fs::remove_dir(dir).expect("a cgroup can be removed");
 }
 
-/// Reads what the ring tells until every end that a parent saw was told, or the time is up; forgets each cgroup whose end it
-/// has read, as the tracker does.
+/// Reads the ring until every end that a parent saw was reported, or the time is up; forgets each cgroup
+/// whose end it has read, as the tracker does.
 fn watch(
     tracer: &mut Tracer,
     receiver: &Receiver<Waited>,
@@ -143,8 +143,8 @@ fn watch(
     }
 }
 
-/// Where the kernel has skipped the programs of its exec and of its exit, a main process is known by its freeing alone: the
-/// runtime's word on its pid, which the tracker needs besides, is the parent's here.
+/// Where the kernel has skipped the programs of its exec and of its exit, a main process is known by its
+/// freeing alone. The tracker also needs its pid from the runtime; here it comes from the parent.
 fn take_last(tracer: &Tracer, waited: &HashMap<CgroupId, i32>, seen: &mut HashMap<CgroupId, Seen>) {
     let missing: Vec<_> = waited.keys().filter(|cgroup| !seen.contains_key(cgroup)).copied().collect();
     for cgroup in missing {
@@ -155,7 +155,7 @@ fn take_last(tracer: &Tracer, waited: &HashMap<CgroupId, i32>, seen: &mut HashMa
     }
 }
 
-/// Says what the table of kernels has of it.
+/// Prints what the table of kernels has of it.
 fn report(tracer: &Tracer, began: Instant, waited: &HashMap<CgroupId, i32>, seen: &HashMap<CgroupId, Seen>) {
     let late = seen.values().filter(|seen| seen.late).count();
     let entry = |cgroup: &CgroupId| tracer.kernel.observation(*cgroup).expect("readable");

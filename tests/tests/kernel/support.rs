@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Ends in ways that a shell can't.
 pub const ENDING: &str = env!("CARGO_BIN_EXE_ending");
 
-/// What the ring told.
+/// Events of the ring.
 #[derive(Debug, Default)]
 pub struct RingEvents {
     pub members: Vec<MemberEnded>,
@@ -47,7 +47,7 @@ pub struct RingEvents {
 }
 
 impl RingEvents {
-    /// How often the end of a cgroup's main process was told.
+    /// How often the end of a cgroup's main process was reported.
     pub fn ends_in(&self, cgroup: &TestCgroup) -> usize {
         self.main_ends.iter().filter(|id| **id == cgroup.id).count()
     }
@@ -127,7 +127,7 @@ impl Tracer {
         self.kernel.track(cgroup.id, cgroup.id).expect("a cgroup can be tracked");
     }
 
-    /// What the ring has told since the last call. An end is in it before the parent can reap.
+    /// The ring's events since the last call. An end is in it before the parent can reap.
     pub fn read_ring(&mut self) -> RingEvents {
         let mut events = RingEvents::default();
         self.read_into(&mut events);
@@ -148,8 +148,8 @@ impl Tracer {
         }
     }
 
-    /// The same, until it has told the ends of so many members: where the kernel skipped the exit's program, an end is
-    /// only told when the process is freed, an RCU period after its reaping.
+    /// The same, until the ends of so many members were reported: where the kernel skipped the exit's
+    /// program, an end is only reported when the process is freed, an RCU period after its reaping.
     pub fn read_ring_until(&mut self, members: u64) -> RingEvents {
         let deadline = Instant::now() + PATIENCE;
         let mut all = self.read_ring();
@@ -160,7 +160,7 @@ impl Tracer {
         all
     }
 
-    /// Ends of members that the ring has told since the last call.
+    /// Ends of members that the ring has reported since the last call.
     pub fn members(&mut self) -> Vec<MemberEnded> {
         self.read_ring().members
     }
@@ -400,18 +400,19 @@ pub fn await_zombie(process: &Child) {
     }
 }
 
-/// The parent's own word. Ends the child's standard input.
+/// The wait status that the parent gets. Ends the child's standard input.
 pub fn wait(child: &mut Child) -> WaitStatus {
     WaitStatus(child.wait().expect("a child can be waited for").into_raw())
 }
 
-/// Says, past libtest, that this kernel lacks what a test is about: the matrix tier counts it, and never as passed.
+/// Prints, past libtest, that this kernel lacks what a test is about: the matrix tier counts it, and never as
+/// passed.
 pub fn not_on_this_kernel(lacks: &str) {
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     say(&format!("not on this kernel: {test}: {lacks}"));
 }
 
-/// Says a line that libtest does not keep to itself.
+/// Prints a line that libtest does not keep to itself.
 pub fn say(line: &str) {
     io::stderr().write_all(format!("{line}\n").as_bytes()).expect("stderr takes it");
 }

@@ -74,12 +74,12 @@ fn removed(cgroup: Ptr) -> i32 {
     let id = task::id_of(cgroup);
     let _ = SETTLED.remove(&id);
     let Some(entry) = entry(id) else { return 0 };
-    // 7.3 may have skipped every program that would have told of a process in it. The one of its freeing is still to come.
+    // 7.3 may have skipped every program that sees a process in it. The one of its freeing is still to come.
     if entry.steps.entered == 0 && task::has_unfreed(cgroup) {
         entry.steps.entered = 1;
     }
     if entry.steps.entered == 0 {
-        // Nothing was ever in it: a pod's or a slice's directory. Nothing to tell.
+        // Nothing was ever in it: a pod's or a slice's directory. There is nothing to report.
         let mark = entry.mark;
         if CGROUPS.remove(&id).is_ok() {
             interest::unmark(mark);

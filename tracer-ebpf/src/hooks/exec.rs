@@ -1,4 +1,5 @@
-//! A program is executed: the first one from outside is the main process, all others are what was done.
+//! A program is executed: the first one from outside is the main process, all others are the session's
+//! commands.
 
 use aya_ebpf::{
     Global,
@@ -47,8 +48,8 @@ fn execed(ctx: &BtfTracePointContext, task: Ptr, binprm: Ptr) -> i32 {
     let Some(collected) = EXECUTED.get_ptr_mut(0) else { return 0 };
     // SAFETY: this CPU's own, and the kernel lets no program run inside itself.
     let Collected { walk, event } = unsafe { &mut *collected };
-    // In a cgroup found running the main process had its exec before us: any exec seen in it
-    // is somebody else's.
+    // In a cgroup found running the main process had its exec before us: any exec seen in it is another
+    // process's.
     if !entry.steps.has_main() {
         if !membership::is_main(task, cgroup_id) {
             return 0; // The runtime's own.

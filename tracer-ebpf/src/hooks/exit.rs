@@ -1,5 +1,5 @@
-//! A process ends: heard at its exit for speed, and again when it is freed for certainty, because
-//! the kernel may skip a BTF program (7.3 does under parallel load).
+//! A process ends: seen at its exit for speed, and again when it is freed for certainty, because the kernel
+//! may skip a BTF program (7.3 does under parallel load).
 
 use aya_ebpf::{Global, bindings::BPF_NOEXIST, macros::btf_tracepoint, programs::BtfTracePointContext};
 use debugtrail_common::{
@@ -74,7 +74,7 @@ fn main_unseen(task: Ptr, key: &ProcessKey, cgroup_id: u64) {
     entry.main.start_boot_ns = key.start_boot_ns;
     entry.main.tgid_in_container = task::tgid_in_namespace(leader);
     task::read_comm(leader, &mut entry.main.comm);
-    // Neither may its birth in it have been heard.
+    // Neither may its birth in it have been seen.
     entry.steps.entered = 1;
     membership::becomes_main(key, entry);
     entry.steps.main_started = 1;
@@ -140,8 +140,8 @@ fn freed(task: Ptr) -> i32 {
     0
 }
 
-/// The same of a process whose exit's program was skipped as well: its namespaces are gone, so that only userspace, by the
-/// runtime's word, can tell.
+/// The same of a process whose exit's program was skipped as well: its namespaces are gone, so that only
+/// userspace knows, from the runtime.
 #[inline(always)]
 fn perhaps_main(task: Ptr, key: &ProcessKey, cgroup_id: u64) {
     let Some(entry) = entry(cgroup_id) else { return };
@@ -195,7 +195,7 @@ fn main_ended(task: Ptr, key: &ProcessKey, cgroup_id: u64, late: bool) {
     wake(EventKind::MainEnded, cgroup_id);
 }
 
-/// Tells a member's end, once.
+/// Reports a member's end, once.
 #[inline(always)]
 fn member_ended(task: Ptr, key: &ProcessKey, member: &mut Member, late: bool) {
     if member.state & state::ENDED != 0 || member.role != 0 {

@@ -36,7 +36,7 @@ fn forked(parent: Ptr, child: Ptr) -> i32 {
         (member.cgroup_id, origin::FORKED, member.state & state::IN_NAMESPACE)
     } else {
         let Some(home) = lineage::home(cgroup) else { return 0 };
-        // A parent inside that is no member is one whose entering was not heard.
+        // A parent inside that is no member is one whose entering was not seen.
         let is_elsewhere = cgroup != task::cgroup_of(parent);
         (home, if is_elsewhere { origin::CLONED_INTO } else { origin::FORKED }, 0)
     };

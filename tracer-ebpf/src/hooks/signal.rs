@@ -175,7 +175,7 @@ fn sender_of(place: &mut SignalSent, target: Ptr) {
 }
 
 /// What the sender has to do with the main process's parent: a container's is its shim or monitor, which adopts it
-/// when the runtime that made it ends. Nobody inside can choose that.
+/// when the runtime that made it ends. No process inside can choose that.
 #[inline(always)]
 fn relation(sender: Ptr, target: Ptr) -> u32 {
     let parent = task::probed_parent(task::read(target, &TASK_GROUP_LEADER));

@@ -122,7 +122,7 @@ impl Hierarchy {
         }
     }
 
-    /// Whether there is any process in the cgroup at this path or below; so it is taken to be where nobody says.
+    /// Whether there is any process in the cgroup at this path or below; so it is taken to be where that can't be read.
     #[must_use]
     pub fn is_populated(&self, path: &str) -> bool {
         match fs::read_to_string(self.file(path, "cgroup.events")) {

@@ -31,7 +31,7 @@ pub enum Place {
         pod: PodRef,
     },
     /// A cgroup named as a container's that is in no pod's: the runtime's own default parent, or a kubelet without
-    /// cgroups per pod (`cgroupsPerQOS: false`). Docker's and Podman's look the same: only the runtime can tell.
+    /// cgroups per pod (`cgroupsPerQOS: false`). Docker's and Podman's look the same: only the runtime knows.
     Bare {
         /// The container.
         container_id: ContainerId,

@@ -21,7 +21,7 @@ use crate::sinks::metrics::Metrics;
 use crate::sinks::standard_output;
 use crate::visible;
 
-/// Of every address of this machine, unless another is told.
+/// Of every address of this machine, unless `--listen` names one.
 const PORT: u16 = 9757;
 
 /// Options of `agent`.
@@ -37,11 +37,11 @@ pub struct AgentOptions {
     /// [default: port 9757 of every address, of IPv6 and IPv4]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Folder on a BPF file system in which programs and maps are pinned, so that the kernel goes on witnessing while no
-    /// agent runs
+    /// Folder on a BPF file system in which programs and maps are pinned, so that the kernel goes on
+    /// recording while no agent runs
     #[arg(long, value_name = "DIR", default_value = pins::DEFAULT)]
     pins: PathBuf,
-    /// Pin nothing: what happens while no agent runs is not witnessed
+    /// Pin nothing: what happens while no agent runs is not recorded
     #[arg(long, conflicts_with = "pins")]
     no_pins: bool,
     /// Remove what agents have pinned on this node, and do nothing else
@@ -64,7 +64,7 @@ pub(super) fn run(agent: AgentOptions) -> anyhow::Result<()> {
     }
     kernel::check_privileges()?;
     let boot_id = clock::boot_id()?;
-    // Both first: a second agent on this node must not come so far as to load programs.
+    // Both first: a second agent on this node must fail before it loads programs.
     let opened = Ledger::open(&agent.ledger, Limits::of_mebibytes(agent.ledger_size), boot_id.clone())?;
     let listener = agent.listen.map_or_else(|| address::everywhere(PORT), address::on)?;
     let Opened { history, heartbeat, snapshot, writing } = opened;
@@ -73,8 +73,8 @@ pub(super) fn run(agent: AgentOptions) -> anyhow::Result<()> {
     let ledger = writing.start(BufWriter::new(stdout))?;
     let metrics = Arc::new(Metrics::new(ledger.health()));
     let pulse = Arc::new(Pulse::default());
-    // Before what may take long, such as an API server that refuses: a probe has an answer, and one that never attaches its
-    // programs is found not live.
+    // Before what may take long, such as an API server that refuses: probes are answered meanwhile, and an
+    // agent that never attaches its programs is found not live.
     let status = Status { pulse: Arc::clone(&pulse), ledger: ledger.health(), metrics: Arc::clone(&metrics) };
     serve::start(listener, status).context("can't start the thread that serves health and metrics")?;
     let pins = if agent.no_pins { None } else { pins_in(&agent.pins)? };
@@ -92,13 +92,13 @@ pub(super) fn run(agent: AgentOptions) -> anyhow::Result<()> {
     })
 }
 
-/// `None` where this node has no place for them: an agent that witnesses while it runs is better than none.
+/// `None` where this node has no place for them: an agent that records while it runs is better than none.
 fn pins_in(folder: &Path) -> Result<Option<Pins>, PinsError> {
     match Pins::open(folder) {
         Ok(pins) => Ok(Some(pins)),
         Err(error @ PinsError::Held { .. }) => Err(error),
         Err(error) => {
-            tracing::warn!("{error}; until then, what happens while no agent runs is not witnessed");
+            tracing::warn!("{error}; until then, what happens while no agent runs is not recorded");
             Ok(None)
         }
     }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 
-/// Whether `stream` is a terminal that shows colours to somebody who wants them.
+/// Whether `stream` is a terminal that shows colours, and colours are wanted.
 pub(super) fn on(stream: &impl IsTerminal) -> bool {
     let variable = |name| std::env::var_os(name);
     stream.is_terminal() && wanted(variable("TERM").as_deref(), variable("NO_COLOR").as_deref())

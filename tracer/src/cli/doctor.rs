@@ -1,4 +1,4 @@
-//! `debugtrail doctor`: what this node and cluster can and cannot witness.
+//! `debugtrail doctor`: whether this node and cluster can record debug sessions.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What `trace` and `agent` have in common: a witness on this node, from its options to its end.
+//! What `trace` and `agent` have in common: their options, and tracing this node until the end.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ use crate::session::{Policy, RECORDED};
 /// Changes of pods that may wait to be taken in; past it the watch waits, and the API keeps them.
 const POD_EVENTS: usize = 256;
 
-/// Options of every witness.
+/// Options of `trace` and of `agent`.
 #[derive(Debug, Args)]
 pub struct SharedOptions {
     /// Record ordinary and init containers as well
@@ -46,8 +46,8 @@ pub struct SharedOptions {
     /// How many processes of a session are recorded, the main one left out; those that come after are counted
     #[arg(long, value_name = "COUNT", default_value_t = RECORDED)]
     processes: u64,
-    /// Kibibytes of what the kernel has to tell that may wait until it is read; a power of two. More is needed where
-    /// sessions start processes by the thousand a second and `gap` records say `ring_full`
+    /// Kibibytes of the kernel's events that may wait until they are read; a power of two. More is needed
+    /// where sessions start processes by the thousand a second and `gap` records say `ring_full`
     #[arg(long, value_name = "KIB", default_value_t = 1024, value_parser = ring_kib)]
     ring_size: u32,
     /// What your exit codes mean: lines of `CODE NAME [info|warning|error]`
@@ -55,7 +55,7 @@ pub struct SharedOptions {
     exit_codes: Option<PathBuf>,
 }
 
-/// Where a witness's records go, and what it knows from before.
+/// Where records go, and what is known from before.
 pub(super) struct Keeping {
     pub(super) recorder: Recorder,
     pub(super) memory: Memory,
@@ -63,8 +63,9 @@ pub(super) struct Keeping {
 }
 
 impl SharedOptions {
-    /// Witnesses until a signal or the output's end; `start` gives the programs, `keeping` is asked where records go once the node's name is known.
-    /// `namespace`: the one that is told of, which the cluster should have. `refused`: what where the API server refuses.
+    /// Traces until a signal or the output's end. `start` gives the programs. `keeping` is asked where
+    /// records go once the node's name is known. `namespace` is the one that is reported; the cluster should
+    /// have it. `refused` says what to do where the API server refuses.
     pub(super) fn run(
         self,
         hangup: Hangup,
@@ -88,7 +89,7 @@ impl SharedOptions {
         start: impl FnOnce(LoadOptions) -> Result<Started, KernelError>,
         keeping: impl FnOnce(NodeFacts, Convention, Argv) -> anyhow::Result<Keeping>,
     ) -> anyhow::Result<()> {
-        // First, so that an early signal is not the default's sudden death.
+        // First: until then a signal kills this process.
         let mut stop = std::pin::pin!(signals::stop(hangup)?);
         let convention = self.exit_codes.as_deref().map(convention::read).transpose()?.unwrap_or_default();
         kernel::check_privileges()?;

@@ -19,7 +19,7 @@ pub(super) enum Hangup {
 pub(super) fn stop(hangup: Hangup) -> anyhow::Result<impl Future<Output = StopReason>> {
     let mut interrupt = listen(SignalKind::interrupt(), "SIGINT")?;
     let mut terminate = listen(SignalKind::terminate(), "SIGTERM")?;
-    // A listener takes the place of the signal's default, which is death.
+    // A listener replaces the signal's default, which is death.
     let leave = hangup == Hangup::Ends && is_ignored(SignalKind::hangup());
     let mut hung_up = if leave { None } else { Some(listen(SignalKind::hangup(), "SIGHUP")?) };
     Ok(async move {

@@ -19,7 +19,7 @@ pub fn boot_id() -> io::Result<BootId> {
     Ok(BootId::new(text.trim()))
 }
 
-/// The clock's state now; synchronisation unknown where the kernel does not tell (a seccomp filter).
+/// The clock's state now; synchronisation unknown where the kernel does not say (a seccomp filter).
 #[must_use]
 pub fn state(boot_id: BootId) -> ClockState {
     let (synchronized, max_error_us) = adjtimex().map_or((None, None), |timex| {

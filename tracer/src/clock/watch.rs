@@ -19,8 +19,8 @@ use crate::ids::BootNanos;
 /// Between two samples while nothing happens: a slewed clock moves some milliseconds meanwhile.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Between two samples while somebody sets the clock again and again, as root in a privileged session may: a step is a
-/// record, and records of steps alone would fill a ledger.
+/// Between two samples while the clock is set again and again, as root in a privileged session may. A step is
+/// a record, and records of steps alone would fill a ledger.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Readings of which the tightest is taken.
@@ -60,7 +60,7 @@ fn nanos(time: Timespec) -> i64 {
 pub struct ClockWatch {
     set: AsyncFd<OwnedFd>,
     tick: Interval,
-    /// From when on the next step is heard.
+    /// Until then the next step waits.
     heard_from: Instant,
 }
 

@@ -32,7 +32,7 @@ pub struct Facts {
     pub others: Result<Others, String>,
     /// The clock.
     pub clock: ClockState,
-    /// The ledger's folder, where one is told.
+    /// The ledger's folder, where one is given.
     pub ledger: Option<LedgerFacts>,
     /// The cluster.
     pub cluster: ClusterFacts,
@@ -43,7 +43,7 @@ pub struct Facts {
 pub struct Problem {
     /// The kind.
     pub failure: Failure,
-    /// `WHAT; MEND`, as every error says it.
+    /// `WHAT; HINT`, as every error says it.
     pub text: String,
 }
 

@@ -13,7 +13,7 @@ use crate::ids::BootId;
 use crate::kernel::{self, Privileges};
 use crate::runtime::Bundles;
 
-/// What the command line tells.
+/// What the command line says.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// `--kubeconfig`

@@ -12,9 +12,9 @@ use super::facts::{Facts, Problem};
 pub enum Level {
     /// As it should be.
     Ok,
-    /// It can witness, but not all or not for certain.
+    /// It can record, but not all or not for certain.
     Warning,
-    /// It cannot witness.
+    /// It cannot record.
     Failing(Failure),
 }
 
@@ -54,7 +54,7 @@ impl Finding {
         Self { check, level: Level::Failing(problem.failure), what, hint }
     }
 
-    /// The same, where it can witness nevertheless.
+    /// The same, where it can record nevertheless.
     fn no_more_than_a_warning(mut self) -> Self {
         if self.level != Level::Ok {
             self.level = Level::Warning;
@@ -71,7 +71,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Why it cannot witness: the first of what fails.
+/// Why it cannot record: the first of what fails.
 #[must_use]
 pub fn failure(findings: &[Finding]) -> Option<Failure> {
     findings.iter().find_map(|finding| match finding.level {
@@ -80,7 +80,7 @@ pub fn failure(findings: &[Finding]) -> Option<Failure> {
     })
 }
 
-/// Splits an error's `WHAT; MEND`.
+/// Splits an error's `WHAT; HINT`.
 fn parts(text: &str) -> (String, Option<String>) {
     match text.split_once("; ") {
         Some((what, hint)) => (what.to_owned(), Some(hint.to_owned())),

@@ -75,8 +75,8 @@ impl Report<'_> {
             n => format!(", {n} warnings"),
         };
         match failing {
-            0 => format!("This node can witness debug sessions{with}."),
-            n => format!("This node cannot witness debug sessions: {n} failing{with}."),
+            0 => format!("This node can record debug sessions{with}."),
+            n => format!("This node cannot record debug sessions: {n} failing{with}."),
         }
     }
 }
@@ -122,7 +122,7 @@ mod tests {
         vec![
             finding("kernel", Level::Ok, "6.18.0", None),
             finding("clock", Level::Warning, "not synchronised", Some("run chrony")),
-            finding("node", Level::Failing(Failure::Cluster), "un\u{1b}known", Some("tell it")),
+            finding("node", Level::Failing(Failure::Cluster), "un\u{1b}known", Some("name it")),
             finding("ledger", Level::Failing(Failure::Output), "full", Some("make room")),
         ]
     }
@@ -134,11 +134,11 @@ ok       kernel  6.18.0
 warning  clock   not synchronised
                  -> run chrony
 failing  node    un\\u{1b}known
-                 -> tell it
+                 -> name it
 failing  ledger  full
                  -> make room
 
-This node cannot witness debug sessions: 2 failing, 1 warning.
+This node cannot record debug sessions: 2 failing, 1 warning.
 ";
         assert_eq!(Report(&findings()).table(false), expected);
     }
@@ -151,8 +151,8 @@ This node cannot witness debug sessions: 2 failing, 1 warning.
 
     #[test]
     fn the_sum_counts_warnings_where_nothing_fails() {
-        assert!(Report(&findings()[..2]).table(false).ends_with("can witness debug sessions, 1 warning.\n"));
-        assert!(Report(&findings()[..1]).table(false).ends_with("can witness debug sessions.\n"));
+        assert!(Report(&findings()[..2]).table(false).ends_with("can record debug sessions, 1 warning.\n"));
+        assert!(Report(&findings()[..1]).table(false).ends_with("can record debug sessions.\n"));
     }
 
     #[test]

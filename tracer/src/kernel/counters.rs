@@ -1,4 +1,4 @@
-//! What a generation of programs counts as lost, and how much of it was told.
+//! What a generation of programs counts as lost, and how much of it was reported.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -11,7 +11,7 @@ use super::exe;
 use crate::ids::{BootNanos, CgroupId, Pid};
 use crate::record::WaitStatus;
 
-/// What the ring said.
+/// An event of the ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A cgroup's entry changed: read it.
@@ -78,7 +78,7 @@ pub struct MemberEnded {
     pub late: bool,
     /// How it ended.
     pub status: WaitStatus,
-    /// Its largest resident memory, in pages; `None` where the kernel does not tell.
+    /// Its largest resident memory, in pages; `None` where the kernel does not show it.
     pub max_rss_pages: Option<u64>,
     /// Its name at its end, 15 bytes at most.
     pub comm: String,

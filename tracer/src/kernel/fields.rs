@@ -25,7 +25,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = kernel_fields!(field_table);
 pub(super) struct Group {
     /// Global that is 1 where all of them are there.
     has: &'static str,
-    /// What they tell.
+    /// The fact that they give.
     pub(super) what: &'static str,
     fields: &'static [(&'static str, &'static [&'static str])],
 }
@@ -80,8 +80,8 @@ pub fn globals(btf: &Btf) -> Result<Vec<(&'static str, u32)>, BtfError> {
     Ok(globals)
 }
 
-/// Where a task's stack is noted, and where in it the registers are: at its end. BTF does not tell the size of a stack:
-/// it is `THREAD_SIZE` of arch/x86/include/asm/page_64_types.h, of kernels that lack the helper.
+/// Where a task's stack is noted, and where in it the registers are: at its end. BTF does not give the size
+/// of a stack: it is `THREAD_SIZE` of arch/x86/include/asm/page_64_types.h, of kernels that lack the helper.
 fn registers_in_stack(btf: &Btf) -> Option<(u32, u32)> {
     const THREAD_SIZE: u32 = 16 << 10;
     if !cfg!(target_arch = "x86_64") {

@@ -67,7 +67,7 @@ impl Parts for Folder {
 pub(super) struct Pinned {
     pub(super) hooks: Vec<OwnedFd>,
     pub(super) scan: Option<OwnedFd>,
-    /// Held so that they stay attached also if somebody removes the pins.
+    /// Held so that they stay attached also if the pins are removed.
     pub(super) _links: Vec<PinnedLink>,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn parts(folder: &Path) -> Folder {
     Folder(folder.to_owned())
 }
 
-/// A generation of other programs, which witnessed until it was detached: to be read, told and removed.
+/// A generation of other programs, which recorded until it was detached: to be read, reported and removed.
 pub struct Inherited {
     generation: Generation,
     readable: Result<Readable, KernelError>,
@@ -116,7 +116,7 @@ impl Inherited {
         Self { generation, readable: Readable::open(&folder), was_attached }
     }
 
-    /// Whether it witnessed until now.
+    /// Whether it recorded until now.
     #[must_use]
     pub fn was_attached(&self) -> bool {
         self.was_attached
@@ -146,7 +146,7 @@ impl Inherited {
         Ok(pins.remove(self.generation)?)
     }
 
-    /// What it has witnessed of every cgroup that it kept.
+    /// What it has seen of every cgroup that it kept.
     ///
     /// # Errors
     ///

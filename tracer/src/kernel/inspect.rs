@@ -74,7 +74,7 @@ pub fn programs() -> Result<Vec<LoadedProgram>, ProgramError> {
     Ok(ours)
 }
 
-/// The maps of that name that a process holds: its descriptors' fdinfo tells their ids.
+/// The maps of that name that a process holds: its descriptors' fdinfo has their ids.
 fn tables(pid: Pid, name: &str) -> anyhow::Result<Vec<MapData>> {
     let mut tables = Vec::new();
     for entry in std::fs::read_dir(format!("/proc/{pid}/fdinfo"))? {

@@ -13,7 +13,7 @@ use crate::ids::CgroupId;
 /// How often counting anew is tried while cgroups come and go. One that fails costs every process a lookup, no fact.
 const RECOUNTS: u32 = 100;
 
-/// This process is the only one of userspace that changes it, and where the programs are pinned the one after the last
+/// No other process of userspace changes it; where the programs are pinned, the next agent does after this
 /// one's end.
 pub(super) struct Interest {
     account: Account,
@@ -31,9 +31,9 @@ impl Interest {
         Self { account, words, looks_at_all: false, empty: BTreeSet::new(), unsettled: false }
     }
 
-    /// Counts on after another process, which may have been killed between counting an entry and adding it: one too many
-    /// is counted then, never too few, and for good. `entries` gives every cgroup that has an entry; `idle` says of which
-    /// of them nobody knows a process.
+    /// Counts on after another process, which may have been killed between counting an entry and adding it:
+    /// one too many is counted then, never too few, and for good. `entries` gives every cgroup that has an
+    /// entry; `idle` says of which of them no process is known.
     pub(super) fn recount(
         &mut self,
         entries: impl Fn() -> Result<BTreeSet<CgroupId>, KernelError>,

@@ -12,11 +12,11 @@ use crate::record::{KernelKill, OomLimit, WaitStatus, exit::End};
 pub enum Killer {
     /// A process.
     Process(Sender),
-    /// The OOM killer, because of this limit, where somebody has found out.
+    /// The OOM killer, because of this limit, where it was found out.
     Oom(Option<OomLimit>),
     /// The kernel itself for any other reason.
     Kernel(KernelKill),
-    /// Nobody: it exited by itself, after this process had sent it a signal that it handled, the last one of those.
+    /// No signal: it exited by itself. This process had sent the last one of the signals that it handled.
     Asked(Sender),
 }
 
@@ -31,35 +31,35 @@ pub struct Sender {
     pub comm: String,
     /// The cgroup that it belonged to: by membership, else where it was.
     pub cgroup: CgroupId,
-    /// That cgroup's path below the root of the v2 hierarchy, where somebody has found it.
+    /// That cgroup's path below the root of the v2 hierarchy, where it was found.
     pub cgroup_path: Option<String>,
     /// What it had to do with the main process's parent.
     pub kin: Kin,
     /// The process that had started it.
     pub parent: Option<Process>,
-    /// Name of the file that it or its parent executes, where somebody has found one that is a runtime's daemon.
+    /// Name of the file that it or its parent executes, where that was found to be a runtime's daemon.
     pub daemon: Option<String>,
     /// When it sent the signal.
     pub at: BootNanos,
 }
 
-/// What the sender of a signal has to do with the main process's parent, by the kernel's own structures: nobody inside a
-/// container can choose any of it.
+/// What the sender of a signal has to do with the main process's parent, by the kernel's own structures: no process
+/// inside a container can choose any of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kin {
-    /// It belonged to a session, or to a container that nobody had decided on yet.
+    /// It belonged to a session, or to an undecided container.
     pub member: bool,
-    /// It was that parent or a descendant of it. A container's is its shim or monitor; of one whose parent has ended, this
-    /// is never said.
+    /// It was that parent or a descendant of it. A container's is its shim or monitor. Of one whose parent
+    /// has ended, this is never set.
     pub of_parent: bool,
     /// It was in the same pid namespace and mount namespace as that parent.
     pub beside_parent: bool,
 }
 
 /// `si_code`s of signals that a process sends with kill(2), sigqueue(3) and tgkill(2): the kernel fills in the
-/// sender of these, or lets nobody but the sender do it.
+/// sender of these, or lets only the sender do it.
 const SENT_BY_A_PROCESS: [i32; 3] = [libc::SI_USER, libc::SI_QUEUE, libc::SI_TKILL];
-/// Those below 0 that the kernel gives by itself, of timers and queues, whose current task is anybody: `SI_TIMER`,
+/// Those below 0 that the kernel gives by itself, of timers and queues, whose current task may be any: `SI_TIMER`,
 /// `SI_MESGQ`, `SI_ASYNCIO`, `SI_SIGIO`, `SI_DETHREAD`, `SI_ASYNCNL` of include/uapi/asm-generic/siginfo.h.
 const OF_THE_KERNEL: [i32; 6] = [-2, -3, -4, -5, -7, -60];
 /// System calls whose signals without siginfo are of the process that makes them: kill(2) and its kin, and ptrace(2)
@@ -92,8 +92,9 @@ const X32: i64 = 0x4000_0000;
 const FAULTS: [i32; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
 
-/// Who ended a process with this wait status. `None` where no signal had to do with it, or nobody knows who sent it: a
-/// signal that was handled, ignored or left pending ended nothing. `signals` holds the last one of each number.
+/// Who ended a process with this wait status. `None` where no signal had to do with it, or its sender is not
+/// known: a signal that was handled, ignored or left pending ended nothing. `signals` holds the last one of
+/// each number.
 pub(super) fn killer(status: WaitStatus, oom_victim: bool, signals: &[SignalSent]) -> Option<Killer> {
     let signal = match status.end()? {
         End::Signaled { signal, .. } => signal,
@@ -118,8 +119,9 @@ fn is(sent: &SignalSent, bit: u32) -> bool {
     sent.sender_state & bit != 0
 }
 
-/// Whether the current task sent it. A code that the sender may choose tells nothing; the system call that the sender is
-/// in is the kernel's own note. Where that is not known, a process is told by codes that the kernel never gives.
+/// Whether the current task sent it. A code that the sender may choose shows nothing; the system call that
+/// the sender is in is the kernel's own note. Where that is not known, only codes that the kernel never gives
+/// show a process.
 fn is_of_a_process(sent: &SignalSent) -> bool {
     let call = i64::from(sent.syscall);
     match sent.origin {

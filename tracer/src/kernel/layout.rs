@@ -10,7 +10,8 @@ const ENTRY: &str = "cgroup_entry";
 const SIGNAL: &str = "signal_sent";
 const SIGNALS_FIELD: &str = "signals";
 
-/// What no end can be told without. Any other field that is missing reads as zeros, which say "not known".
+/// Fields without which no end can be reported. Any other field that is missing reads as zeros, which mean
+/// "not known".
 const REQUIRED: [&str; 13] = [
     "steps.created",
     "steps.entered",

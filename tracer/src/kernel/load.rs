@@ -66,7 +66,7 @@ pub(super) struct Loaded {
     pub(super) links: Vec<(&'static str, BtfTracePointLinkId)>,
 }
 
-/// Why there is no witness.
+/// Why the programs are not in the kernel, or can't be read.
 #[derive(Debug, Error)]
 pub enum KernelError {
     /// The kernel has no BTF, or it can't be read.
@@ -92,7 +92,7 @@ pub enum KernelError {
     /// Not allowed to load BPF programs.
     #[error(transparent)]
     NotAllowed(PrivilegeError),
-    /// The kernel refused something else; its verifier's words are in the source.
+    /// The kernel refused something else; its verifier's log is in the source.
     #[error("the kernel refused the BPF programs: {}; DEBUGTRAIL_LOG=debug shows all of its words", first_line(.0))]
     Refused(anyhow::Error),
     /// The folder of pins.
@@ -158,7 +158,7 @@ pub(super) fn types() -> Result<Btf, KernelError> {
 fn described(types: &Btf) -> Result<(Globals, bool), KernelError> {
     let (lacks, facts): (Vec<_>, Vec<_>) = needs::lacks(types).into_iter().partition(|lack| lack.needed);
     for fact in facts {
-        tracing::warn!("this kernel does not tell {fact}: {}", fact.purpose);
+        tracing::warn!("this kernel does not show {fact}: {}", fact.purpose);
     }
     if !lacks.is_empty() {
         return Err(KernelError::TooOld { release: release(), lacks });
@@ -208,7 +208,7 @@ where
         .map_err(refused)
 }
 
-/// Tells "not allowed" from all else.
+/// Distinguishes "not allowed" from all else.
 pub(super) fn refused<E: std::error::Error + Send + Sync + 'static>(error: E) -> KernelError {
     let error = anyhow::Error::new(error);
     let denied = error.chain().any(|cause| {

@@ -2,10 +2,11 @@
 
 use std::fs;
 
-/// Where it is said; in a container, whose /sys lacks what is mounted below the node's, as the node's init sees it.
+/// Where the mode is shown; in a container, whose /sys lacks what is mounted below the node's, as the node's
+/// init sees it.
 const PLACES: [&str; 2] = ["/sys/kernel/security/lockdown", "/proc/1/root/sys/kernel/security/lockdown"];
 
-/// Whether it is said anywhere that programs may not read the kernel's memory.
+/// Whether a mode is in force by which programs may not read the kernel's memory.
 pub(super) fn forbids_reading() -> bool {
     PLACES
         .iter()

@@ -48,7 +48,8 @@ pub struct Running {
     pub path: String,
     /// What is known of its main process.
     pub main: RunningMain,
-    /// Whether anything is or was in it. An empty cgroup of which nobody knows is forgotten when it is removed.
+    /// Whether anything is or was in it. An empty cgroup of no known container is forgotten when it is
+    /// removed.
     pub entered: bool,
 }
 
@@ -59,7 +60,7 @@ pub enum RunningMain {
     Is(Pid),
     /// The runtime has yet to exec it: the exec will be seen.
     ToCome,
-    /// Nobody says.
+    /// Not known.
     Unknown,
 }
 
@@ -153,7 +154,8 @@ impl Maps {
         remove_of(&mut self.members, |member| member.cgroup_id == cgroup.0)
     }
 
-    /// Says until when somebody reads the ring. After it, cgroups that nobody has claimed tell nothing of their members.
+    /// Says until when the ring is read. After it, cgroups that are not claimed report nothing of their
+    /// members.
     pub(super) fn read_until(&mut self, until: BootNanos) -> Result<(), KernelError> {
         Ok(self.read_until.set(0, until.0, 0)?)
     }
@@ -196,7 +198,8 @@ impl Maps {
         }
     }
 
-    /// Has the end of a main process heard that the scan did not find in its cgroup. Where it sits now nobody has marked.
+    /// Makes the programs report the end of a main process that the scan did not find in its cgroup. The
+    /// cgroup in which it is now has no mark.
     pub(super) fn expect_end(&mut self, cgroup: CgroupId, main: &MainSeen) -> Result<(), KernelError> {
         let key = ProcessKey::new(main.pid.0, main.forked.0);
         self.interest.found_empty(cgroup)?;

@@ -74,18 +74,18 @@ pub fn charges_memlock(btf: &Btf) -> bool {
     btf.offset("bpf_map", "memory").is_ok()
 }
 
-/// What a hook tells.
+/// What a hook is for.
 fn purpose(hook: &str) -> &'static str {
     match hook {
-        "cgroup_mkdir" => "it tells that a session begins",
-        "cgroup_rmdir" => "it tells that a session never started",
-        "cgroup_attach_task" => "it tells who enters a session from outside",
-        "sched_process_fork" => "it tells the members of a session",
-        "sched_process_exec" => "it tells the main process of a session",
-        "sched_process_exit" => "it tells how a session ends",
-        "sched_process_free" => "it tells the ends that the exit's hook missed",
-        "mark_victim" => "it tells an OOM kill from another SIGKILL",
-        "signal_generate" => "it tells who sent a signal",
+        "cgroup_mkdir" => "it shows that a session begins",
+        "cgroup_rmdir" => "it shows that a session never started",
+        "cgroup_attach_task" => "it shows who enters a session from outside",
+        "sched_process_fork" => "it shows the members of a session",
+        "sched_process_exec" => "it shows the main process of a session",
+        "sched_process_exit" => "it shows how a session ends",
+        "sched_process_free" => "it shows the ends that the exit hook missed",
+        "mark_victim" => "it distinguishes an OOM kill from another SIGKILL",
+        "signal_generate" => "it shows who sent a signal",
         _ => "a program stands there",
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel has witnessed of one cgroup so far, in userspace's terms. Pure.
+//! What the kernel has seen of one cgroup so far, in userspace's terms. Pure.
 
 use std::ops::Add;
 
@@ -28,9 +28,9 @@ pub struct Observation {
     pub main: Option<MainSeen>,
     /// Its end.
     pub end: Option<EndSeen>,
-    /// Who sent the signal that ended it; `None` where none did or nobody knows.
+    /// Who sent the signal that ended it; `None` where none did or its sender is not known.
     pub killer: Option<Killer>,
-    /// Who may have been the main process, while none was seen: only the runtime can tell.
+    /// Who may have been the main process, while none was seen: only the runtime can say.
     pub last: Option<LastSeen>,
     /// The cgroup's rmdir.
     pub removed: Option<BootNanos>,
@@ -38,7 +38,7 @@ pub struct Observation {
     pub members: Members,
     /// What the main process used, once it was freed.
     pub main_used: Option<Used>,
-    /// What the members that were freed used; their memory is told with each end.
+    /// What the members that were freed used; their memory is reported with each end.
     pub members_used: Used,
 }
 
@@ -56,8 +56,8 @@ pub struct LastSeen {
 }
 
 impl Observation {
-    /// With the main process that the kernel skipped to tell of, where the runtime's init process is the one that may have
-    /// been it.
+    /// Adds the main process that no program saw begin, where the runtime's init process is the one that may
+    /// have been it.
     #[must_use]
     pub fn by_the_runtime(self, init: Option<Pid>) -> Self {
         let Some(last) = self.last.filter(|last| self.main.is_none() && Some(last.pid) == init) else {
@@ -201,10 +201,10 @@ impl Observation {
             ..self
         };
         if of_earlier {
-            // What these programs were told to expect has no start of theirs.
+            // What these programs were made to expect has no start of theirs.
             let other = seen.main.is_some() && seen.main.as_ref().map(key) != earlier.main.as_ref().map(key);
             seen.main.clone_from(&earlier.main);
-            // While both were attached both heard it. Heard late, it has no time.
+            // While both were attached both saw it. Seen late, it has no time.
             if other || earlier.end.is_some_and(|end| !end.late || seen.end.is_none()) {
                 (seen.end, seen.killer) = (earlier.end, earlier.killer.clone());
             }

@@ -1,7 +1,7 @@
 //! The folder of pins: programs, links and maps that outlive the agent, one subfolder for each generation.
 //!
-//! A generation is complete with its last pin, the description of its layout; its removal begins with that one. So
-//! whatever an end without a goodbye leaves half made or half removed is known as such.
+//! A generation is complete with its last pin, the description of its layout; its removal begins with that
+//! one. So whatever a killed agent leaves half made or half removed is known as such.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use super::plan::{Generation, Standing};
 /// `BPF_FS_MAGIC` of uapi/linux/magic.h.
 const BPF_FS: u64 = 0xcafe_4a11;
 
-/// Where pins are, unless told otherwise.
+/// Where pins are by default.
 pub const DEFAULT: &str = "/sys/fs/bpf/debugtrail";
 
 /// Why pins can't be used.
@@ -185,7 +185,7 @@ pub fn is_bpf_fs(path: &Path) -> io::Result<bool> {
     Ok(u64::try_from(statfs(path)?.f_type).is_ok_and(|kind| kind == BPF_FS))
 }
 
-/// The nearest folder that is there tells.
+/// The nearest folder that exists decides.
 fn on_bpf_fs(folder: &Path) -> Result<(), PinsError> {
     for there in folder.ancestors() {
         match is_bpf_fs(if there.as_os_str().is_empty() { Path::new(".") } else { there }) {

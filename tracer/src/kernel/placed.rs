@@ -23,7 +23,7 @@ pub(super) fn place(object: &[u8], offsets: &[(&'static str, u32)]) -> Result<Ve
     let offset_of: HashMap<_, _> = offsets.iter().copied().collect();
     let mut offsets = HashMap::new();
     for (name, marker) in placed::FIELDS {
-        let offset = offset_of.get(name).with_context(|| format!("nobody says where {name} lies"))?;
+        let offset = offset_of.get(name).with_context(|| format!("the offset of {name} is not known"))?;
         let offset = i16::try_from(*offset).with_context(|| format!("{name} lies at {offset}"))?;
         offsets.insert(marker, offset);
     }

@@ -12,11 +12,11 @@ pub struct Generation {
 /// How a generation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Its pinning or its removal was cut short: it is no witness.
+    /// Its pinning or its removal was cut short: it is not used.
     Unfinished,
     /// All is there and attached.
     Attached,
-    /// It was detached for another one, which has not told all of it yet.
+    /// It was detached for another one, which has not reported all of it yet.
     Detached,
 }
 
@@ -25,9 +25,9 @@ pub enum Standing {
 pub struct Plan {
     /// To be removed first.
     pub discard: Vec<Generation>,
-    /// To go on with; else the programs are loaded anew.
+    /// To be adopted; else the programs are loaded anew.
     pub adopt: Option<Generation>,
-    /// To be detached once this start's own witness, to be told, and to be removed.
+    /// To be detached once this start's own programs are attached, to be reported, and to be removed.
     pub inherit: Vec<Generation>,
 }
 
@@ -105,12 +105,12 @@ mod tests {
 
     #[test]
     fn an_upgrade_that_was_cut_short_goes_on() {
-        // Killed between the pinning of the new one and the telling of the old one.
+        // Killed between the pinning of the new one and the reporting of the old one.
         let found = [(generation(4, OWN), Standing::Attached), (generation(3, OTHER), Standing::Detached)];
         let expected =
             Plan { adopt: Some(generation(4, OWN)), inherit: vec![generation(3, OTHER)], ..Plan::default() };
         assert_eq!(plan(&found, OWN), expected);
-        // Taken back at once: what is detached does not witness and is not gone on with.
+        // Taken back at once: what is detached records nothing and is not adopted.
         let back = Plan { inherit: vec![generation(3, OTHER), generation(4, OWN)], ..Plan::default() };
         assert_eq!(plan(&found, OTHER), back);
     }

@@ -1,4 +1,4 @@
-//! What this process may do, and what it lacks to be a witness. Pure but for [`Privileges::now`] and
+//! What this process may do, and what it lacks to load the programs. Pure but for [`Privileges::now`] and
 //! [`raise_memlock`].
 
 use std::fmt;
@@ -16,7 +16,7 @@ const INITIAL_USER_NAMESPACE: &str = "user:[4026531837]";
 /// What `/proc/PID/status` says of a process under a filter: proc(5).
 const SECCOMP_MODE_FILTER: u32 = 2;
 
-/// A capability that a witness needs.
+/// A capability that debugtrail needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     /// To load programs.
@@ -59,7 +59,7 @@ impl fmt::Display for Capability {
 pub enum PrivilegeError {
     /// Not root, and no capability instead.
     #[error(
-        "a witness in the kernel needs root; run it with sudo, or give it {}",
+        "debugtrail needs root to load its programs into the kernel; run it with sudo, or give it {}",
         list(&Capability::ALL)
     )]
     NoRoot,
@@ -70,7 +70,7 @@ pub enum PrivilegeError {
         list(.0), if .0.len() == 1 { "is" } else { "are" }, if .0.len() == 1 { "it" } else { "them" }
     )]
     Missing(Vec<Capability>),
-    /// Root of a user namespace is nobody to BPF.
+    /// Root of a user namespace has no rights to BPF.
     #[error(
         "this is a user namespace, such as a rootless container's, from where the kernel takes no BPF \
          programs; run it on the node itself or in a privileged pod of the host's user namespace"
@@ -85,7 +85,7 @@ pub enum PrivilegeError {
         /// `RLIMIT_MEMLOCK`.
         limit_kib: u64,
     },
-    /// Nobody may read the kernel's memory.
+    /// No program may read the kernel's memory.
     #[error(
         "the kernel is locked down (/sys/kernel/security/lockdown: confidentiality), so no BPF program may read its \
          memory; boot it with lockdown=integrity or without lockdown"
@@ -127,13 +127,13 @@ impl Privileges {
     ///
     /// # Errors
     ///
-    /// Where the kernel does not tell its capabilities.
+    /// Where the kernel does not show its capabilities.
     pub fn now() -> io::Result<Self> {
         let namespace = std::fs::read_link("/proc/self/ns/user");
         Ok(Self {
             root: rustix::process::geteuid().is_root(),
             effective: rustix::thread::capabilities(None)?.effective,
-            // Without /proc it is the kernel that tells.
+            // Without /proc the kernel decides.
             initial_user_namespace: namespace.map_or(true, |link| link.as_os_str() == INITIAL_USER_NAMESPACE),
             memlock: getrlimit(Resource::Memlock).current,
             filtered: procfs::process::Process::myself()
@@ -152,7 +152,7 @@ impl Privileges {
         Capability::ALL.into_iter().filter(|wanted| !has(*wanted)).collect()
     }
 
-    /// Whether it may be a witness, as far as it can know before it tries.
+    /// Whether it may load the programs, as far as it can know before it tries.
     ///
     /// # Errors
     ///
@@ -180,7 +180,7 @@ impl Privileges {
     }
 }
 
-/// Fails where this process may not be a witness: before anything is begun.
+/// Fails where this process may not load the programs: before anything is begun.
 ///
 /// # Errors
 ///

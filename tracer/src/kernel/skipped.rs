@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Sum over all programs. A BTF program is skipped when it would run inside itself on the same CPU, and on 7.3
-/// also under parallel load; only the program's fdinfo tells (bpf_prog_show_fdinfo in kernel/bpf/syscall.c, from
-/// 5.12). 0 where the kernel does not count.
+/// Sum over all programs. A BTF program is skipped when it would run inside itself on the same CPU, and on
+/// 7.3 also under parallel load; only the program's fdinfo shows it (bpf_prog_show_fdinfo in
+/// kernel/bpf/syscall.c, from 5.12). 0 where the kernel does not count.
 pub(super) fn count<'a>(programs: impl Iterator<Item = BorrowedFd<'a>>) -> u64 {
     let misses = |program: BorrowedFd<'_>| {
         let fd = program.as_raw_fd();

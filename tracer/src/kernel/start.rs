@@ -1,4 +1,4 @@
-//! How a witness comes to be: loaded, or gone on with from pins.
+//! How the programs get into the kernel: loaded, or adopted from pins.
 
 use aya_log::EbpfLogger;
 
@@ -8,34 +8,34 @@ use super::pins::Pins;
 use super::plan::{Generation, Standing, plan};
 use super::{Kernel, Ring, maps};
 
-/// A witness, and what it has from those before it.
+/// The programs, and what this agent has from those before it.
 pub struct Started {
-    /// It.
+    /// The programs and their maps.
     pub kernel: Kernel,
-    /// Its ring.
+    /// Their ring.
     pub ring: Ring,
     /// What is pinned, where anything is.
     pub handover: Handover,
 }
 
 impl Started {
-    /// A witness that was just loaded, and that nobody comes after.
+    /// Programs that were just loaded, and that are not pinned.
     #[must_use]
     pub fn of_loaded((kernel, ring): (Kernel, Ring)) -> Self {
         Self { kernel, ring, handover: Handover::default() }
     }
 }
 
-/// Who recorded before this process did.
+/// What a start has from the agents before it.
 #[derive(Default)]
 pub struct Handover {
     /// The folder of pins; `None` where nothing is pinned.
     pub pins: Option<Pins>,
-    /// Whether this witness outlives the process.
+    /// Whether the programs outlive this process.
     pub pinned: bool,
-    /// These very programs did, in the kernel.
+    /// These very programs recorded before this process began.
     pub adopted: bool,
-    /// Others did, whose word is still to be taken.
+    /// Other programs did; what they recorded is still to be read.
     pub inherited: Vec<Inherited>,
 }
 
@@ -53,8 +53,9 @@ pub(super) fn load(options: LoadOptions, object: &Object) -> Result<(Kernel, Rin
 }
 
 impl Kernel {
-    /// Goes on with the programs that are pinned, where they are of the same object and options; else loads and pins. What other
-    /// objects left is inherited: it is still attached, so that nothing goes unseen until it is detached.
+    /// Adopts the programs that are pinned, where they are of the same object and options; else loads and
+    /// pins. What other objects left is inherited: it is still attached, so that nothing goes unseen until it
+    /// is detached.
     ///
     /// # Errors
     ///
@@ -83,7 +84,7 @@ impl Kernel {
     }
 }
 
-/// `None` where a part of it is missing, which makes it no witness: it is removed.
+/// `None` where a part of it is missing, so that it is of no use: it is removed.
 fn adopt(pins: &Pins, generation: Generation) -> Option<(Kernel, Ring)> {
     let folder = pins.folder_of(generation);
     let opened = (|| {
@@ -105,7 +106,7 @@ fn adopt(pins: &Pins, generation: Generation) -> Option<(Kernel, Ring)> {
     None
 }
 
-/// Whether it is pinned comes with it: an agent that witnesses while it runs is better than none.
+/// Whether it is pinned comes with it: an agent that records while it runs is better than none.
 fn load_and_pin(
     options: LoadOptions,
     object: &Object,
@@ -117,8 +118,8 @@ fn load_and_pin(
     match pinned.and_then(|folder| generation::pin(&mut loaded, &folder)) {
         Ok(links) => from_loaded(loaded, links).map(|(kernel, ring)| (kernel, ring, true)),
         Err(error) => {
-            tracing::warn!("{error}; until then, what happens while no agent runs is not witnessed");
-            // Half of it would go on witnessing for nobody.
+            tracing::warn!("{error}; until then, what happens while no agent runs is not recorded");
+            // Half of it would go on recording without a reader.
             let _next_start_does = pins.remove(generation);
             drop(loaded);
             load(options, object).map(|(kernel, ring)| (kernel, ring, false))

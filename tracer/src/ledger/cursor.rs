@@ -1,5 +1,5 @@
-//! A sink's way through the ledger: every record in order, at least once, each sink at its own speed. What is missing or
-//! can't be read is passed over and named; nothing that a file holds ends the way.
+//! A sink's way through the ledger: every record in order, at least once, each sink at its own speed. What is
+//! missing or can't be read is passed over and named; whatever a file holds, the way goes on.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -74,7 +74,7 @@ pub trait Skipped {
     /// These are missing.
     fn missing(&self, records: RecordRange);
 
-    /// Whether all of that is told durably. Until then no step is kept: after a crash it is found again.
+    /// Whether all of that is reported durably. Until then no step is kept: after a crash it is found again.
     fn all_reported(&self) -> bool;
 }
 
@@ -206,7 +206,7 @@ mod tests {
     use super::super::segments::{Limits, Segments};
     use super::*;
 
-    /// Says what is missing, and that it is told.
+    /// Says what is missing, and that it is reported.
     struct SkippedRecords {
         missing: RefCell<Vec<(u64, u64)>>,
         durable: Cell<bool>,

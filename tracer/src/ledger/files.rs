@@ -1,11 +1,12 @@
-//! Files of a ledger: for their owner alone, and nothing but regular files. Somebody may have put another thing there.
+//! Files of a ledger: for their owner alone, and nothing but regular files. Another thing may have been put
+//! there.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Nobody else may read records: arguments and names are in them.
+/// No other user may read records: arguments and names are in them.
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
 /// Other people's.
@@ -128,7 +129,7 @@ mod tests {
             path
         };
         let (own, shared, sticky) = (wide("own", 0o755), wide("shared", 0o755), wide("sticky", 0o1777));
-        for (path, name) in [(&own, "stdout.cursor"), (&shared, "somebody's")] {
+        for (path, name) in [(&own, "stdout.cursor"), (&shared, "other")] {
             fs::write(path.join(name), "").unwrap();
             fs::set_permissions(path.join(name), Permissions::from_mode(0o644)).unwrap();
         }

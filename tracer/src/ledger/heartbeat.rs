@@ -1,4 +1,4 @@
-//! When an agent was last alive, on disk: the time without a witness is a gap with an interval.
+//! When an agent was last alive, on disk: the downtime is a gap with an interval.
 
 use std::fs::File;
 use std::io;

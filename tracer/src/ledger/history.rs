@@ -1,4 +1,4 @@
-//! What a ledger has told so far, from its lines. Pure.
+//! What a ledger has reported so far, from its lines. Pure.
 
 mod recent;
 
@@ -15,14 +15,16 @@ use recent::{Bound, Recent, Weight};
 
 /// Sessions that began and have not ended: as many as the kernel's map of cgroups has entries, and as many again.
 const OPEN: Bound = Bound { sessions: 8192, bytes: 16 << 20 };
-/// Ends that were told. What asks for them is of now: a container that is still there, or one that ended while no agent ran.
+/// Ends that were reported. What asks for them is of now: a container that is still there, or one that ended
+/// while no agent ran.
 const ENDED: Bound = Bound { sessions: 32_768, bytes: usize::MAX };
-/// Ends that wait for the API's word: as many as will be waited for.
+/// Ends that wait for the API's status: as many as will be waited for.
 const UNRECONCILED: Bound = Bound { sessions: KEPT, bytes: 8 << 20 };
-/// What was told of processes.
+/// What was reported of processes.
 const PROCESSES: Bound = Bound { sessions: 8192, bytes: usize::MAX };
 
-/// What was told, as far as the kept segments say; of the newest sessions, so that no ledger is too large to be read.
+/// What was reported, as far as the kept segments say; of the newest sessions, so that no ledger is too large
+/// to be read.
 #[derive(Debug)]
 pub struct History {
     boot: BootId,
@@ -85,19 +87,19 @@ impl History {
         }
     }
 
-    /// Whether a session's end was told.
+    /// Whether a session's end was reported.
     #[must_use]
     pub fn is_ended(&self, session: &SessionId) -> bool {
         self.ended.contains(session)
     }
 
-    /// Whether a session's start was told, and no end.
+    /// Whether a session's start was reported, and no end.
     #[must_use]
     pub fn is_open(&self, session: &SessionId) -> bool {
         self.open.contains(session)
     }
 
-    /// Sessions whose end was told.
+    /// Sessions whose end was reported.
     #[must_use]
     pub fn ended(&self) -> HashSet<SessionId> {
         self.ended.sessions().cloned().collect()
@@ -113,13 +115,13 @@ impl History {
         sessions_in(&mut self.unreconciled)
     }
 
-    /// What was told of the processes of a session that is not closed.
+    /// What was reported of the processes of a session that is not closed.
     #[must_use]
     pub fn processes(&self, session: &SessionId) -> Reported {
         self.processes.get(session).copied().unwrap_or_default()
     }
 
-    /// Sessions of this boot whose processes were witnessed to the end of the main one, and not to the last one's.
+    /// Sessions of this boot whose processes were seen to the end of the main one, and not to the last one's.
     pub fn unclosed(&self) -> impl Iterator<Item = &SessionId> {
         self.unclosed.sessions()
     }
@@ -188,7 +190,7 @@ impl History {
         }
     }
 
-    /// What nobody witnessed any more will not be closed.
+    /// What nothing recorded any more will not be closed.
     fn read_gap(&mut self, line: &str) {
         let Ok(Record::Gap(gap)) = Record::from_json_line(line) else { return };
         let GapRecord { reason, sessions, sessions_truncated, records, .. } = gap;
@@ -221,8 +223,8 @@ impl History {
         }
     }
 
-    /// `type:recorder:sequence`. Earlier versions and other recorders of this boot numbered on in the same way: what the
-    /// kernel keeps of a loss that was told is found by the number alone.
+    /// `type:recorder:sequence`. Earlier versions and other recorders of this boot numbered on in the same
+    /// way: what the kernel keeps of a loss that was reported is found by the number alone.
     fn read_sequence(&mut self, glance: &Glance<'_>) {
         let sequence = glance.id.rsplit_once(':').and_then(|(_, n)| n.parse::<u64>().ok());
         if let Some(sequence) = sequence.filter(|n| *n < super::segments::MOST)

@@ -1,4 +1,4 @@
-//! Reads what a ledger has told: one line in memory at a time, whatever the files hold.
+//! Reads what a ledger has reported: one line in memory at a time, whatever the files hold.
 
 use std::io::{self, BufReader};
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::record::RecordRange;
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 18;
 
-/// What the segments in `records` have told, and which of their records are missing and not said to be.
+/// What the segments in `records` have reported, and which of their records are missing and not said to be.
 pub(super) fn history(records: &Path, boot: BootId) -> io::Result<(History, Vec<RecordRange>)> {
     let (mut history, mut missing) = (History::new(boot), Ranges::default());
     let segments = list(records)?;

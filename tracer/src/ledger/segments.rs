@@ -1,7 +1,7 @@
 //! The records' files: lines are only ever added at the end of the newest one; the oldest goes when room is short.
 //!
-//! Somebody may remove, truncate or exchange them at any time, as a log rotation does. What is missing then is given to
-//! whoever asks for it, and writing goes on in a new file.
+//! They may be removed, truncated or exchanged at any time, as a log rotation does. What is missing then is
+//! given to whoever asks for it, and writing goes on in a new file.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Seek, SeekFrom, Write};
@@ -168,7 +168,7 @@ impl Segments {
         let what = if same { "truncated" } else { "removed or exchanged" };
         let (first, next) = (self.end.segment + kept, self.end.record);
         tracing::error!(
-            "{} was {what} by somebody else: the ledger goes on in a new file; see the gap record",
+            "{} was {what} by another program: the ledger goes on in a new file; see the gap record",
             path_of(&self.folder, self.end.segment).display()
         );
         if first < next {

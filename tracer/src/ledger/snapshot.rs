@@ -18,13 +18,14 @@ pub(super) const LARGEST: usize = 16 << 20;
 pub struct Snapshot {
     /// Pods of this node.
     pub pods: Vec<PodFacts>,
-    /// Sessions that had not ended: what their `session_started` says, or would say had it been witnessed.
+    /// Sessions that had not ended: what their `session_started` says, or would say had their start been
+    /// seen.
     pub live: Vec<SessionRecord>,
 }
 
 impl Snapshot {
-    /// The snapshot kept at `path`; an empty one where there is none. One that can't be made out is as good as none: a
-    /// later version may have written it.
+    /// The snapshot kept at `path`; an empty one where there is none. One that can't be made out is as good
+    /// as none: a later version may have written it.
     #[must_use]
     pub fn read(path: &Path) -> Self {
         let read = match files::read(path, LARGEST as u64) {

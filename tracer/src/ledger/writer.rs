@@ -1,5 +1,5 @@
-//! The ledger at work: one thread makes records durable, another one hands them to stdout. Neither is ever waited for
-//! by the thread that drains the kernel's ring.
+//! The ledger at work: one thread makes records durable, another one hands them to stdout. The thread that
+//! drains the kernel's ring never waits for either.
 
 mod kept;
 mod missing;
@@ -32,10 +32,10 @@ use threads::{Writer, follow};
 /// How long the end waits for the disk, and for a reader that has stopped reading.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
-/// A ledger that was opened: what it has told, and what is needed to go on.
+/// A ledger that was opened: what it has reported, and what is needed to go on.
 #[derive(Debug)]
 pub struct Opened {
-    /// What it has told so far.
+    /// What it has reported so far.
     pub history: History,
     /// When an agent was last alive.
     pub heartbeat: Option<Heartbeat>,
@@ -68,7 +68,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger in `folder`, which is made where it is missing, and reads what it has told.
+    /// Opens the ledger in `folder`, which is made where it is missing, and reads what it has reported.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! What the memory controller counts, per cgroup. Pure.
 //!
-//! One number alone tells nothing: an earlier kill counts, too, and v1 also counts what reclaim averted. But the cgroup
-//! whose limit was hit has counted, so of two levels of which one has not, it is the other; and where neither has, it was
-//! further out.
+//! One number alone shows nothing: an earlier kill counts, too, and v1 also counts what reclaim averted. But
+//! the cgroup whose limit was hit has counted, so of two levels of which one has not, it is the other; and
+//! where neither has, it was further out.
 
 use crate::cgroup::Place;
 use crate::record::OomLimit;
@@ -60,7 +60,7 @@ mod tests {
         }
         assert_eq!(levels(POD), (None, Some(POD)));
         assert_eq!(levels("/user.slice"), (None, None));
-        // What a container calls its own cgroups is its own affair.
+        // A container may give its own cgroups any name.
         let outer = format!("/kubepods/pod11111111/{}", "b".repeat(64));
         let nested = format!("{outer}{inner}");
         let expected = (Some(outer.as_str()), Some("/kubepods/pod11111111"));

@@ -35,7 +35,7 @@ pub(super) fn limit_of(victim: &Victim<'_>, log: &str) -> Option<OomLimit> {
         let Some(kill) = line.split_once("oom-kill:").and_then(|(_, rest)| Kill::parse(rest)) else {
             continue;
         };
-        // With its group it is killed for another process's sake, which may be in a cgroup below.
+        // With its group it is killed because of another process, which may be in a cgroup below.
         if victim.is_in(kill.task_memcg) && (kill.pid == victim.pid || group_killed) {
             return kill.limit(victim);
         }

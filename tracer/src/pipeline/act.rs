@@ -49,7 +49,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What follows from an end that was told.
+    /// What follows from an end that was reported.
     pub(super) fn ended(&mut self, record: Box<SessionRecord>) {
         if let Some(session) = record.head.session_id() {
             self.away.reported(session);
@@ -57,7 +57,7 @@ impl Pipeline {
         self.reconciler.ended(record, boot_now());
     }
 
-    /// What the next count will find: an end that is told now must not miss it.
+    /// What the next count will find: an end that is reported now must not miss it.
     fn lost_since_counted(&self) -> Result<u64, KernelError> {
         self.loss.pending(&self.kernel)
     }

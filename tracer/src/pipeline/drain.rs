@@ -1,5 +1,4 @@
-//! Reading the ring a part at a time: a session that fills it as fast as it is read keeps nothing
-//! else waiting.
+//! Reading the ring a part at a time: a session that fills it as fast as it is read holds up nothing else.
 
 use super::Pipeline;
 use crate::clock::boot_now;

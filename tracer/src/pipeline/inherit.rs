@@ -1,4 +1,4 @@
-//! What pinned programs witnessed while no agent ran: these very ones, or those of another version.
+//! What pinned programs recorded while no agent ran: these very ones, or those of another version.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,12 +10,13 @@ use crate::ids::{BootNanos, CgroupId};
 use crate::kernel::event::Process;
 use crate::kernel::{Event, Handover, Inherited, KernelError, Observation, Pins};
 
-/// Cgroups that the kernel keeps although nothing more can come of them, until it is known what they were: the others are
-/// for new ones.
+/// Cgroups that the kernel keeps although nothing more can come of them, until it is known what they were:
+/// the others are for new ones.
 const HELD: usize = 1024;
 
-/// Cgroups of which all is said that the kernel keeps until that is durable. On a disk that stays full the others are
-/// for new ones, too: a restart before there is space misses what these would have told again.
+/// Cgroups of which all is reported that the kernel keeps until that is durable. On a disk that stays full
+/// the others are for new ones, too: a restart before there is space misses what these would have shown
+/// again.
 const LEAVING: usize = 1024;
 
 /// What was there before this process.
@@ -23,17 +24,17 @@ const LEAVING: usize = 1024;
 pub(super) struct Legacy {
     pins: Option<Pins>,
     pinned: bool,
-    /// Generations of other programs, until all of theirs is told.
+    /// Generations of other programs, until all of theirs is reported.
     generations: Vec<Inherited>,
     /// What those have seen of cgroups.
     seen: BTreeMap<CgroupId, Observation>,
-    /// Members' ends that they told: these programs may have heard the same ones.
+    /// Members' ends that they reported: these programs may have seen the same ones.
     members: HashSet<Process>,
     /// Which lines have to be durable before the kernel may drop what it has of a cgroup.
     reported: BTreeMap<CgroupId, u64>,
-    /// Cgroups of which all is said, and not durable yet.
+    /// Cgroups of which all is reported, and not durable yet.
     leaving: BTreeMap<CgroupId, u64>,
-    /// The line with which all that the generations kept was told, once it is.
+    /// The line with which all that the generations kept was reported, once it is.
     all_reported: Option<u64>,
     /// Cgroups of containers that are over and wait to be decided.
     held: HashSet<CgroupId>,
@@ -61,19 +62,20 @@ impl Legacy {
         Some(seen.map_or_else(|| earlier.clone(), |seen| seen.after(earlier)))
     }
 
-    /// Whether a member's end was told by others.
+    /// Whether others reported a member's end.
     pub(super) fn knows_member(&self, process: Process) -> bool {
         self.members.contains(&process)
     }
 
-    /// The end of these cgroups' session is told with the line of this number.
+    /// The end of these cgroups' session is reported with the line of this number.
     pub(super) fn reported(&mut self, cgroups: impl Iterator<Item = CgroupId>, line: u64) {
         if self.is_pinned() {
             self.reported.extend(cgroups.map(|cgroup| (cgroup, line)));
         }
     }
 
-    /// The cgroup may be dropped; whether at once. Killed before its end is in the ledger, the next one needs it.
+    /// The cgroup may be dropped; whether at once. If this process is killed before the end is in the ledger,
+    /// the next one needs it.
     pub(super) fn forget(&mut self, cgroup: CgroupId, durable: u64) -> bool {
         self.held.remove(&cgroup);
         match self.reported.remove(&cgroup) {
@@ -110,8 +112,8 @@ impl Legacy {
 }
 
 impl Pipeline {
-    /// Takes in what the kernel has of the time before this process, in the order in which it came to be. Everything that
-    /// runs was taken in before: what the others are detached from, these programs hear.
+    /// Takes in what the kernel has of the time before this process, in the order in which it came to be.
+    /// Everything that runs was taken in before: what the others are detached from, these programs see.
     pub(super) fn inherit(
         &mut self,
         hierarchy: &Hierarchy,
@@ -161,8 +163,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Makes these programs hear the end of a main process that others know and these have not found: the runtime may be
-    /// silent on it, or it has left its cgroup.
+    /// Makes these programs report the end of a main process that others know and these have not found: the
+    /// runtime may be silent on it, or it has left its cgroup.
     fn take_over(&mut self, seen: &Observation) -> Result<(), KernelError> {
         let (Some(main), None) = (&seen.main, seen.end) else { return Ok(()) };
         match self.kernel.observation(seen.cgroup)? {
@@ -208,7 +210,7 @@ impl Pipeline {
         self.recorder.gap(lost, self.tracker.open());
     }
 
-    /// Whether what an earlier agent's programs witnessed could not be read.
+    /// Whether what an earlier agent's programs recorded could not be read.
     pub(super) fn has_unreadable(&self) -> bool {
         let mut unreadable = self.legacy.generations.iter().filter_map(Inherited::unreadable).peekable();
         let any = unreadable.peek().is_some();
@@ -218,7 +220,7 @@ impl Pipeline {
         any
     }
 
-    /// Drops what is told for good: cgroups, and whole generations of other programs.
+    /// Drops what is reported for good: cgroups, and whole generations of other programs.
     pub(super) fn let_go(&mut self) -> Result<(), KernelError> {
         let durable = self.recorder.durable();
         for cgroup in self.legacy.take_leaving(durable) {
@@ -233,7 +235,7 @@ impl Pipeline {
             self.legacy.all_reported = None;
             return Ok(());
         }
-        // Whatever is told by now, of which other sessions' records may be the last.
+        // Whatever is reported by now, of which other sessions' records may be the last.
         if *self.legacy.all_reported.get_or_insert(self.recorder.queued()) > durable {
             return Ok(());
         }
@@ -256,7 +258,7 @@ mod tests {
         let cgroup = CgroupId(7);
         let mut legacy = Legacy::default();
         legacy.reported([cgroup].into_iter(), 3);
-        assert!(legacy.forget(cgroup, 0), "without pins nobody comes after");
+        assert!(legacy.forget(cgroup, 0), "without pins no agent comes after");
         // As if it were pinned.
         legacy.reported.insert(cgroup, 3);
         assert!(!legacy.forget(cgroup, 2));

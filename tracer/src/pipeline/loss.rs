@@ -1,4 +1,4 @@
-//! Loss that the kernel side counted, since it was last told.
+//! Loss that the kernel side counted, since it was last reported.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::ids::BootNanos;
 use crate::kernel::{Counted, KernelError};
 use crate::record::{GapReason, LossCount, LossKind};
 
-/// What is counted for longer than a process lives, and where it is kept how much of it was told.
+/// What is counted for longer than a process lives, and where it is kept how much of it was reported.
 const COUNTED: [(GapReason, u32); 3] = [
     (GapReason::RingFull, place::RING_FULL),
     (GapReason::MapFull, place::MAP_FULL),
@@ -20,17 +20,18 @@ const COUNTED: [(GapReason, u32); 3] = [
 /// What a count is of: a kind, and the CPU on which it was counted.
 type Counts = BTreeMap<(LossKind, Option<u32>), u64>;
 
-/// Remembers what was already told.
+/// Remembers what was already reported.
 pub(super) struct LossWatch {
     reported: BTreeMap<GapReason, u64>,
-    /// The counts at the last call; of what an earlier process told in part, those at the start.
+    /// The counts at the last call; of what an earlier process reported in part, those at the start.
     seen: Counts,
     asked: BootNanos,
 }
 
 impl LossWatch {
-    /// Counts on where an earlier process stopped, whose last record has the number `recorded`: what was about to be
-    /// told then was told if its number is not above. `since`: when nothing was missing yet.
+    /// Counts on where an earlier process stopped, whose last record has the number `recorded`: what was
+    /// about to be reported then was reported if its number is not above. `since`: when nothing was missing
+    /// yet.
     pub(super) fn new(
         counted: &(impl Counted + ?Sized),
         recorded: u64,
@@ -64,7 +65,7 @@ impl LossWatch {
             .collect())
     }
 
-    /// Keeps that `lost` is about to be told, in the record with this number.
+    /// Keeps that `lost` is about to be reported, in the record with this number.
     pub(super) fn about_to_report(
         &mut self,
         counted: &mut (impl Counted + ?Sized),
@@ -181,7 +182,7 @@ mod tests {
         watch.about_to_report(&mut counters, &lost[0], 1).unwrap();
         counters.members = 7;
         assert_eq!(watch.read(&counters, BootNanos(2)).unwrap()[0].counts, [count(2)]);
-        // What an earlier process told in part is known as a sum alone.
+        // What an earlier process reported in part is known as a sum alone.
         let mut next = LossWatch::new(&counters, 1, BootNanos(3)).unwrap();
         let lost = next.read(&counters, BootNanos(4)).unwrap();
         assert_eq!((lost[0].count, lost[0].counts.len()), (2, 0));

@@ -17,11 +17,11 @@ pub struct Memory {
     pub(super) live: Vec<Remembered>,
     /// Sessions that were live in an earlier boot: no process of theirs can be.
     pub(super) cut_off: Vec<SessionRecord>,
-    /// Ends of which the API has not said its word.
+    /// Ends to which the API's status is still to be added.
     pub(super) unreconciled: Vec<SessionRecord>,
-    /// Ends that were told.
+    /// Ends that were reported.
     pub(super) reported: HashSet<SessionId>,
-    /// What was told of the processes of those that are not closed.
+    /// What was reported of the processes of those that are not closed.
     pub(super) unclosed: HashMap<SessionId, Reported>,
     /// The last sequence number given in this boot.
     pub(super) sequence: u64,
@@ -100,7 +100,7 @@ mod tests {
         for record in [started(1, "b1"), started(2, "b0"), ended(3)] {
             history.read(&Record::Session(Box::new(record)).to_json_line().unwrap());
         }
-        // 1 is in both, 3 ended after the state was kept, 4 and 5 were found running and never told.
+        // 1 is in both, 3 ended after the state was kept, 4 and 5 were found running and never reported.
         let live = vec![started(1, "b1"), started(3, "b1"), started(4, "b1"), started(5, "b0")];
         let memory = Memory::of(history, None, Snapshot { pods: Vec::new(), live }, &BootId::new("b1"));
         let live: Vec<_> = memory.live.iter().map(|live| (&live.started, live.reported)).collect();

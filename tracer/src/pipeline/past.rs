@@ -11,7 +11,7 @@ use crate::serve::Pulse;
 use crate::session::{Away, Policy, ReportedEnd, UnseenEnd, report};
 use crate::sinks::metrics::Metrics;
 
-/// What makes a pipeline an agent's.
+/// What a pipeline writes to only in an agent: the state that it keeps, health and metrics.
 #[derive(Debug)]
 pub struct AgentOutputs {
     keeper: Keeper,
@@ -22,19 +22,20 @@ pub struct AgentOutputs {
 }
 
 impl AgentOutputs {
-    /// An agent that keeps its state with `keeper`, shows its rounds in `pulse` and how things stand in `metrics`.
+    /// Of an agent that keeps its state with `keeper`, shows its rounds in `pulse` and its state in
+    /// `metrics`.
     #[must_use]
     pub fn new(keeper: Keeper, pulse: Arc<Pulse>, metrics: Arc<Metrics>) -> Self {
         Self { keeper, pulse, metrics, kept: None }
     }
 
-    /// The programs are attached: it witnesses, before its first round.
+    /// The programs are attached: the agent records, before its first round.
     pub(super) fn attached(&self) {
         self.pulse.beat(boot_now());
     }
 }
 
-/// What of the memory is told once the programs are attached.
+/// What of the memory is reported once the programs are attached.
 #[derive(Debug)]
 pub(super) struct Past {
     last_alive: Option<Heartbeat>,
@@ -71,7 +72,7 @@ impl Pipeline {
         self.tracker.remember(memory.live);
         let now = boot_now();
         for ended in memory.unreconciled {
-            // An end of long ago has had its time.
+            // It is too late for an end of long ago.
             let recent = ended.times.finished_boot_ns.is_none_or(|at| at <= now);
             if recent && ended.clock.boot_id == *self.recorder.boot_id() {
                 self.reconciler.ended(Box::new(ended), now);
@@ -79,14 +80,15 @@ impl Pipeline {
         }
         let past = Past { last_alive: memory.last_alive, cut_off: memory.cut_off, was_live };
         if !past.is_none() {
-            // Before anything is told: what pinned programs kept is told before it is known how long that time was.
+            // Before anything is reported: what pinned programs kept is reported before the length of the
+            // downtime is known.
             self.away = Away::expecting(memory.reported, policy);
         }
         past
     }
 
-    /// Says since when there was no witness, unless pinned programs were one `all_the_time`, and ends what an earlier boot
-    /// cut off.
+    /// Reports the downtime as a gap, unless pinned programs recorded `all_the_time`, and ends what an
+    /// earlier boot cut off.
     pub(super) fn report_past(&mut self, past: Past, all_the_time: bool) {
         if past.is_none() {
             return; // The first agent here.
@@ -94,7 +96,7 @@ impl Pipeline {
         let gone = self.tracker.take_remembered().into_iter().map(|remembered| remembered.started);
         let now = boot_now();
         let to = self.recorder.wall_at(now);
-        // Without a readable sign of life nothing says since when; what was live is told all the same.
+        // Without a readable sign of life nothing says since when; what was live is reported all the same.
         let from = past.last_alive.as_ref().map_or(to, |alive| alive.at);
         let missing = match (all_the_time, self.has_unreadable()) {
             (_, true) => Some(GapReason::WitnessUnreadable),
@@ -111,7 +113,7 @@ impl Pipeline {
         }
     }
 
-    /// Tells ends of the time without a witness, as the API gets to say them.
+    /// Reports ends of the downtime, once the API has them.
     pub(super) fn report_unseen_ends(&mut self) {
         let tracker = &self.tracker;
         let ends = self.away.ends(&self.index, |id| tracker.follows(id), boot_now());

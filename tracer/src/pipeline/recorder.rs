@@ -143,8 +143,8 @@ impl Recorder {
         self.out.durable()
     }
 
-    /// Takes in the offset of the clock at an earlier agent's last sign of life, which is in force until now as far as
-    /// anybody knows, and says so where the clock was stepped since.
+    /// Takes in the offset of the clock at an earlier agent's last sign of life, which is in force until now
+    /// as far as is known, and reports where the clock was stepped since.
     pub(super) fn remember_clock(&mut self, last_alive: &Heartbeat) {
         if last_alive.boot_id == self.node.boot_id {
             let sample = clock::sample();
@@ -163,21 +163,21 @@ impl Recorder {
         self.history.wall_at(at)
     }
 
-    /// Told when nothing can be written any more.
+    /// Notified when nothing can be written any more.
     pub(super) fn output_closed(&self) -> Arc<Notify> {
         self.out.closed()
     }
 
     pub(super) fn agent_started(&mut self) {
-        // Where all records of the ledger are gone, what is said of it stands before the first new one, so that no crash
-        // comes between.
+        // Where all records of the ledger are gone, the gap about them comes before the first new one, so
+        // that no crash comes between.
         self.report_missing();
         let (now, number, clock) = (boot_now(), self.next(), self.clock());
         let at = self.history.wall_at(now);
         self.write(&Record::Agent(AgentRecord::started(self.identity(), &number, now, at, clock)));
     }
 
-    /// Says the last word and waits, within limits, until all is written.
+    /// Writes the last record and waits, within limits, until all is written.
     pub(super) fn agent_stopped(mut self, reason: StopReason) -> std::io::Result<()> {
         let deadline = Instant::now() + LAST_GAP;
         while self.unwritten.is_some() && Instant::now() < deadline {
@@ -236,7 +236,7 @@ impl Recorder {
         self.write(&Record::Closed(Box::new(record)));
     }
 
-    /// Writes the record of an end that nobody witnessed.
+    /// Writes the record of an end that no program saw.
     pub(super) fn unseen(&mut self, end: UnseenEnd) -> Box<SessionRecord> {
         let record = end.record(self.clock(), self.node.node_name.as_deref());
         self.write_session(Box::new(record))
@@ -328,7 +328,7 @@ impl Recorder {
         self.write(&Record::Gap(record));
     }
 
-    /// Says which containers ended without anybody saying what they were.
+    /// Reports which containers ended while it was still undecided what they were.
     pub(super) fn undecided<'a>(
         &mut self,
         count: u64,
@@ -383,7 +383,8 @@ impl Recorder {
         while self.unwritten.is_none() {
             let Some(Missing { reason, records }) = self.out.missing() else { return };
             let now = boot_now();
-            // Of files that lack their beginning nobody knows how many there were: the oldest may have gone for newer ones.
+            // Of files that lack their beginning the number of records is not known: the oldest may have gone
+            // for newer ones.
             let counted = reason != GapReason::LedgerDamaged || records.iter().all(|range| range.first > 0);
             let gap = GapRecord {
                 node_name: self.node.node_name.clone(),

@@ -44,12 +44,12 @@ fn running(cgroup: Cgroup, place: &Place, hierarchy: &Hierarchy, known: &Known) 
         // Of another cgroup with the same id in its name.
         Some((_, Some(init))) if !is_in(init, &cgroup.path) => return None,
         Some((_, Some(init))) => RunningMain::Is(init),
-        // It runs, and nobody tells a pid that the kernel knows: the container of a node that is itself a container.
+        // It runs, and none of its pids is the kernel's: the container of a node that is itself a container.
         Some((facts, None)) if facts.other_pids && populated => RunningMain::Unknown,
         // A bundle without a pid: the container is being made.
         Some((_, None)) => RunningMain::ToCome,
         None if populated => RunningMain::Unknown,
-        // Nothing is in it, and nobody knows that anything was.
+        // Nothing is in it, and nothing says that anything was.
         None => RunningMain::ToCome,
     };
     let entered = populated || runtime.is_some();
@@ -85,7 +85,8 @@ fn is_to_start(facts: &RuntimeFacts, init: Pid) -> bool {
     facts.to_start && called
 }
 
-/// Whether a process is in the container's cgroup at `path` or, having gone elsewhere or ended, nobody can say.
+/// Whether a process is in the container's cgroup at `path`. True also where it can't be known, as it has
+/// gone elsewhere or ended.
 fn is_in(init: Pid, path: &str) -> bool {
     let cgroups = i32::try_from(init.0).ok().and_then(|pid| Process::new(pid).ok()?.cgroups().ok());
     let at = cgroups.and_then(|all| all.into_iter().find(|cgroup| cgroup.hierarchy == 0));

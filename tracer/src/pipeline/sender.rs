@@ -34,7 +34,7 @@ impl SenderPaths {
         let path = self.known.entry(sender.cgroup).or_insert_with(|| {
             self.hierarchy
                 .path_of(sender.cgroup)
-                .inspect_err(|error| tracing::warn!("can't tell where the sender of a signal ran: {error}"))
+                .inspect_err(|error| tracing::warn!("can't find where the sender of a signal ran: {error}"))
                 .ok()?
         });
         sender.cgroup_path.clone_from(path);

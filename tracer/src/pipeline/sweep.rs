@@ -1,5 +1,4 @@
-//! The look at every entry, once a second and a part at a time: thousands of cgroups keep nothing
-//! else waiting.
+//! The look at every entry, once a second and a part at a time: thousands of cgroups hold up nothing else.
 
 use std::time::Duration;
 
@@ -41,14 +40,13 @@ impl Sweep {
             self.left = None;
             return None;
         }
-        // From the end: the newest, of which there is most to say.
+        // From the end: the newest, of which there is most to report.
         Some(left.split_off(left.len().saturating_sub(CGROUPS)))
     }
 }
 
 impl Pipeline {
-    /// Begins to look for what the ring could not say. Where the last sweep is not over, that one
-    /// goes on.
+    /// Begins to look for what the ring could not report. Where the last sweep is not over, that one goes on.
     pub(super) fn begin_sweep(&mut self) -> Result<(), KernelError> {
         if self.legacy.is_pinned() {
             self.kernel.read_until(BootNanos(boot_now().0 + READING.as_nanos() as u64))?;

@@ -1,4 +1,4 @@
-//! What the API lets this node's witness see: asked for real, once, before it begins.
+//! What the API lets debugtrail on this node see: asked for real, once, before it begins.
 
 use std::path::Path;
 use std::time::Duration;
@@ -42,8 +42,8 @@ impl Refused {
     }
 }
 
-/// The way to the API server and this node's name there, both checked as far as the server answers. One that is away is
-/// waited for once, a few seconds, where the node's name is told; one that refuses is `refused`.
+/// The way to the API server and this node's name there, both checked as far as the server answers. One that
+/// is away is waited for once, a few seconds, where the node's name is given; one that refuses is `refused`.
 ///
 /// # Errors
 /// Where there is no way, the server refuses what is needed, or this machine is not that node.
@@ -73,7 +73,7 @@ pub async fn reach(
     Ok((client, name))
 }
 
-/// Without the node's name nobody knows which pods to ask for, so this waits for it.
+/// Without the node's name it is not known which pods to ask for, so this waits for it.
 async fn found_name(client: &Client, boot_id: &BootId, refused: Refused) -> Result<String, ConnectError> {
     loop {
         let name = connect::node_name(client, None, boot_id).await;
@@ -116,7 +116,7 @@ pub async fn list_pods(client: &Client, node: &str) -> Result<(), ConnectError> 
     answer(LIST_PODS, ask(client, pods().list(&one))).await
 }
 
-/// Begins to watch the pods of the node, which tells whether it may, and leaves it at that.
+/// Begins to watch the pods of the node, which shows whether it may, and leaves it at that.
 ///
 /// # Errors
 /// Why it may not, or that there is no answer.

@@ -51,7 +51,7 @@ impl Answer {
     }
 }
 
-/// As the API server says it, or by the code alone: what is between may have another language.
+/// As the API server says it, or by the code alone: a proxy in between may answer in a form of its own.
 fn status(code: hyper::StatusCode, body: &[u8]) -> Status {
     let said = serde_json::from_slice::<Status>(body).ok().filter(|status| status.code != 0);
     said.unwrap_or_else(|| Status {

@@ -78,11 +78,11 @@ async fn of_home(proxies: &Proxies) -> Result<Config, ConnectError> {
     found.map_err(ConnectError::NoConfig)
 }
 
-/// This node's name in the cluster: `told` (by `--node`), else the environment's `NODE_NAME`, else that of the node
-/// with this machine's boot id. A name told is checked against the boot id.
+/// This node's name in the cluster: `given` (by `--node`), else the environment's `NODE_NAME`, else that of
+/// the node with this machine's boot id. A given name is checked against the boot id.
 ///
 /// # Errors
-/// Where the API server does not answer, no node is this machine, or the node told is another.
+/// Where the API server does not answer, no node is this machine, or the given node is another.
 pub async fn node_name(
     client: &Client,
     given: Option<&str>,
@@ -97,7 +97,7 @@ pub async fn node_name(
     }
 }
 
-/// The name told by `--node` or by the environment's `NODE_NAME`.
+/// The name given by `--node` or by the environment's `NODE_NAME`.
 #[must_use]
 pub fn given_name(given: Option<&str>) -> Option<String> {
     let from_env = || std::env::var("NODE_NAME").ok();
@@ -142,7 +142,7 @@ async fn find(client: &Client, ours: &BootId) -> Result<String, ConnectError> {
     only(here.filter_map(|node| node.name).collect(), ours)
 }
 
-/// Nobody needs to list nodes who says which one it is.
+/// Whoever names the node needs no right to list nodes.
 fn with_a_name_instead(error: ConnectError) -> ConnectError {
     match error {
         ConnectError::Forbidden { right, why, .. } => {

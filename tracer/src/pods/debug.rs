@@ -1,7 +1,7 @@
 //! Which pods were made for debugging as a whole. Pure.
 //!
-//! `kubectl debug node/N` and `kubectl debug POD --copy-to` make ordinary pods with ordinary containers; what tells
-//! them is a label at best.
+//! `kubectl debug node/N` and `kubectl debug POD --copy-to` make ordinary pods with ordinary containers; a
+//! label marks them at best.
 
 use serde::{Deserialize, Serialize};
 

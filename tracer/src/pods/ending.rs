@@ -1,4 +1,4 @@
-//! Why a pod is being ended, as the API tells it. Pure.
+//! Why a pod is being ended, as the API says. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ const DISRUPTION: &str = "DisruptionTarget";
 /// `status.reason` of a pod that had `activeDeadlineSeconds` to run; it comes without any condition.
 const DEADLINE: &str = "DeadlineExceeded";
 
-/// `spec.terminationGracePeriodSeconds` where nobody wrote one (k8s.io/api/core/v1,
+/// `spec.terminationGracePeriodSeconds` where none is written (k8s.io/api/core/v1,
 /// `DefaultTerminationGracePeriodSeconds`).
 const DEFAULT_GRACE: i64 = 30;
 

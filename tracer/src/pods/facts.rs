@@ -94,7 +94,7 @@ pub enum ContainerState {
     Terminated(Terminated),
 }
 
-/// A container's end as the kubelet tells it.
+/// A container's end as the kubelet says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terminated {
     /// 128 + signal for a signal; 137, 128 and 255 may also be the kubelet's inventions (see `reason`).
@@ -182,7 +182,7 @@ impl ContainerStatus {
         ended(&self.last_state).filter(|url| is_it(url)).and_then(|_| self.restart_count.checked_sub(1))
     }
 
-    /// Whether the kubelet has told of no run of this name yet.
+    /// Whether the kubelet has reported no run of this name yet.
     #[must_use]
     pub fn never_ran(&self) -> bool {
         let ended = terminated(&self.state).or(terminated(&self.last_state));
@@ -206,7 +206,8 @@ impl Terminated {
         matches!(self.reason.as_deref(), Some("StartError" | "ContainerCannotRun"))
     }
 
-    /// What the kubelet or the runtime's shim wrote where they did not see the end; its exit code is nobody's.
+    /// What the kubelet or the runtime's shim wrote where they did not see the end; no process ended with its
+    /// exit code.
     ///
     /// pkg/kubelet/kuberuntime and pkg/kubelet/status (137), containerd's CRI plugin (128, 255).
     #[must_use]
@@ -219,7 +220,7 @@ impl Terminated {
         }
     }
 
-    /// This end as a record's evidence; `derived` is what the kernel's witness gives as `container_exit_code`.
+    /// This end as a record's evidence; `derived` is the `container_exit_code` by the kernel.
     #[must_use]
     pub fn evidence(&self, derived: Option<u8>) -> ApiEvidence {
         ApiEvidence {
@@ -277,7 +278,7 @@ fn container_status(status: &Fields<'_>) -> Option<ContainerStatus> {
     })
 }
 
-/// An end without an exit code is none that can be told.
+/// An end without an exit code can't be reported.
 fn container_state(state: &Fields<'_>) -> Option<ContainerState> {
     let text = |fields: &Fields<'_>, key| fields.text(key).map(str::to_owned);
     let ended = state.object("terminated");

@@ -145,7 +145,7 @@ impl PodIndex {
         self.generation += 1;
     }
 
-    /// The API is out of reach: what is known stays, but no longer says what is not.
+    /// The API is out of reach: what is known stays, but what is missing may exist.
     pub fn lost(&mut self) {
         self.listed = None;
         if self.synced_since.take().is_some() {
@@ -219,8 +219,8 @@ impl PodIndex {
         entry.map(|entry| &entry.facts)
     }
 
-    /// Why the pod is being ended or is gone; `None` while it goes on or is not known. One that is gone without another
-    /// word (by force, or while nobody watched) was deleted.
+    /// Why the pod is being ended or is gone; `None` while it goes on or is not known. One that is gone
+    /// without a reason (by force, or while nothing watched) was deleted.
     #[must_use]
     pub fn ending(&self, pod: &PodRef) -> Option<PodEnding> {
         let facts = self.pod(pod)?;

@@ -1,5 +1,5 @@
-//! An object of the API as JSON, of which only what is needed is kept, and which is read field by field: a field of the
-//! wrong type costs itself alone, and is told. Pure.
+//! An object of the API as JSON, of which only what is needed is kept, and which is read field by field: a
+//! field of the wrong type costs itself alone, and is reported. Pure.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// So many faults of one object are told.
-const TOLD: usize = 8;
+/// So many faults of one object are reported.
+const REPORTED: usize = 8;
 
 /// A longer text is not taken: the API has a limit for few, and whoever makes a pod could fill the agent's memory with it.
 const LONGEST: usize = 4096;
@@ -121,7 +121,7 @@ impl Faults {
     fn add(&self, at: &str, expected: &str) {
         let mut faults = self.0.borrow_mut();
         let fault = format!("{at} is no {expected}");
-        if faults.len() < TOLD && !faults.contains(&fault) {
+        if faults.len() < REPORTED && !faults.contains(&fault) {
             faults.push(fault);
         }
     }
@@ -232,7 +232,8 @@ impl<'a> Fields<'a> {
         self.read(key, "whole number", Value::as_i64)
     }
 
-    /// A time that can be told: the API takes any up to the year 9999, of which the last days have no instant here.
+    /// A time that can be represented: the API takes any up to the year 9999, of which the last days have no
+    /// instant here.
     pub(super) fn time(&self, key: &str) -> Option<Timestamp> {
         self.read(key, "time", |value| value.as_str()?.parse().ok())
     }

@@ -45,7 +45,7 @@ const METADATA: Keep = Keep::Fields(&[
     ("labels", Keep::Fields(&[(MANAGED_BY, ALL), (DECLARED, ALL)])),
     ("annotations", Keep::Fields(&[(CONFIG_HASH, ALL), (OC_SOURCE, ALL)])),
     ("ownerReferences", Keep::Each(&Keep::Fields(&[]))),
-    // Their times may be of the year 9999, and nobody asks for them.
+    // Their times may be of the year 9999, and nothing needs them.
     ("managedFields", Keep::Each(&Keep::Fields(&[("manager", ALL)]))),
 ]);
 

@@ -56,9 +56,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Watches the pods of `node` in every namespace until the receiver is gone.
 ///
-/// After any error it lists anew: then the index knows that it is synced again, which a resumed watch does not tell.
-/// The list is one node's and comes from the API server's cache, so it is cheap; it is read object by object, so that it
-/// costs the memory of one.
+/// After any error it lists anew: then the index knows that it is synced again, which a resumed watch does
+/// not show. The list is one node's and comes from the API server's cache, so it is cheap; it is read object
+/// by object, so that it costs the memory of one.
 pub async fn run(client: Client, node: &str, events: Sender<PodEvent>) {
     let mut watch = Watch {
         client,
@@ -93,8 +93,8 @@ fn pauses() -> ExponentialBuilder {
 #[derive(Debug, PartialEq, Eq)]
 enum Ended {
     ReceiverGone,
-    /// The watch was resumed, its connection having ended, and the API server no longer knows from where on: it
-    /// answers, so it is not out of reach, but what happened in between only a list can tell.
+    /// The watch was resumed, its connection having ended, and the API server no longer knows from where on:
+    /// it answers, so it is not out of reach, but only a list has what happened in between.
     Gone(String),
     Failed(String),
 }

@@ -1,4 +1,4 @@
-//! What vouches for a session record, and whether the witnesses agree.
+//! The sources of a session record, and whether they agree.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// The kernel's word alone: no name, no runtime, no API, nothing lost.
+    /// The kernel alone: no name, no runtime, no API, nothing lost.
     #[must_use]
     pub fn of_kernel(kernel: KernelEvidence) -> Self {
         Self {

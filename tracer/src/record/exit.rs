@@ -82,7 +82,7 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// Of a witnessed end. `oom_victim`: whether the OOM killer marked the main process itself.
+    /// Of an observed end. `oom_victim`: whether the OOM killer marked the main process itself.
     #[must_use]
     pub fn observed(status: WaitStatus, oom_victim: bool) -> Self {
         match status.end() {
@@ -98,7 +98,7 @@ impl Exit {
         Self::unobserved(ExitClass::StartError)
     }
 
-    /// Of a session whose end nobody witnessed.
+    /// Of a session whose end was not seen.
     #[must_use]
     pub fn unknown() -> Self {
         Self::unobserved(ExitClass::Unknown)

@@ -1,4 +1,4 @@
-//! `gap`: where evidence is missing, said aloud.
+//! `gap`: where evidence is missing.
 
 use serde::{Deserialize, Serialize};
 

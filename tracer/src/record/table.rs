@@ -23,7 +23,8 @@ pub fn header() -> String {
     line("TIME (UTC)", "WHAT", "NAMESPACE/POD/CONTAINER", "HOW", "LASTED")
 }
 
-/// The record's line, or several; `None` where it has nothing new for a person: the API agrees with what was told before.
+/// The record's line, or several; `None` where it has nothing new for a person: the API agrees with what was
+/// reported before.
 #[must_use]
 pub fn row(record: &Record) -> Option<String> {
     match record {
@@ -47,7 +48,7 @@ fn end_of(record: &SessionRecord) -> String {
         end.push_str(&format!(" {}", meaning.name));
     }
     match (&record.killed_by, &record.cause) {
-        // A cause is the runtime's doing.
+        // With a cause, the runtime ended it.
         (_, Some(cause)) => end.push_str(&format!(" ({})", cause.replace('_', " "))),
         (Some(killer), None) => end.push_str(&killer_in_words(killer)),
         (None, None) => {}
@@ -223,8 +224,8 @@ fn who(identity: &Identity, head: &Head) -> String {
     names.map(|name| name.as_deref().unwrap_or("?")).join("/")
 }
 
-/// `text` in at most `width` columns, with nothing hidden in it; the middle goes first, since the ends of a name tell
-/// most.
+/// `text` in at most `width` columns, with nothing hidden in it; the middle goes first, since the ends of a
+/// name say most.
 fn fit(text: &str, width: usize) -> String {
     let text = visible::line(text);
     if visible::width(&text) <= width {

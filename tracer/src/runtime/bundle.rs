@@ -18,7 +18,7 @@ pub enum ContainerKind {
     Container,
 }
 
-/// Who a container is, in the runtime's words.
+/// Who a container is, as the runtime says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerMeta {
     /// Pause container or not.

@@ -41,7 +41,7 @@ pub struct RuntimeFacts {
     pub init_pid: Option<Pid>,
     /// The runtime is in another pid namespace than the initial one, so that its pids say nothing here.
     pub other_pids: bool,
-    /// The OCI runtime has made the container and was not yet told to start its program.
+    /// The OCI runtime has made the container and not started its program yet.
     pub to_start: bool,
 }
 
@@ -59,11 +59,12 @@ struct Place {
 pub(super) struct Places {
     bundles: Vec<Place>,
     roots: Vec<PathBuf>,
-    /// Whether pids in there are those that the kernel tells. They are read in this process's pid namespace.
+    /// Whether pids in there are the kernel's. They are read in this process's pid namespace.
     our_pids: bool,
 }
 
-/// Looks up bundles, one after the other and for as long as it takes. A witness asks through [`super::Lookups`].
+/// Looks up bundles, one after the other and for as long as it takes. The pipeline asks through
+/// [`super::Lookups`].
 #[derive(Debug)]
 pub struct Bundles {
     pub(super) places: Places,
@@ -83,7 +84,7 @@ impl Bundles {
         Self::with(&[])
     }
 
-    /// The same, and in folders of this node that the caller was told of: each has a folder for every container.
+    /// The same, and in the `given` folders of this node: each has a folder for every container.
     #[must_use]
     pub fn with(given: &[PathBuf]) -> Self {
         let mut roots = vec![PathBuf::from("/")];
@@ -149,7 +150,7 @@ type FolderPattern<'a> = (&'a Path, &'static str, &'static str);
 
 impl Place {
     fn below(root: &Path, (directory, inside, pid_file): FolderPattern<'_>) -> Self {
-        // One that was told begins at the node's root, which may be elsewhere here.
+        // A given one begins at the node's root, which may be elsewhere here.
         let directory = root.join(directory.strip_prefix("/").unwrap_or(directory));
         Self { directory, inside, pid_file }
     }

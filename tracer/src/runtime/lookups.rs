@@ -1,5 +1,5 @@
-//! Asks the runtime without waiting for it: bundles are read on threads of their own, and a file system that hangs costs
-//! the answers of one of them for a while, and nobody's time.
+//! Asks the runtime without waiting for it: bundles are read on threads of their own. A file system that
+//! hangs costs the answers of one of them for a while, and holds up nothing else.
 //!
 //! Well-known places, which only the node's root can write, have one thread; the ways that shims show have another, as
 //! they may lead anywhere.
@@ -139,7 +139,7 @@ impl Lookups {
 
 fn answering(sender: UnboundedSender<Answer>) -> impl Fn(Job, Option<RuntimeFacts>) + Clone + Send + Sync {
     move |job: Job, facts| {
-        // Nobody waits any more: it is the end.
+        // The receiver is gone: it is the end.
         let _over = sender.send(Answer { id: job.id, facts });
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Shim {
     process: PathBuf,
     /// Since when the process runs, in clock ticks: with the pid, its identity.
     since: u64,
-    /// Whether pids of that containerd are those that the kernel tells.
+    /// Whether pids of that containerd are the kernel's.
     pub our_pids: bool,
 }
 

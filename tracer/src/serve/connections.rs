@@ -1,8 +1,8 @@
 //! Connections: few at once, none for long, whoever opens them.
 //!
-//! Anybody who reaches the port may open thousands and say nothing. Each costs a descriptor of a process that needs its own
-//! for the witness, so there are [`AT_ONCE`] at most. One more closes another: the oldest of whoever has the most. The kubelet
-//! and Prometheus have one each, so theirs stay.
+//! Whoever reaches the port may open thousands and say nothing. Each costs a descriptor of a process that
+//! needs its own for tracing, so there are [`AT_ONCE`] at most. One more closes another: the oldest of
+//! whoever has the most. The kubelet and Prometheus have one each, so theirs stay.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, TcpListener};
@@ -53,7 +53,7 @@ pub(super) async fn accept(listener: TcpListener, status: Status) -> std::io::Re
             let peers: Vec<IpAddr> = open.iter().map(|connection| connection.peer).collect();
             open.remove(excess(&peers)).task.abort();
         }
-        // So that one that is to be closed is, before the next is taken, and that the new one is heard.
+        // So that one that is to be closed is, before the next is taken, and that the new one is served.
         tokio::task::yield_now().await;
     }
 }
@@ -78,7 +78,7 @@ fn excess(peers: &[IpAddr]) -> usize {
     peers.iter().position(|peer| of(peer) == most).unwrap_or(0)
 }
 
-/// Who it is, as far as limits go: with IPv6, everybody has a whole /64.
+/// Who it is, as far as limits go: a host with IPv6 has a whole /64.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

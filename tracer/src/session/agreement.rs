@@ -1,12 +1,12 @@
-//! Where the witnesses of a container's name contradict each other. Pure.
+//! Where the sources of a container's name contradict each other. Pure.
 
 use super::container::Container;
 use crate::ids::PodRef;
 use crate::pods::PodIndex;
 use crate::record::Disagreement;
 
-/// What of the cgroup's path, the runtime's word and the API's status does not fit together, in a fixed order. Who is silent
-/// contradicts nobody.
+/// What of the cgroup's path, the runtime's annotations and the API's status does not fit together, in a
+/// fixed order. A silent source contradicts none.
 pub(super) fn disagreements(container: &Container, index: &PodIndex) -> Vec<Disagreement> {
     let meta = container.runtime.as_ref().map(|facts| &facts.meta);
     let runtime_pod = meta.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from);

@@ -1,4 +1,5 @@
-//! What ended while no debugtrail ran: told from the API, once, with no word of the kernel on the end. Pure.
+//! What ended while no debugtrail ran: reported from the API, once, as the kernel has nothing on the end.
+//! Pure.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -11,18 +12,20 @@ use crate::record::{
     Evidence, Exit, Identity, KernelEvidence, KindBy, NamedBy, SessionId, SessionKind, SessionRecord,
 };
 
-/// How long a synced index may be silent on a session that is gone before its end is told without the API's word. The
-/// kubelet is about a second behind.
+/// How long a synced index may be silent on a session that is gone before its end is reported without the
+/// API's status. The kubelet is about a second behind.
 pub const SILENT: Duration = Duration::from_secs(30);
 
-/// How long after the index is synced ends of that time are looked for. A kubelet that was away, too, tells late.
+/// How long after the index is synced ends of that time are looked for. A kubelet that was away, too, reports
+/// late.
 pub const LOOKED_FOR: Duration = Duration::from_secs(3600);
 
-/// Ends told since the start that are remembered at most while ends of that time are looked for. Past it they are looked
-/// for no more: one might be told twice. The `gap` of reason `agent_away` has the interval.
+/// Ends reported since the start that are remembered at most while ends of that time are looked for. Past it
+/// they are looked for no more: one might be reported twice. The `gap` of reason `agent_away` has the
+/// interval.
 pub const KEPT_REPORTED: usize = 65_536;
 
-/// The time without a witness, and what has to be said of it.
+/// The downtime, and what has to be reported of it.
 #[derive(Debug, Default)]
 pub struct Away {
     /// From the last sign of life to the attaching of the programs; `None` where there was none before.
@@ -30,7 +33,7 @@ pub struct Away {
     policy: Policy,
     /// Sessions that were live then and are gone: their `session_started`.
     gone: BTreeMap<ContainerId, SessionRecord>,
-    /// Ends that were told, as long as others are looked for.
+    /// Ends that were reported, as long as others are looked for.
     reported: HashSet<SessionId>,
     /// How many of them since the start.
     reported_since: usize,
@@ -39,21 +42,21 @@ pub struct Away {
     synced: Option<BootNanos>,
 }
 
-/// An end that nobody witnessed.
+/// An end that no program saw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnseenEnd {
     /// The session.
     pub session: SessionId,
     /// Who it was.
     pub identity: Identity,
-    /// Its `session_started`, where its start was witnessed.
+    /// Its `session_started`, where its start was seen.
     pub started: Option<Box<SessionRecord>>,
-    /// What vouches for it.
+    /// The sources of its facts.
     pub evidence: Evidence,
 }
 
 impl UnseenEnd {
-    /// Of a session that was live, without anybody's word on its end.
+    /// Of a session that was live, and of whose end nothing is known.
     #[must_use]
     pub fn of(started: SessionRecord) -> Self {
         let session = started.head.session_id().cloned().unwrap_or_default();
@@ -67,7 +70,8 @@ impl UnseenEnd {
 }
 
 impl Away {
-    /// Of the time `interval`; `gone` was live at its beginning and is no more, `told` has its end in the ledger.
+    /// Of the time `interval`; `gone` was live at its beginning and is no more, `reported` has its end in the
+    /// ledger.
     #[must_use]
     pub fn new(
         interval: Option<(WallTime, WallTime)>,
@@ -80,7 +84,7 @@ impl Away {
         away
     }
 
-    /// Of a time of which the end is still to come; `told` has its end in the ledger.
+    /// Of a time of which the end is still to come; `reported` has its end in the ledger.
     #[must_use]
     pub fn expecting(reported: HashSet<SessionId>, policy: Policy) -> Self {
         Self { reported, policy, looking: true, ..Self::default() }
@@ -98,7 +102,7 @@ impl Away {
         self.interval = interval;
     }
 
-    /// Takes in that an end was told.
+    /// Takes in that an end was reported.
     pub fn reported(&mut self, session: &SessionId) {
         if self.looking && self.reported.insert(session.clone()) {
             self.reported_since += 1;
@@ -119,12 +123,13 @@ impl Away {
         self.reported = HashSet::new();
     }
 
-    /// Sessions that were live and whose end is still to be told.
+    /// Sessions that were live and whose end is still to be reported.
     pub fn open(&self) -> impl Iterator<Item = &SessionRecord> {
         self.gone.values()
     }
 
-    /// The ends that can be told now, each once. `is_followed` says of a container whether the kernel's witness has it.
+    /// The ends that can be reported now, each once. `is_followed` says of a container whether the kernel has
+    /// it.
     pub fn ends(
         &mut self,
         index: &PodIndex,
@@ -149,7 +154,7 @@ impl Away {
         ends
     }
 
-    /// Of sessions that were known: as the API tells them, or without its word where it has been silent.
+    /// Of sessions that were known: as the API says, or without it where it has been silent.
     fn gone_ends(&mut self, index: &PodIndex, api_is_silent: bool) -> Vec<UnseenEnd> {
         let mut ends = Vec::new();
         self.gone.retain(|id, started| {
@@ -165,7 +170,7 @@ impl Away {
         ends
     }
 
-    /// Of sessions that nobody knew: they began and ended in that time.
+    /// Of sessions that were not known: they began and ended in that time.
     fn found_ends(
         &self,
         interval: (WallTime, WallTime),

@@ -1,4 +1,4 @@
-//! Why the runtime ended a session: the API's word, where there is one. Pure.
+//! Why the runtime ended a session: as the API says, where it does. Pure.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(1);
 pub(super) enum Stop {
     /// Its signal did, or the session exited on one.
     ByRuntime,
-    /// As far as the kernel tells: whoever ended the first process of the pid namespace, or wrote to `cgroup.kill`, is
-    /// not known. In a pod that is being ended it is the runtime.
+    /// It may have: whoever ended the first process of the pid namespace, or wrote to `cgroup.kill`, is not
+    /// known. In a pod that is being ended it is the runtime.
     Perhaps,
     /// It did not.
     No,
@@ -36,7 +36,7 @@ impl Stop {
         }
     }
 
-    /// As a record tells that has no cause of the API's.
+    /// By a record without a cause of the API's.
     fn of_record(record: &SessionRecord) -> Self {
         let killer = record.killed_by.as_ref();
         if killer.is_some_and(|killer| killer.place == Some(KillerPlace::Runtime))
@@ -62,7 +62,7 @@ pub(super) fn cause(stop: Stop, ending: Option<&PodEnding>) -> Option<&'static s
     }
 }
 
-/// The cause that an end lacks and the API now tells: the pod was to end by then, or was known to be gone.
+/// The cause that an end lacks and the API now gives: the pod was to end by then, or was known to be gone.
 pub(super) fn late_cause(
     record: &SessionRecord,
     ending: &PodEnding,

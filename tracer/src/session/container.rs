@@ -12,7 +12,7 @@ use crate::kernel::{EndSeen, Killer, MainSeen, Members, Observation, Used};
 use crate::record::SessionRecord;
 use crate::runtime::RuntimeFacts;
 
-/// How long after the last end the ring is certain to have told it.
+/// How long after the last end the ring is certain to have reported it.
 pub const ALL_HEARD: Duration = Duration::from_secs(1);
 /// How long after the last end processes may wait to be reaped; what such a one used is not known.
 pub const ALL_REAPED: Duration = Duration::from_secs(5);
@@ -22,9 +22,9 @@ pub const ALL_REAPED: Duration = Duration::from_secs(5);
 pub struct Remembered {
     /// Its `session_started`, or what that would have said.
     pub started: SessionRecord,
-    /// Whether it was told.
+    /// Whether it was reported.
     pub reported: bool,
-    /// What was told of its processes.
+    /// What was reported of its processes.
     pub processes: Reported,
 }
 
@@ -41,7 +41,7 @@ pub struct Container {
     pub runtime: Option<RuntimeFacts>,
     /// What it is.
     pub verdict: Verdict,
-    /// Its `session_started`, where an earlier debugtrail witnessed what this one only found running.
+    /// Its `session_started`, where an earlier debugtrail saw what this one only found running.
     pub remembered: Option<Box<SessionRecord>>,
     /// Which run of its name in its pod it is, as far as that was known when it was named.
     pub attempt: Option<u32>,
@@ -62,7 +62,7 @@ pub struct Container {
     pub(super) reported_start: bool,
     pub(super) reported_end: bool,
     pub(super) reported_closed: bool,
-    /// The kernel was told that it need not keep anything of it.
+    /// The kernel need not keep anything of it.
     released: bool,
     /// Its own cgroup and those below it.
     cgroups: BTreeMap<CgroupId, Seen>,
@@ -123,13 +123,13 @@ impl Container {
         self.remembered = Some(Box::new(remembered.started));
     }
 
-    /// Takes in that an earlier debugtrail has told its end, and perhaps that it is closed.
+    /// Takes in that an earlier debugtrail has reported its end, and perhaps that it is closed.
     pub(super) fn was_reported(&mut self, closed: bool) {
         (self.reported_start, self.reported_end, self.reported_closed) = (true, true, closed);
     }
 
-    /// Whether a cgroup that has its id in its path is its own or below it. A container has but one: any other with its id
-    /// was made by somebody who knows that id.
+    /// Whether a cgroup that has its id in its path is its own or below it. A container has but one: whoever
+    /// knows its id may make another with it.
     pub(super) fn owns(&self, path: &str) -> bool {
         self.own.as_ref().is_none_or(|own| own.has(path))
     }
@@ -235,7 +235,7 @@ impl Container {
         own.or_else(|| self.cgroups.iter().next()).map(|(id, _)| *id)
     }
 
-    /// Cgroups that the kernel has not been told to track yet; they count as told from now on.
+    /// Cgroups that the kernel does not track yet; they count as tracked from now on.
     pub(super) fn take_untracked(&mut self) -> Vec<CgroupId> {
         let untracked = self.cgroups.iter_mut().filter(|(_, seen)| !seen.tracked);
         untracked
@@ -355,7 +355,7 @@ impl Container {
     #[must_use]
     pub fn ended_at(&self) -> Option<BootNanos> {
         match self.ended()? {
-            // Of one that was a zombie before the witness began, only that it had ended is known.
+            // Of one that was a zombie before the programs were attached, only that it had ended is known.
             Ended::Observed(_, end) if self.execed().is_none() && end.late => None,
             Ended::Observed(_, end) => Some(end.at),
             Ended::NeverStarted | Ended::Unseen => None,

@@ -43,7 +43,7 @@ pub(super) fn stop(container: &Container) -> Stop {
     }
 }
 
-/// Where the sender ran; `None` where its cgroup was gone before anybody looked.
+/// Where the sender ran; `None` where its cgroup was gone before it was looked at.
 fn place(sender: &Sender, container: &Container) -> Option<KillerPlace> {
     if container.cgroups().any(|own| own == sender.cgroup) {
         return Some(KillerPlace::Session);
@@ -60,7 +60,7 @@ fn place(sender: &Sender, container: &Container) -> Option<KillerPlace> {
 }
 
 /// Whether it is the container's runtime: its parent (a shim or a monitor) and what that runs, or such a daemon. A name says
-/// nothing: anybody may choose it, and crun calls itself `3` before Linux 6.14. Another container's first process may
+/// nothing: any process may choose it, and crun calls itself `3` before Linux 6.14. Another container's first process may
 /// have the same parent, but lives in namespaces of its own.
 fn is_runtime(sender: &Sender) -> bool {
     let daemon = sender.daemon.as_deref().is_some_and(|name| DAEMONS.contains(&name));

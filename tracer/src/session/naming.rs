@@ -19,8 +19,8 @@ pub const UNRESOLVED_AFTER: Duration = Duration::from_secs(10);
 /// a kind cluster share a kernel). Longer than a watch that died silently goes unnoticed.
 pub const FOREIGN_AFTER: Duration = Duration::from_secs(90);
 
-/// How long the runtime and a synced index may be silent on a cgroup outside of all pods before it is nobody's of
-/// Kubernetes.
+/// How long the runtime and a synced index may be silent on a cgroup outside of all pods before it is taken
+/// for none of Kubernetes'.
 pub const BARE_AFTER: Duration = Duration::from_secs(5);
 
 /// What is recorded besides debug sessions.
@@ -45,8 +45,8 @@ pub enum Verdict {
     Session(Naming),
     /// To be forgotten: a pause container, an ordinary one, or none of Kubernetes.
     Other,
-    /// Of a pod that the runtime names and the API does not list for this node: another kubelet's, or this agent asks for
-    /// the pods of another node. To be forgotten, and said.
+    /// Of a pod that the runtime names and the API does not list for this node: another kubelet's, or this
+    /// agent asks for the pods of another node. To be forgotten, and reported.
     Foreign,
     /// Not yet known.
     Undecided,
@@ -75,7 +75,7 @@ pub struct Naming {
     pub kind: Option<SessionKind>,
     /// How the kind is known.
     pub kind_by: Option<KindBy>,
-    /// Who told the container's name.
+    /// Who gave the container's name.
     pub named_by: Option<NamedBy>,
 }
 
@@ -129,20 +129,20 @@ pub fn decide(question: Question<'_>, index: &PodIndex, policy: Policy, now: Boo
 }
 
 impl Question<'_> {
-    /// Its pod: as the runtime says, which made it, else as the path says, which anybody may have made.
+    /// Its pod: as the runtime says, which made it, else as the path says, which others may have made, too.
     pub(super) fn pod_ref(&self) -> Option<PodRef> {
         let by_runtime = self.runtime.and_then(|meta| meta.pod_uid.as_ref()).map(PodRef::from);
         by_runtime.or_else(|| self.pod.cloned())
     }
 }
 
-/// The pod and the container's name in it: by the runtime's word, else by a status that has the id.
+/// The pod and the container's name in it: as the runtime says, else by a status that has the id.
 fn find<'a>(question: Question<'a>, index: &'a PodIndex) -> Option<(&'a PodFacts, &'a str, NamedBy)> {
     if let Some(name) = question.runtime.and_then(|meta| meta.container_name.as_deref()) {
         return Some((index.pod(&question.pod_ref()?)?, name, NamedBy::Runtime));
     }
     let (pod, name) = index.by_container_id(question.id)?;
-    // Elsewhere than where the kubelet's are, anybody may have made a cgroup with the id of one that is over.
+    // Elsewhere than where the kubelet's are, others may have made a cgroup with the id of one that is over.
     let may_be_it = !question.elsewhere || runs(pod.status(name));
     may_be_it.then_some((pod, name, NamedBy::Api))
 }
@@ -202,7 +202,7 @@ fn since(question: Question<'_>) -> BootNanos {
     question.entered.filter(|_| question.runtime.is_none()).unwrap_or(question.first_seen)
 }
 
-/// A cgroup alone is no container: anybody may make one, under any name. `None` where there is more than that.
+/// A cgroup alone is no container: others may make one, under any name. `None` where there is more than that.
 fn of_the_path_alone(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Option<Verdict> {
     if question.runtime.is_some() {
         return None;
@@ -218,8 +218,8 @@ fn of_the_path_alone(question: Question<'_>, index: &PodIndex, now: BootNanos) -
     (question.elsewhere && waited && index.pod(pod).is_some()).then_some(Verdict::Other)
 }
 
-/// The kubelet runs no debug session that the API has not told it, so a pod that the runtime names and that a watch
-/// without interruption did not is not of this node. `None` where that can't be said.
+/// The kubelet runs no debug session that it does not have from the API, so a pod that the runtime names and
+/// that a watch without interruption did not is not of this node. `None` where that is not certain.
 fn foreign(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Option<Verdict> {
     question.runtime?.container_name.as_ref()?;
     let watched_all_the_time = index.synced_since()? <= question.first_seen;
@@ -231,9 +231,10 @@ fn foreign(question: Question<'_>, index: &PodIndex, now: BootNanos) -> Option<V
     Some(if over { Verdict::Foreign } else { Verdict::Undecided })
 }
 
-/// Whether a pod, listed after the container was made, leaves it no room to be a session: the kubelet runs none that the
-/// spec does not have, and each ephemeral one of the spec is another container. That is so of pause containers and of
-/// earlier runs of a crashing one that lived while no debugtrail ran, so that the runtime was never asked.
+/// Whether a pod, listed after the container was made, can't have it as a session: the kubelet runs none that
+/// the spec does not have, and each ephemeral one of the spec is another container. That is so of pause
+/// containers and of earlier runs of a crashing one that lived while no debugtrail ran, so that the runtime
+/// was never asked.
 fn is_none_of_its_pod(question: Question<'_>, index: &PodIndex, policy: Policy) -> bool {
     let listed_after = index.synced_since().is_some_and(|synced| question.made < synced);
     let pod = question.pod.filter(|_| listed_after && question.runtime.is_none());

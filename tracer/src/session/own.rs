@@ -60,7 +60,7 @@ impl Roots {
     }
 }
 
-/// Containers of which all is said: a cgroup that is made with the id of one is none of it.
+/// Containers of which all is reported: a cgroup that is made with the id of one is none of it.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     ids: HashSet<ContainerId>,
@@ -86,8 +86,8 @@ impl Settled {
     }
 }
 
-/// Whether runtime or API vouch that it is a container of the pod that its path names, if that names any, and of this
-/// node.
+/// Whether runtime or API say that it is a container of the pod that its path names, if that names any, and
+/// of this node.
 pub(super) fn is_known(container: &Container, index: &PodIndex) -> bool {
     let is_of = |pod: &PodRef| container.path_pod.as_ref().is_none_or(|named| named == pod);
     let meta = container.runtime.as_ref().map(|facts| &facts.meta);

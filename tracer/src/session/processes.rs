@@ -1,5 +1,5 @@
-//! The processes of one session, the main one left out: which programs they run, and their ends
-//! until these are told. Pure.
+//! The processes of one session, the main one left out: which programs they run, and their ends until these
+//! are reported. Pure.
 
 mod all;
 
@@ -10,14 +10,14 @@ use crate::kernel::event::{Args, MemberEnded, Process};
 
 pub(super) use all::AllProcesses;
 
-/// Ends that one record tells at most.
+/// Ends that one record has at most.
 pub const CHUNK: usize = 32;
 /// Processes of a session that are recorded, where nothing else was asked for; what comes after is
 /// counted.
 pub const RECORDED: u64 = 10_000;
-/// Ends of one container that wait at most while nobody has said what it is.
+/// Ends of one container that wait at most while it is undecided.
 const KEPT_ENDS: usize = 1024;
-/// Programs that are remembered of processes that have not ended, as far as was heard.
+/// Programs that are remembered of processes that have not ended, as far as their ends were seen.
 const KEPT_PROGRAMS: usize = 8192;
 /// What the allocator and a collection add to an entry, roughly.
 const ALLOCATOR: usize = 48;
@@ -38,7 +38,7 @@ pub struct Program {
 pub struct EndedProcess {
     /// Its end.
     pub end: MemberEnded,
-    /// What it executed last; `None` where nothing was heard of.
+    /// What it executed last; `None` where no exec was seen.
     pub program: Option<Program>,
 }
 
@@ -51,7 +51,7 @@ pub struct Chunk {
     pub processes: Vec<EndedProcess>,
 }
 
-/// What was told of a session's processes so far.
+/// What was reported of a session's processes so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reported {
     /// Records.
@@ -63,9 +63,9 @@ pub struct Reported {
 /// What is known of all of them at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// What was told.
+    /// What was reported.
     pub reported: Reported,
-    /// How many ends were heard, told or not.
+    /// How many ends were seen, reported or not.
     pub heard: u64,
     /// Programs that were dropped before their process ended.
     pub programs_dropped: u64,
@@ -106,7 +106,7 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// Of which `limit` are to be told.
+    /// Of which `limit` are to be reported.
     fn new(limit: u64) -> Self {
         Self {
             limit,
@@ -118,7 +118,7 @@ impl Processes {
         }
     }
 
-    /// Goes on after what an earlier debugtrail told.
+    /// Goes on after what an earlier debugtrail reported.
     fn go_on_after(&mut self, reported: Reported) {
         self.totals.reported = reported;
         self.totals.heard = reported.processes;
@@ -149,7 +149,7 @@ impl Processes {
         self.totals.max_rss_pages = self.totals.max_rss_pages.max(end.max_rss_pages);
         self.totals.last_end = self.totals.last_end.max(Some(end.ended));
         self.totals.heard += 1;
-        // What has no room here is missing in the count of what was told.
+        // What has no room here is missing in the count of what was reported.
         let reported = self.totals.reported.processes + self.ended.len() as u64;
         let ended = EndedProcess { end, program };
         if reported < self.limit && self.ended.len() < KEPT_ENDS && self.fits(ended.held_bytes(), room) {
@@ -168,7 +168,7 @@ impl Processes {
         self.programs.len()
     }
 
-    /// Whether any ends wait to be told.
+    /// Whether any ends wait to be reported.
     fn is_waiting(&self) -> bool {
         !self.ended.is_empty()
     }
@@ -178,7 +178,7 @@ impl Processes {
         self.ended.len() >= CHUNK
     }
 
-    /// Takes out what is still to be told.
+    /// Takes out what is still to be reported.
     fn take(&mut self) -> Vec<Chunk> {
         let mut ended = std::mem::take(&mut self.ended).into_iter();
         let mut chunks = Vec::new();

@@ -1,4 +1,4 @@
-//! What became known of a session after its end was recorded: the API's word, or its name. Pure.
+//! What became known of a session after its end was recorded: the API's status, or its name. Pure.
 //!
 //! A record is never rewritten; what comes later is a `session_reconciled` of its own, one a session.
 
@@ -11,10 +11,11 @@ use crate::ids::{BootNanos, ContainerId, PodRef};
 use crate::pods::{ContainerStatus, PodFacts, PodIndex, Terminated, index::role_in};
 use crate::record::{KindBy, NamedBy, SessionId, SessionKind, SessionRecord};
 
-/// How long an end waits for the API's word. A kubelet that was away tells late, one that is gone never.
+/// How long an end waits for the API's status. A kubelet that was away reports late, one that is gone never.
 pub const WAITS: Duration = Duration::from_secs(3600);
 
-/// How long a name or a cause that came late waits for the API's word on the end, so that both come in one record.
+/// How long a name or a cause that came late waits for the API's status of the end, so that both come in one
+/// record.
 pub const NAME_WAITS: Duration = Duration::from_secs(10);
 
 /// How many ends wait at most; the oldest is given up for a newer one.
@@ -52,7 +53,7 @@ impl Reconciler {
         let complete = record.evidence.api.is_some() && record.identity.session_kind.is_some();
         let session = record.head.session_id().cloned();
         let Some(session) = session.filter(|_| !complete) else { return };
-        // A session without a container has no status that could tell.
+        // A session without a container has no status.
         let Some(container) = ContainerId::parse(session.as_str()) else { return };
         let bytes = held_bytes(&record);
         let pending = Pending { record, container, since: now, news: None, bytes };
@@ -133,7 +134,7 @@ impl Pending {
         self.record.identity.session_kind.is_some() && self.record.evidence.api.is_some() || known_long_ago
     }
 
-    /// Whether the API now tells a cause that the record lacks.
+    /// Whether the API now gives a cause that the record lacks.
     fn cause(&mut self, index: &PodIndex) -> bool {
         let Some(pod) = self.record.identity.pod_uid.as_ref().map(PodRef::from) else { return false };
         let Some(ending) = index.ending(&pod) else { return false };

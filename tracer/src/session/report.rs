@@ -92,11 +92,11 @@ fn status_of<'a>(container: &Container, naming: &Naming, index: &'a PodIndex) ->
     index.status(&container.pod()?, naming.container_name.as_deref()?)
 }
 
-/// What is known of how a container ended, and what the kernel witnessed of it.
+/// What is known of how a container ended, and what the kernel saw of it.
 fn exit_of(container: &Container) -> (Exit, KernelEvidence) {
     match container.ended() {
         Some(Ended::Observed(_, end)) => {
-            // The OOM killer also marks what somebody else has killed.
+            // The OOM killer also marks what another process has killed.
             let oom_victim = end.oom_victim && !matches!(container.killer(), Some(Killer::Process(_)));
             let kernel =
                 if container.execed().is_some() { KernelEvidence::Full } else { KernelEvidence::ExitOnly };

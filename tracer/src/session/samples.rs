@@ -65,7 +65,7 @@ pub(super) fn with_status(mut pod: PodFacts, name: &str) -> PodFacts {
     pod
 }
 
-/// The pod before anybody debugged it.
+/// The pod before it was debugged.
 pub(super) fn pod_before() -> PodFacts {
     PodFacts { ephemeral_containers: Vec::new(), ..pod() }
 }

@@ -46,8 +46,8 @@ pub enum Action {
     Foreign(Box<Container>),
 }
 
-/// How many undecided containers are kept at most: a node's crash loops for hours of an API outage. Past it the
-/// oldest is given up, and said to be.
+/// How many undecided containers are kept at most: a node's crash loops for hours of an API outage. Past it
+/// the oldest is given up, and reported.
 pub const KEPT_UNDECIDED: usize = 4096;
 
 /// Follows containers from their first cgroup to their last.
@@ -57,17 +57,17 @@ pub struct Tracker {
     containers: BTreeMap<ContainerId, Container>,
     by_cgroup: HashMap<CgroupId, ContainerId>,
     processes: AllProcesses,
-    /// Until when the ring was read; `None` where nobody says.
+    /// Until when the ring was read; `None` where that is not known.
     heard: Option<BootNanos>,
     remembered: HashMap<ContainerId, Remembered>,
-    /// Sessions whose end an earlier debugtrail told, of which the kernel may still have something.
+    /// Sessions whose end an earlier debugtrail reported, of which the kernel may still have something.
     reported: HashMap<ContainerId, ReportedEnd>,
     attempts: Attempts,
     roots: Roots,
     settled: Settled,
 }
 
-/// What an earlier debugtrail has told of a session beside its end.
+/// What an earlier debugtrail has reported of a session beside its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReportedEnd {
     /// Of its processes.
@@ -93,12 +93,13 @@ impl Tracker {
         }
     }
 
-    /// Takes in which ends were told before, by a debugtrail whose programs the kernel still has.
+    /// Takes in which ends were reported before, by a debugtrail whose programs the kernel still has.
     pub fn remember_reported(&mut self, sessions: impl IntoIterator<Item = (ContainerId, ReportedEnd)>) {
         self.reported.extend(sessions);
     }
 
-    /// Forgets which ends were told before: a ledger may have a million, and nothing is left of any in the kernel.
+    /// Forgets which ends were reported before: a ledger may have a million, and nothing is left of any in
+    /// the kernel.
     pub fn forget_reported(&mut self) {
         self.reported = HashMap::new();
     }
@@ -115,7 +116,7 @@ impl Tracker {
         self.remembered.drain().map(|(_, remembered)| remembered).collect()
     }
 
-    /// Whether the kernel's witness has this container.
+    /// Whether the kernel has this container.
     #[must_use]
     pub fn follows(&self, id: &ContainerId) -> bool {
         self.containers.contains_key(id)
@@ -126,7 +127,8 @@ impl Tracker {
     pub fn asks_runtime<'a>(&self, seen: &Observation, place: &'a Place) -> Option<&'a ContainerId> {
         let id = place.container_id()?;
         let Some(container) = self.containers.get(id) else { return (!self.settled.has(id)).then_some(id) };
-        // The init pid is there from the main process's start on, of which the kernel may have skipped to tell.
+        // The init pid is there from the main process's start on, of which the programs may have been
+        // skipped.
         let complete = container
             .runtime
             .as_ref()
@@ -134,7 +136,7 @@ impl Tracker {
         (!complete && container.owns(&seen.path)).then_some(id)
     }
 
-    /// Whether the runtime's word on a container is of use.
+    /// Whether what the runtime says of a container is of use.
     #[must_use]
     pub fn is_of_interest(&self, id: &ContainerId) -> bool {
         self.containers.contains_key(id)
@@ -261,7 +263,7 @@ impl Tracker {
         self.containers.values().filter(|container| container.verdict == Verdict::Undecided).count()
     }
 
-    /// Containers whose end was seen but of which nobody has said what they are.
+    /// Containers whose end was seen while they are undecided.
     pub fn undecided_ends(&self) -> impl Iterator<Item = &Container> {
         let undecided = self.containers.values().filter(|container| container.verdict == Verdict::Undecided);
         undecided.filter(|container| container.ended().is_some() && !container.reported_end)
@@ -365,10 +367,10 @@ impl Tracker {
     }
 }
 
-/// What is to be said of a session now, each once.
+/// What is to be reported of a session now, each once.
 fn reports(container: &mut Container) -> Vec<Action> {
     let mut reports = Vec::new();
-    // The start of one found running was not seen, so there is none to tell.
+    // The start of one found running was not seen, so there is none to report.
     let started = container.execed().is_some();
     if started && !container.reported_start {
         container.reported_start = true;

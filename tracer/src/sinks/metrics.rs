@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::ledger::Health;
 use crate::record::{ExitClass, GapReason, Record, RecordType, SessionKind, SessionRecord};
 
-/// Every kind of session; none is one that nobody could name.
+/// Every kind of session; none is one that has no name.
 const KINDS: [Option<SessionKind>; 5] = [
     Some(SessionKind::Ephemeral),
     Some(SessionKind::NodeDebug),
@@ -146,7 +146,7 @@ impl Metrics {
         );
         registry.register(
             "unreconciled_ends",
-            "Ends of which no session_reconciled comes: too many waited for the API's word",
+            "Ends of which no session_reconciled comes: too many waited for the API's status",
             self.unreconciled.clone(),
         );
         let ledger = &self.ledger;
@@ -191,7 +191,7 @@ impl Metrics {
         self.unread_pods.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// So many ends were given up before the API's word came.
+    /// So many ends were given up before the API's status came.
     pub fn unreconciled(&self, count: u64) {
         self.unreconciled.set(i64::try_from(count).unwrap_or(i64::MAX));
     }

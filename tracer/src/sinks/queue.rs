@@ -28,14 +28,14 @@ struct State {
     woken: bool,
     /// No line will follow.
     ended: bool,
-    /// Nobody takes any more.
+    /// The reader is gone.
     closed: bool,
 }
 
 /// What was taken together.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// In order; none where somebody called [`LineQueue::wake`].
+    /// In order; none where [`LineQueue::wake`] was called.
     pub(crate) lines: Vec<String>,
     bytes: usize,
 }
@@ -63,7 +63,7 @@ impl LineQueue {
         Sent::Queued
     }
 
-    /// Bytes that a line may have now; any number where nobody takes one any more.
+    /// Bytes that a line may have now; any number where the reader is gone.
     pub(crate) fn room(&self) -> usize {
         let state = self.state();
         if state.closed || state.ended {
@@ -106,7 +106,7 @@ impl LineQueue {
         self.changed.notify_all();
     }
 
-    /// Nobody takes lines any more.
+    /// The reader is gone.
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.closed = true;

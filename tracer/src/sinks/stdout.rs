@@ -40,7 +40,7 @@ impl Stdout {
         let (queue, notify) = (Arc::clone(&lines), Arc::clone(&closed));
         let writer = std::thread::Builder::new().name("stdout".into()).spawn(move || {
             let result = write_all(&queue, BufWriter::new(out));
-            // First the queue, so that whoever is told finds it closed.
+            // First the queue, so that whoever is notified finds it closed.
             queue.close();
             notify.notify_one();
             result
@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// Takes nothing until it is told to.
+    /// Takes nothing until it is allowed to.
     struct Stalled(mpsc::Receiver<()>);
 
     impl Write for Stalled {

@@ -1,5 +1,5 @@
-//! Standard output that somebody else made non-blocking: a pipe shared with node or an IDE. The flag is of the open file, so
-//! taking it away would disturb them; so a full pipe is waited for.
+//! Standard output that another program made non-blocking: a pipe shared with node or an IDE. The flag is of
+//! the open file, so taking it away would disturb them; so a full pipe is waited for.
 
 use std::fs::File;
 use std::io::{self, Write};

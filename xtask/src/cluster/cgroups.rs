@@ -168,7 +168,7 @@ fn delegate(folder: &Path) {
     }
 }
 
-/// A new v1 cpuset has neither CPUs nor memory and so takes no process until it is told.
+/// A new v1 cpuset has neither CPUs nor memory and so takes no process until it gets some.
 fn copy_cpusets(roots: &[PathBuf]) -> Result<()> {
     for root in roots {
         for file in ["cpuset.cpus", "cpuset.mems"] {

@@ -10,9 +10,9 @@ use super::network::Network;
 use super::paths::{NODE_NAME, Paths, cgroup};
 use crate::repo;
 
-/// Ports in the node's network namespace, where nobody else listens. Below those that the kernel gives to clients: while
-/// the API server is stopped, everybody tries to reach it, and a client whose own port happens to be the server's connects
-/// to itself and keeps the server from coming back.
+/// Ports in the node's network namespace, where nothing else listens. Below those that the kernel gives to
+/// clients: while the API server is stopped, everything tries to reach it, and a client whose own port
+/// happens to be the server's connects to itself and keeps the server from coming back.
 pub(super) const ETCD_PORT: u16 = 2379;
 const ETCD_PEER_PORT: u16 = 2380;
 const API_SERVER_PORT: u16 = 6443;
@@ -79,7 +79,7 @@ pub(super) fn controller_manager(paths: &Paths) -> Vec<String> {
         flag("service-account-private-key-file", file("service-account.key")),
         flag("root-ca-file", file("ca.crt")),
         flag("use-service-account-credentials", true),
-        // No port: nobody asks it anything.
+        // No port: nothing asks it.
         flag("secure-port", 0),
         flag("leader-elect", false),
     ]

@@ -27,7 +27,7 @@ pub(super) fn spawn(paths: &Paths, generation: &str) -> Result<(ChildStdin, Proc
     Ok((pipe, ProcessId::of(child.id().cast_signed())?))
 }
 
-/// The life of the guard.
+/// The guard's work, from start to end.
 pub(super) fn run(generation: &str) -> Result<()> {
     std::io::stdin().read_to_end(&mut Vec::new())?;
     let paths = Paths::new();

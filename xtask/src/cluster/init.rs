@@ -47,7 +47,7 @@ pub(super) fn start(paths: &Paths, command: &[String], log: &Path) -> Result<i32
     }
 }
 
-/// The life of init. Ends by being killed.
+/// Init's work. It ends by being killed.
 pub(super) fn run() -> Result<()> {
     let paths = Paths::new();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;

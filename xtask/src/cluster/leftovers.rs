@@ -8,7 +8,7 @@ use procfs::process::{Process, all_processes};
 use super::paths::{Paths, link};
 use super::{cgroups, network};
 
-/// Programs that others may run as well: ours are those that were told a path of the cluster.
+/// Programs that others may run as well: ours are those with a path of the cluster among their arguments.
 const SHARED_PROGRAMS: [&str; 5] = ["containerd", "containerd-shim-runc-v2", "crio", "etcd", "kubernetes"];
 
 /// Lists processes, mounts, cgroups, links and files, each with what it is.

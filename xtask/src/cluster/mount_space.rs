@@ -41,7 +41,7 @@ pub(super) fn make_mount_points(paths: &Paths, runtime: Runtime) -> Result<Vec<P
     Ok(made)
 }
 
-/// Removes what [`make_mount_points`] made, unless somebody else has begun to use it.
+/// Removes what [`make_mount_points`] made, unless it is used by others by now.
 pub(super) fn remove_mount_points(made: &[PathBuf]) {
     if made.is_empty() {
         return;

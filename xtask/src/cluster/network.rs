@@ -70,7 +70,7 @@ impl Network {
         TcpStream::connect_timeout(&SocketAddr::from((self.address(), port)), CONNECTING).is_ok()
     }
 
-    /// Writes what containerd tells the CNI plugins.
+    /// Writes what containerd gives the CNI plugins.
     pub(super) fn write_config(self, paths: &Paths) -> Result<()> {
         let config = json!({
             "cniVersion": "0.4.0", "name": "debugtrail", "plugins": [{

@@ -23,7 +23,7 @@ pub enum Part {
 /// What is done to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Step {
-    /// It is told to end (SIGTERM).
+    /// It is asked to end (SIGTERM).
     Stop,
     /// It is ended on the spot (SIGKILL).
     Kill,

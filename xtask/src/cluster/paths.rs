@@ -1,4 +1,4 @@
-//! Where the cluster keeps its things, and the names it gives to what the kernel shows to all.
+//! Where the cluster keeps its files, and the names of what it has in the kernel, which all can see.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(super) fn link() -> String {
     format!("dtrail-{:08x}", tag(env!("CARGO_MANIFEST_DIR")))
 }
 
-/// Tells this checkout's cgroup and link from another's (FNV-1a): both may have a cluster.
+/// Distinguishes this checkout's cgroup and link from another's (FNV-1a): both may have a cluster.
 const fn tag(path: &str) -> u32 {
     let (bytes, mut hash, mut next) = (path.as_bytes(), 0x811c_9dc5_u32, 0);
     while next < bytes.len() {

@@ -31,14 +31,14 @@ impl ProcessId {
         self.pid
     }
 
-    /// False once it is dead, even if nobody has waited for it yet.
+    /// False once it is dead, even if it was not waited for yet.
     pub(super) fn alive(self) -> bool {
         Process::new(self.pid)
             .and_then(|process| process.stat())
             .is_ok_and(|stat| stat.starttime == self.start && !matches!(stat.state, 'Z' | 'X'))
     }
 
-    /// True also for a dead one that nobody has waited for yet.
+    /// True also for a dead one that was not waited for yet.
     pub(super) fn exists(self) -> bool {
         Process::new(self.pid)
             .and_then(|process| process.stat())
@@ -60,7 +60,7 @@ impl ProcessId {
     }
 }
 
-/// Waits for a dead child of ours; anything else is somebody else's to wait for.
+/// Waits for a dead child of ours; anything else is its own parent's to wait for.
 pub(super) fn reap(pid: i32) {
     let is_child = Process::new(pid)
         .and_then(|process| process.stat())

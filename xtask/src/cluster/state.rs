@@ -16,7 +16,7 @@ use super::runtime::Runtime;
 /// The content of `processes.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
-    /// Tells one `up` from the next.
+    /// Distinguishes one `up` from the next.
     pub(super) generation: String,
     /// The cluster outlives the process that started it.
     pub(super) kept: bool,

@@ -51,7 +51,7 @@ fn check_machine(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// A kept cluster is somebody's; any other that is there while we have the lock was orphaned.
+/// A kept cluster has an owner; any other that is there while we have the lock was orphaned.
 fn remove_stale(paths: &Paths) -> Result<()> {
     let Some(state) = State::load(paths)? else { return Ok(()) };
     if state.kept && state.ready && state.init.is_some_and(ProcessId::alive) {
@@ -61,7 +61,7 @@ fn remove_stale(paths: &Paths) -> Result<()> {
     teardown::run(paths)
 }
 
-/// Folders, cgroups and the guard: from here on somebody cleans up whatever happens.
+/// Folders, cgroups and the guard: from here on all is cleaned up whatever happens.
 fn begin(paths: &Paths, runtime: Runtime) -> Result<(Cleanup, ChildStdin)> {
     let gate = start_gate()?;
     let undone = paths.clone();

@@ -24,7 +24,7 @@ pub fn words(record: &Value) -> String {
             &record["duration_seconds"].as_f64().map_or("unknown".to_owned(), |s| format!("{s:.6} s")),
         ),
         row("main process", &main(&record["main"])),
-        row("witnesses", &witnesses(&record["evidence"])),
+        row("evidence", &evidence(&record["evidence"])),
     ];
     if let Some(cause) = record["cause"].as_str() {
         lines.push(row("cause", cause));
@@ -47,7 +47,7 @@ fn ended(record: &Value) -> String {
             let why = if class == "OOM" { ", for want of memory" } else { "" };
             format!("was ended by signal {signal} ({name}){why}")
         }
-        _ => "ended, and nobody saw how".to_owned(),
+        _ => "ended, and it was not seen how".to_owned(),
     }
 }
 
@@ -74,7 +74,7 @@ fn main(main: &Value) -> String {
     format!("{program}, pid {} on the node, {} in the container", pid("pid"), pid("pid_in_container"))
 }
 
-fn witnesses(evidence: &Value) -> String {
+fn evidence(evidence: &Value) -> String {
     let kernel = match evidence["kernel"].as_str() {
         Some("full") => "the kernel saw start and end",
         Some("start_only") => "the kernel saw the start only",
@@ -115,7 +115,7 @@ dbg in pod shop/web ended by itself with exit code 42 (ERROR)
   ended         B
   ran for       3.005123 s
   main process  /bin/busybox, pid 26623 on the node, 31 in the container
-  witnesses     the kernel saw start and end, named by the runtime, 0 events lost";
+  evidence      the kernel saw start and end, named by the runtime, 0 events lost";
         assert_eq!(words(&record), expected);
     }
 
@@ -131,6 +131,6 @@ dbg in pod shop/web ended by itself with exit code 42 (ERROR)
             line(json!({"exit_class": "START_ERROR"})),
             "unknown in pod unknown/unknown never started: its command could not be run"
         );
-        assert!(line(json!({"exit_class": "UNKNOWN"})).ends_with("ended, and nobody saw how"));
+        assert!(line(json!({"exit_class": "UNKNOWN"})).ends_with("ended, and it was not seen how"));
     }
 }

@@ -46,7 +46,7 @@ pub struct Ran {
     pub took: Duration,
 }
 
-/// Boots the kernel with a copy of the disk that nobody else sees, and runs the job.
+/// Boots the kernel with a copy of the disk of its own, and runs the job.
 pub(super) fn boot(kernel: &Kernel, machine: Machine, disk: &Path, job: &str, folder: &Path) -> Result<Ran> {
     let began = Instant::now();
     let initramfs = super::initramfs::make(kernel, folder)?;
@@ -90,7 +90,7 @@ pub(super) fn boot(kernel: &Kernel, machine: Machine, disk: &Path, job: &str, fo
     Ok(Ran { said, console, status, took: began.elapsed() })
 }
 
-/// Its own word, which its last line is.
+/// The job's exit status, which its last line is.
 fn status(said: &str, job: &str) -> Option<i32> {
     said.lines().last()?.strip_prefix(&format!("guest: {job} ended with "))?.parse().ok()
 }

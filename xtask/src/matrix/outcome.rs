@@ -51,7 +51,7 @@ impl Outcome {
         }
     }
 
-    /// What tests are about and this kernel lacks: these have passed for libtest, and for nobody else.
+    /// What tests are about and this kernel lacks: libtest counts these as passed, the matrix does not.
     pub(super) fn lacking(&self) -> Vec<String> {
         self.after("not on this kernel: ")
     }
@@ -66,7 +66,7 @@ impl Outcome {
         self.said.lines().filter_map(after).filter(|note| !note.contains("RUST_BACKTRACE")).collect()
     }
 
-    /// Says it in a line, and all of the output where it did not pass.
+    /// Prints it in a line, and all of the output where it did not pass.
     pub(super) fn print(&self) {
         let (tier, release, seconds) = (&self.tier, &self.release, self.took.as_secs_f64());
         match (&self.complaint, self.counts) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the guest's job, tells its exit status, and powers off.
+# Runs the guest's job, prints its exit status, and powers off.
 exec > /dev/ttyS1 2>&1
 busybox stty -F /dev/ttyS1 -opost
 "/guest/$1"

@@ -1,4 +1,4 @@
-//! docs/kernels.md: what each kernel witnesses, as its guest said.
+//! docs/kernels.md: what debugtrail records on each kernel, as its guest said.
 
 use std::fs;
 
@@ -71,7 +71,7 @@ fn count(outcome: Option<&Outcome>) -> String {
         .join(", ")
 }
 
-/// Its words on the kernel; the release stands beside them.
+/// What it says of the kernel; the release stands beside it.
 fn doctor(said: &str) -> Vec<String> {
     let report = said.split_once(super::job::DOCTOR).map_or("", |(_, rest)| rest);
     let mut reports = serde_json::Deserializer::from_str(report).into_iter::<Value>();

@@ -22,9 +22,9 @@ const NO_KUBECTL: &str = "cannot start kubectl: put it on PATH";
 pub struct Access {
     /// Of the embedded cluster; the user's own otherwise.
     kubeconfig: Option<PathBuf>,
-    /// containerd's socket, where it is known: the runtime is asked for its own word on every exit.
+    /// containerd's socket, where it is known: the runtime is asked what it says of every exit.
     pub runtime_socket: Option<PathBuf>,
-    /// The folder of the runtime's bundles, where debugtrail has to be told of it.
+    /// The folder of the runtime's bundles, where debugtrail has to be given it.
     pub bundles: Option<PathBuf>,
     /// The runtime keeps a container's cgroup until the pod goes, so that a session is closed only then.
     pub keeps_cgroups: bool,
@@ -35,7 +35,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Access to an embedded cluster; nothing of the user's environment has a say.
+    /// Access to an embedded cluster; nothing of the user's environment counts.
     #[must_use]
     pub fn embedded(cluster: &Cluster) -> Self {
         Self {
@@ -128,7 +128,7 @@ impl Access {
         command
     }
 
-    /// A `debugtrail` that witnesses this node, without further options.
+    /// A `debugtrail` that traces this node, without further options.
     #[must_use]
     pub fn debugtrail(&self, subcommand: &str) -> Command {
         let mut command = self.debugtrail_with(&[subcommand, "--node", &self.node_name]);

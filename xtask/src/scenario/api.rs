@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// The API's last word on one run of a container.
+/// What the API says last of one run of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiView {
     /// `running`, `waiting`, `terminated`, or empty where there is no status.
     pub state: String,
-    /// Why, in the API's words, of `state`.
+    /// Why, as the API says, of `state`.
     pub reason: Option<String>,
     /// The end, from `state` or, where a failed start hides it, from `lastState`.
     pub end: Option<ApiEnd>,
@@ -325,7 +325,7 @@ mod tests {
             (Some(0), true, Some(22))
         );
         assert_eq!((second.attempt, second.end), (Some(1), None));
-        // The same where the first run was never told as the current one.
+        // The same where the first run was never reported as the current one.
         assert_eq!(ApiView::of(&[again], &about("a1")).attempt, Some(0));
     }
 }

@@ -76,14 +76,14 @@ pub fn is_meant(wanted: &Value, record: &Value) -> bool {
         && (!wanted["attempt"].is_number() || record["attempt"] == wanted["attempt"])
 }
 
-/// The sessions whose start was told and whose end was not.
+/// The sessions whose start was reported and whose end was not.
 pub fn open(records: &[Value]) -> impl Iterator<Item = &Value> {
     let of = |kind: &'static str| records.iter().filter(move |record| record["type"] == kind);
     of("session_started")
         .filter(move |start| !of("session_ended").any(|end| end["session_id"] == start["session_id"]))
 }
 
-/// What is wrong with a `session_ended`, by the runtime's own word on the same container.
+/// What is wrong with a `session_ended`, by what the runtime says of the same container.
 #[must_use]
 pub fn against_runtime(record: &Value, task: &Task) -> Vec<String> {
     let mut found = Vec::new();

@@ -146,7 +146,7 @@ impl<T: Send + 'static> Feed<T> {
         self.child().wait().with_context(|| format!("cannot wait for {}", self.name))
     }
 
-    /// Of a program that has closed its stdout. Its last words are in afterwards.
+    /// Of a program that has closed its stdout. The end of its stderr is in afterwards.
     fn how_it_ended(&self) -> String {
         let mut status = None;
         poll::until(ENDING, || {

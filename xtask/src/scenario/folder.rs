@@ -20,14 +20,14 @@ pub struct Expect {
     /// It stops parts of its node: no other scenario can run there at the same time.
     #[serde(default)]
     pub alone: bool,
-    /// The kubelet makes its containers anew until the pod goes: more attempts may come than `records` has, counted from 0,
-    /// and the API need have no last word on each.
+    /// The kubelet makes its containers anew until the pod goes: more attempts may come than `records` has,
+    /// counted from 0, and the API need have no final status of each.
     #[serde(default)]
     pub made_anew: bool,
     /// Per debug container: how it ends, in words. Every session of the scenario is named here.
     pub truth: BTreeMap<String, String>,
-    /// Partial records that must come, each exactly once; see [`matcher`]. A number as `attempt` tells the runs of one
-    /// container apart.
+    /// Partial records that must come, each exactly once; see [`matcher`]. A number as `attempt`
+    /// distinguishes the runs of one container.
     pub records: Vec<Value>,
     /// Per debug container: partial processes that must stand in its `session_processes`, each for one process of its
     /// own. There may be others.
@@ -60,12 +60,15 @@ impl Expect {
             matcher::validate(record).map_err(anyhow::Error::msg)?;
             let container = record["container_name"].as_str().unwrap_or_default();
             ensure!(record["type"].is_string(), "a record without `type`: {record}");
-            ensure!(expect.truth.contains_key(container), "`truth` has no word on the container of {record}");
+            ensure!(
+                expect.truth.contains_key(container),
+                "`truth` says nothing of the container of {record}"
+            );
         }
         for (container, processes) in &expect.processes {
             ensure!(
                 expect.truth.contains_key(container),
-                "`truth` has no word on {container}, which has `processes`"
+                "`truth` says nothing of {container}, which has `processes`"
             );
             let closed = |record: &Value| {
                 record["type"] == "session_closed" && record["container_name"] == **container

@@ -76,7 +76,7 @@ impl Pod {
             String::from_utf8_lossy(&dry_run.stderr)
         );
         let mut pod: Value = serde_json::from_slice(&dry_run.stdout)?;
-        // The kernel that witnesses is this machine's.
+        // It must run on this machine's kernel.
         pod["spec"]["nodeName"] = access.node_name.clone().into();
         let made = create(access, &["-n", namespace, "-o", "json"], &pod)?;
         let made: Value = serde_json::from_str(&made).context("kubectl create gave no JSON")?;

@@ -1,4 +1,4 @@
-//! What the records of a session say of the API: is it the API's own word, and all of it? Pure.
+//! What the records of a session say of the API: is it what the API itself says, and all of it? Pure.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -29,7 +29,7 @@ const REPEATED: [&str; 19] = [
     "main",
 ];
 
-/// What is wrong with the records of one session, whose end the API tells as `view`.
+/// What is wrong with the records of one session, whose end is `view` in the API.
 #[must_use]
 pub fn findings(ended: &Value, reconciled: Option<&Value>, view: &ApiView) -> Vec<String> {
     let mut found = Vec::new();
@@ -42,45 +42,45 @@ pub fn findings(ended: &Value, reconciled: Option<&Value>, view: &ApiView) -> Ve
         let differs = REPEATED.iter().filter(|field| reconciled[**field] != ended[**field]);
         found.extend(differs.map(|field| format!("session_reconciled has another {field}")));
         if !ended["evidence"]["api"].is_null() {
-            found.push("session_ended had the API's word already, and still it is reconciled".to_owned());
+            found.push("session_ended had the API's status already, and still it is reconciled".to_owned());
         }
     }
-    let word = word_of_the_api(ended, reconciled);
+    let evidence = api_evidence(ended, reconciled);
     found.extend(match &view.end {
-        Some(end) => differences(&word, end, ended),
-        None if word.is_null() => Vec::new(),
-        None => vec!["has an API's word that the API did not give".to_owned()],
+        Some(end) => differences(&evidence, end, ended),
+        None if evidence.is_null() => Vec::new(),
+        None => vec!["has an API's status that the API did not give".to_owned()],
     });
     found.into_iter().map(|line| format!("{}: {line}", about(ended))).collect()
 }
 
 /// `evidence.api` of a session, wherever it stands.
 #[must_use]
-pub fn word_of_the_api(ended: &Value, reconciled: Option<&Value>) -> Value {
-    let word = |record: &Value| Some(record["evidence"]["api"].clone()).filter(|word| !word.is_null());
-    reconciled.and_then(word).or_else(|| word(ended)).unwrap_or_default()
+pub fn api_evidence(ended: &Value, reconciled: Option<&Value>) -> Value {
+    let api = |record: &Value| Some(record["evidence"]["api"].clone()).filter(|api| !api.is_null());
+    reconciled.and_then(api).or_else(|| api(ended)).unwrap_or_default()
 }
 
-fn differences(word: &Value, end: &ApiEnd, ended: &Value) -> Vec<String> {
-    if word.is_null() {
+fn differences(evidence: &Value, end: &ApiEnd, ended: &Value) -> Vec<String> {
+    if evidence.is_null() {
         return vec![format!("the API says {}, and no record has it", end.exit_code)];
     }
     let mut found = Vec::new();
     let mut same = |field: &str, holds: bool, api: &dyn std::fmt::Debug| {
         if !holds {
-            found.push(format!("evidence.api.{field} is {}, the API says {api:?}", word[field]));
+            found.push(format!("evidence.api.{field} is {}, the API says {api:?}", evidence[field]));
         }
     };
-    same("exit_code", word["exit_code"].as_i64() == Some(end.exit_code), &end.exit_code);
-    same("reason", word["reason"].as_str().unwrap_or_default() == end.reason, &end.reason);
-    same("message", word["message"].as_str() == end.message.as_deref(), &end.message);
+    same("exit_code", evidence["exit_code"].as_i64() == Some(end.exit_code), &end.exit_code);
+    same("reason", evidence["reason"].as_str().unwrap_or_default() == end.reason, &end.reason);
+    same("message", evidence["message"].as_str() == end.message.as_deref(), &end.message);
     for (field, api) in [("started_at", end.started_at), ("finished_at", end.finished_at)] {
         // A start error began in 1970, which is to say never.
         let api = api.filter(|at| *at != Timestamp::UNIX_EPOCH);
-        same(field, time(&word[field]) == api, &api);
+        same(field, time(&evidence[field]) == api, &api);
     }
     let agrees = ended["container_exit_code"].as_i64().map(|code| code == end.exit_code);
-    same("agrees", word["agrees"].as_bool() == agrees, &agrees);
+    same("agrees", evidence["agrees"].as_bool() == agrees, &agrees);
     found
 }
 

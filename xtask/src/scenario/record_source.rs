@@ -1,4 +1,5 @@
-//! Who tells of a scenario's sessions: a `debugtrail trace`, the DaemonSet's log, its ledger on the node.
+//! Where the records of a scenario's sessions come from: a `debugtrail trace`, the DaemonSet's log, its
+//! ledger on the node.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub trait RecordSource {
         found: &mut dyn FnMut(&[Value]) -> bool,
     ) -> Result<()>;
 
-    /// All that it has told, once nothing more is to come.
+    /// All its records, once nothing more is to come.
     ///
     /// # Errors
     /// When it does not end as it should.

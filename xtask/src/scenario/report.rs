@@ -3,7 +3,7 @@
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::Value;
 
-use super::reconciled::word_of_the_api;
+use super::reconciled::api_evidence;
 use super::run::{Outcome, Session};
 use super::runtime::Task;
 
@@ -43,7 +43,7 @@ pub fn text(outcome: &Outcome) -> String {
     text
 }
 
-/// The container, and what tells it from others of that name.
+/// The container, and what distinguishes it from others of that name.
 fn name(session: &Session) -> String {
     let record = session.record.as_ref().unwrap_or(&Value::Null);
     let mut lines = vec![session.container.clone()];
@@ -54,15 +54,15 @@ fn name(session: &Session) -> String {
     lines.join("\n")
 }
 
-/// The API's word, and what the records make of it.
+/// What the API says, and what the records make of it.
 fn api(session: &Session) -> String {
     let mut lines = session.api.lines();
     let record = session.record.as_ref().unwrap_or(&Value::Null);
-    let word = word_of_the_api(record, session.reconciled.as_ref());
-    if !word.is_null() {
+    let evidence = api_evidence(record, session.reconciled.as_ref());
+    if !evidence.is_null() {
         lines.push("by the record's evidence:".to_owned());
-        lines.push(format!("agrees    {}", word["agrees"]));
-        lines.extend(word["synthetic"].as_str().map(|name| format!("synthetic {name}")));
+        lines.push(format!("agrees    {}", evidence["agrees"]));
+        lines.extend(evidence["synthetic"].as_str().map(|name| format!("synthetic {name}")));
     }
     lines.join("\n")
 }

@@ -18,7 +18,7 @@ use super::watch::Watch;
 use super::{check, processes, reconciled};
 use crate::cluster::BUSYBOX_IMAGE;
 
-/// How long after run.sh a record or the API's last word may take. Only a lost one takes so long.
+/// How long after run.sh a record or the API's final status may take. Only a lost one takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One session of a scenario, from all sides.
@@ -28,9 +28,9 @@ pub struct Session {
     pub container: String,
     /// How it ends, in the scenario's words.
     pub truth: String,
-    /// The runtime's own word, where it is asked and ever started it.
+    /// What the runtime says, where it is asked and ever started it.
     pub task: Option<Task>,
-    /// The API's last word.
+    /// The API's final status.
     pub api: ApiView,
     /// Its `session_ended`.
     pub record: Option<Value>,
@@ -47,7 +47,7 @@ pub struct Outcome {
     pub findings: Vec<String>,
 }
 
-/// Runs a scenario with a tracer of its own; `say` is told each step as it begins.
+/// Runs a scenario with a tracer of its own; `say` gets each step as it begins.
 ///
 /// # Errors
 /// When it cannot be run to its end. Records that are not as expected are findings, no errors.
@@ -58,8 +58,8 @@ pub fn run(scenario: &Scenario, access: &Access, say: &dyn Fn(&str)) -> Result<O
     run_before(Trace::start(access, &[])?, scenario, access, say)
 }
 
-/// Runs a scenario before a witness that is there already. What it stops of the embedded cluster's node runs again
-/// afterwards.
+/// Runs a scenario with a source of records that is there already. What it stops of the embedded cluster's
+/// node runs again afterwards.
 ///
 /// # Errors
 /// As [`run`].
@@ -115,7 +115,7 @@ fn wait_for_all(scenario: &Scenario, access: &Access, source: &impl RecordSource
             records.iter().any(|record| here(record) && check::is_meant(wanted, record))
         })?;
     }
-    // A cause may come without the API's word on the container.
+    // A cause may come without the API's status of the container.
     for wanted in scenario.expect.records.iter().filter(|record| record["type"] == "session_reconciled") {
         source.wait_until(&check::about(wanted), PATIENCE, &mut |records| {
             records.iter().any(|record| here(record) && check::is_meant(wanted, record))
@@ -130,9 +130,9 @@ fn wait_for_all(scenario: &Scenario, access: &Access, source: &impl RecordSource
         return Ok(());
     }
     for ended in &ends {
-        pod.watch.wait_for_last_word(ended, PATIENCE)?;
+        pod.watch.wait_until_final(ended, PATIENCE)?;
         if pod.watch.view(ended).end.is_some() && ended["evidence"]["api"].is_null() {
-            let what = format!("the API's word after {}", check::about(ended));
+            let what = format!("the API's status after {}", check::about(ended));
             source.wait_until(&what, PATIENCE, &mut |records| reconciled_of(ended, records).is_some())?;
         }
     }
@@ -196,7 +196,7 @@ fn sessions(scenario: &Scenario, watch: &Watch, tasks: Option<&Tasks>, records: 
             Session {
                 container: container.clone(),
                 truth: truth.clone(),
-                task: id.zip(tasks).and_then(|(id, tasks)| tasks.last_word(id, PATIENCE)),
+                task: id.zip(tasks).and_then(|(id, tasks)| tasks.final_state(id, PATIENCE)),
                 api: record.map(|record| watch.view(record)).unwrap_or_default(),
                 record: record.cloned(),
                 reconciled: record.and_then(|record| reconciled_of(record, records)).cloned(),

@@ -1,4 +1,4 @@
-//! containerd's own word on every container: the truth that is measured beside the tracer.
+//! What containerd says of every container: the truth that is measured beside the tracer.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -22,7 +22,7 @@ pub struct Task {
     pub exit_status: Option<u32>,
     /// When the shim reaped it.
     pub exited_at: Option<Timestamp>,
-    /// Somebody in its memory cgroup, or in one around it, was killed for want of memory.
+    /// A process in its memory cgroup, or in one around it, was killed for want of memory.
     pub oom: bool,
 }
 
@@ -53,15 +53,15 @@ impl Tasks {
         })
     }
 
-    /// What it has to say of a container in the end, if it ever started it.
+    /// What it says of a container in the end, if it ever started it.
     #[must_use]
-    pub fn last_word(&self, container_id: &str, timeout: Duration) -> Option<Task> {
+    pub fn final_state(&self, container_id: &str, timeout: Duration) -> Option<Task> {
         let so_far = self.so_far().remove(container_id)?;
-        // The kernel's word may be faster than containerd's.
+        // The kernel may be faster than containerd.
         Some(self.wait_for_exit(container_id, timeout).unwrap_or(so_far))
     }
 
-    /// Whether containerd still speaks to us: it does not once it has been away.
+    /// Whether containerd still sends events: it does not once it has been away.
     #[must_use]
     pub fn is_listening(&self) -> bool {
         self.0.is_open()

@@ -21,7 +21,7 @@ const STOP: Duration = Duration::from_secs(30);
 pub struct Trace(Feed<Value>);
 
 impl Trace {
-    /// Starts it and returns when it witnesses: programs attached, pods known.
+    /// Starts it and returns when it records: programs attached, pods known.
     ///
     /// # Errors
     /// When `agent_started` does not come, with what the tracer said.
@@ -108,7 +108,7 @@ impl Trace {
     /// Ends it as Ctrl-C does and gives all its records.
     ///
     /// # Errors
-    /// When it does not end, fails, or its last word is not `agent_stopped`.
+    /// When it does not end, fails, or its last record is not `agent_stopped`.
     pub fn stop(self) -> Result<Vec<Value>> {
         self.stop_by(Signal::INT)
     }

@@ -1,4 +1,4 @@
-//! All that the API says of a namespace's pods, from the first word on: it keeps nothing itself.
+//! All that the API says of a namespace's pods, from the first event on: the API keeps nothing itself.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -64,8 +64,8 @@ impl Watch {
     ///
     /// # Errors
     /// When `timeout` passes before.
-    pub fn wait_for_last_word(&self, record: &Value, timeout: Duration) -> Result<()> {
-        let what = format!("the API's last word on {}", record["container_name"]);
+    pub fn wait_until_final(&self, record: &Value, timeout: Duration) -> Result<()> {
+        let what = format!("the API's final status of {}", record["container_name"]);
         self.wait_for(&what, timeout, |events| ApiView::of(events, record).is_final().then_some(()))
     }
 }

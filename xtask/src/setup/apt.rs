@@ -29,7 +29,7 @@ const CLUSTER: [Package; 9] = [
     ("crun", "the second OCI runtime that the tests run sessions on"),
     ("etcd-server", "the embedded cluster's store"),
     ("iproute2", "makes the embedded cluster's network"),
-    ("nftables", "kube-proxy tells the kernel of service addresses with it"),
+    ("nftables", "kube-proxy gives the kernel service addresses with it"),
     ("runc", "the OCI runtime that the tests run sessions on"),
 ];
 
@@ -160,7 +160,7 @@ fn installed(names: &[&str]) -> Result<BTreeSet<String>> {
         .with_context(|| {
             format!("this is no Debian-like machine: install the equivalents of {names:?} yourself")
         })?;
-    // dpkg-query fails where one is unknown, and still tells of the others.
+    // dpkg-query fails where one is unknown, and still prints the others.
     let text = String::from_utf8_lossy(&output.stdout);
     let done = text.lines().filter_map(|line| line.strip_suffix(" installed"));
     Ok(done.map(str::to_owned).collect())

@@ -1,4 +1,4 @@
-//! System calls that end a process or wait, and the word to the test that all is ready.
+//! System calls that end a process or wait, and the line to the test that all is ready.
 
 use std::thread;
 
@@ -20,7 +20,7 @@ pub fn wait_for_ever() -> ! {
     }
 }
 
-/// Tells the test that what it wants to do to this process may begin.
+/// Says to the test that what it wants to do to this process may begin.
 pub fn ready() {
     println!("ready");
 }

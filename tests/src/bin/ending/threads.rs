@@ -59,7 +59,7 @@ fn zombie_leader_waits(_: &str) -> ! {
     exit_thread(5)
 }
 
-/// Nobody calls exit_group: leader first, last thread later. Kernels differ in whose code counts.
+/// No thread calls exit_group: leader first, last thread later. Kernels differ in whose code counts.
 fn threads_exit_one_by_one(_: &str) -> ! {
     thread::spawn(|| {
         thread::sleep(A_WHILE);
@@ -83,7 +83,7 @@ fn threads_race(_: &str) -> ! {
     wait_for_ever()
 }
 
-/// Many threads and the leader race to end, each itself alone: nobody calls exit_group.
+/// Many threads and the leader race to end, each itself alone: none calls exit_group.
 fn threads_race_alone(_: &str) -> ! {
     let all = Arc::new(Barrier::new(RACING as usize + 1));
     race(&all, exit_thread);

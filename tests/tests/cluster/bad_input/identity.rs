@@ -1,4 +1,4 @@
-//! Somebody with few rights, as a service account.
+//! An identity with few rights, as a service account.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Cgroups with the names of containers: anybody who may write to the hierarchy makes them.
+//! Cgroups with the names of containers: whoever may write to the hierarchy can make them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use xtask::scenario::trace::Trace;
 /// What a session exits with.
 const CODE: u8 = 6;
 
-/// Containers that nobody knows; the kernel side has room for a thousand more.
+/// Unknown containers; the kernel side has room for a thousand more.
 const UNKNOWN: &str = "3000";
 
 /// Neither an empty cgroup with a real pod's UID nor one with a stranger inside gives a record, and a second one with a
@@ -41,7 +41,7 @@ pub fn forged_cgroups_are_nobodys(tier: &Tier) -> Result<()> {
     let records = trace.stop()?;
     is_whole(&session, CODE, &records)?;
     for record in check::of_sessions(&records) {
-        ensure!(record["session_id"] == session.id.as_str(), "a record of nobody: {record}");
+        ensure!(record["session_id"] == session.id.as_str(), "a record of no session: {record}");
     }
     let gap = records.iter().find(|record| record["type"] == "gap");
     ensure!(gap.is_none(), "a gap where nothing was missed: {gap:?}");
@@ -73,7 +73,7 @@ fn cpu_ticks(pid: u32) -> Result<u64> {
     Ok(stat.utime + stat.stime)
 }
 
-/// What an attacker's script and its test tell each other by.
+/// The files by which an attacker's script and its test signal each other.
 pub(super) struct Files {
     folder: tempfile::TempDir,
     pub apart: Apart,

@@ -1,4 +1,4 @@
-//! What somebody does who is root in a session, or was.
+//! What is done by root in a session, or by who was.
 
 use anyhow::{Result, ensure};
 use debugtrail_tests::attack::{Attack, cgroup, is_whole, text};
@@ -49,7 +49,7 @@ pub fn a_number_given_again_is_no_entry(tier: &Tier) -> Result<()> {
     trace.wait_for_session("session_ended", "dbg", PATIENCE)?;
     Attack::run("mount_namespaces", &[])?;
     let closed = trace.wait_for_session("session_closed", "dbg", PATIENCE)?;
-    ensure!(closed["entered"] == 0, "somebody entered: {closed}");
+    ensure!(closed["entered"] == 0, "a process entered: {closed}");
     let records = trace.stop()?;
     is_whole(&session, CODE, &records)
 }

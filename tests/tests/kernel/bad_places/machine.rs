@@ -2,7 +2,7 @@
 
 use super::run::{BTF, Ended, Place, text};
 
-/// With a node told, `trace` begins without an API server.
+/// With a node given, `trace` begins without an API server.
 const TRACE: [&str; 3] = ["trace", "--node", "somewhere"];
 
 #[test]

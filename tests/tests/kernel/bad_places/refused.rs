@@ -16,7 +16,7 @@ use super::run::{Place, kubeconfig, text};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Says 401 to everybody, until the tests' process ends.
+/// Says 401 to every request, until the tests' process ends.
 fn refuses_all() -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = listener.local_addr().expect("its address");
@@ -35,7 +35,8 @@ fn refuse(client: &TcpStream) {
     let _client_gone = (&mut &*client).write_all(answer.as_bytes());
 }
 
-/// It is asked for its health meanwhile: it lives, as credentials may come, and has not started, as it witnesses nothing.
+/// It is asked for its health meanwhile: it is live, as credentials may come, and not started, as it records
+/// nothing.
 #[test]
 fn an_agent_that_is_refused_is_live_and_not_started() {
     let place = Place::new();

@@ -13,10 +13,10 @@ use xtask::{poll, repo};
 /// Nothing here takes longer; what hangs is ended and fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Nobody.
+/// The user and group `nobody`.
 const NOBODY: &str = "65534";
 
-/// A place to run in: the binary and a kubeconfig of a server that is away, where anybody can read them.
+/// A place to run in: the binary and a kubeconfig of a server that is away, where any user can read them.
 pub struct Place {
     dir: TempDir,
 }
@@ -73,7 +73,7 @@ impl Place {
         command
     }
 
-    /// The same as nobody with these capabilities alone, such as `+bpf,+perfmon`.
+    /// The same as the user nobody with these capabilities alone, such as `+bpf,+perfmon`.
     pub fn as_nobody(&self, capabilities: &str, arguments: &[&str]) -> Command {
         self.as_nobody_through(&[], capabilities, arguments)
     }
@@ -104,7 +104,7 @@ impl Place {
         command
     }
 
-    /// Nothing of the tester's environment has a say.
+    /// Nothing of the tester's environment counts.
     fn surroundings(&self, command: &mut Command) {
         command.env("KUBECONFIG", self.path("away.kubeconfig"));
         for name in ["NODE_NAME", "DEBUGTRAIL_LOG", "KUBERNETES_SERVICE_HOST"] {

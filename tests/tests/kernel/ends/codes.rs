@@ -56,7 +56,7 @@ fn every_fatal_signal_without_a_core() {
 #[test]
 fn every_signal_that_dumps_a_core() {
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").expect("readable");
-    // Elsewhere than in its folder the core would be left behind, or be given to somebody.
+    // Elsewhere than in its folder the core would be left behind, or go to another program.
     assert!(!pattern.starts_with(['/', '|']), "the test needs a relative kernel.core_pattern, not {pattern}");
     let folder = tempfile::tempdir().expect("a folder for the cores");
     let tracer = Tracer::new();

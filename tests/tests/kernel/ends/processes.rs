@@ -94,7 +94,7 @@ fn a_daemon_outlives_its_main_process() {
 #[test]
 fn a_pid_that_is_used_again_is_another_process() {
     let mut tracer = Tracer::new();
-    // Somebody else on this machine may get the pid first.
+    // Another process of this machine may get the pid first.
     let reused = (0..50).any(|_| {
         let (first, second) = (TestCgroup::new("first"), TestCgroup::new("second"));
         tracer.track(&first);

@@ -51,7 +51,7 @@ fn a_zombie_leader_whose_threads_live_has_not_ended() {
 
 #[test]
 fn threads_that_end_one_by_one() {
-    // 5.10 says 5, later kernels 7: the parent's word is what counts.
+    // 5.10 says 5, later kernels 7: what the parent gets is what counts.
     let (status, _) = run(&mut Tracer::new(), ENDING, &["threads-exit-one-by-one"]);
     assert!([5 << 8, 7 << 8].contains(&status.0), "{status:?}");
 }

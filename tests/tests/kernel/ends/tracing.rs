@@ -1,4 +1,4 @@
-//! Ends of processes that somebody else has stopped: a tracer, the freezer.
+//! Ends of processes that another process has stopped: by ptrace, by the freezer.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use debugtrail::record::WaitStatus;
 
 use crate::support::{ENDING, TestCgroup, Tracer, wait};
 
-/// Traces a main process, sends it SIGTERM and lets the tracer deliver another signal instead, or none.
+/// Traces a main process with ptrace, sends it SIGTERM and delivers another signal instead, or none.
 fn traced(instead: i32) -> (WaitStatus, Observation) {
     let (tracer, cgroup) = (Tracer::new(), TestCgroup::new("traced"));
     let mut main = cgroup.ready_main("/bin/sh", &["-c", "echo ready; read line; exit 18"]);
@@ -42,7 +42,7 @@ fn a_signal_that_the_tracer_delivers_is_its_senders() {
 #[test]
 fn a_signal_that_the_tracer_suppresses_ends_nothing() {
     let (status, seen) = traced(0);
-    // As far as the kernel tells, it may have been handled.
+    // As far as the kernel shows, it may have been handled.
     assert!(matches!(seen.killer, Some(Killer::Asked(_))), "{seen:?}");
     assert_eq!(status.0, 18 << 8);
 }

@@ -200,7 +200,7 @@ fn of_threads_that_race_for_the_end_of_a_member_one_tells_it() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("race");
     tracer.track(&cgroup);
-    // What the racing process's parent was told is the parent's own code.
+    // What the racing process's parent got is the parent's own code.
     let race = |way: &str| format!("({ENDING} {way}; exit $?); ({ENDING} {way}; exit $?); ");
     let script = format!("{}{} exit 3", race("threads-race"), race("threads-race-alone"));
     let mut main = cgroup.main("/bin/sh", &["-c", &script]);

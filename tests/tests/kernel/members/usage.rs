@@ -1,4 +1,4 @@
-//! What a session takes, beside what the kernel tells the parent.
+//! What a session takes, beside what the kernel reports to the parent.
 
 use std::mem::MaybeUninit;
 
@@ -30,7 +30,7 @@ fn the_main_processs_usage_is_what_its_parent_is_told() {
     let seen = tracer.await_entry(cgroup.id, |seen| seen.main_used.is_some());
     let used = seen.main_used.expect("awaited");
     let cpu = nanos(reaped.ru_utime) + nanos(reaped.ru_stime);
-    // The parent is told whole microseconds, of which user and system time are each cut off.
+    // The parent gets whole microseconds, of which user and system time are each cut off.
     assert!(used.cpu_ns.abs_diff(cpu) <= 2000, "{used:?}, and {cpu} ns");
     assert_eq!(
         (used.processes, used.minor_faults, used.major_faults),

@@ -13,7 +13,7 @@ use std::str::FromStr;
 use thiserror::Error;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// The client library tells each failed attempt; what matters of them is told once, by the watch.
+/// The client library logs each failed attempt; the watch logs once what matters of them.
 const QUIET: [(&str, LevelFilter); 5] = [
     ("kube", LevelFilter::ERROR),
     ("kube_runtime", LevelFilter::ERROR),

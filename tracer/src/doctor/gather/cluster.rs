@@ -29,7 +29,7 @@ pub(super) fn begin(asked: &Asked, boot_id: &BootId) -> Questions {
     let (sender, answers) = channel();
     let (asked, boot_id) = (asked.clone(), boot_id.clone());
     let asking = std::thread::Builder::new().name("cluster".into()).spawn(move || {
-        // Nobody listens any more where it took too long.
+        // The receiver is gone where it took too long.
         let _ = sender.send(ask(&asked, &boot_id));
     });
     // Without the thread the channel is closed, which reads as no answer.

@@ -33,8 +33,8 @@ pub(super) fn look() -> Result<Others, String> {
     Ok(Others { count: ours.len(), pids: pids.map(|(pid, _)| pid).collect() })
 }
 
-/// The kernel lists programs for CAP_SYS_ADMIN alone, which a witness does not need. Without it, processes are looked
-/// at instead; one that is pinned and held by nobody is not seen then.
+/// The kernel lists programs for CAP_SYS_ADMIN alone, which debugtrail does not need. Without it, processes
+/// are looked at instead: pinned programs that no process holds are not seen then.
 fn may_list_programs() -> bool {
     rustix::thread::capabilities(None).is_ok_and(|own| own.effective.contains(CapabilitySet::SYS_ADMIN))
 }

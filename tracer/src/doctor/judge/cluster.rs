@@ -79,7 +79,7 @@ fn hides(handler: &str) -> bool {
 fn not_asked(check: &'static str) -> Finding {
     Finding::warning(
         check,
-        "not known: nobody could be asked",
+        "not known: the API server could not be asked",
         "fix what is said of the API server and the node",
     )
 }

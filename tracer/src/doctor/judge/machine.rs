@@ -7,7 +7,7 @@ use crate::kernel::{Lack, Privileges};
 use super::super::facts::{CgroupFacts, Facts, LedgerFacts, Others, Problem};
 use super::Finding;
 
-/// Less than this is gone before somebody looks: some 200,000 records.
+/// Less than this is gone before a person looks: some 200,000 records.
 const LITTLE_SPACE: u64 = 256 << 20;
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
@@ -29,7 +29,7 @@ fn privileges(found: &Result<Privileges, String>) -> Finding {
     let own = match found {
         Ok(own) => own,
         Err(error) => {
-            let what = format!("the kernel does not tell this process's capabilities: {error}");
+            let what = format!("the kernel does not show this process's capabilities: {error}");
             return Finding::warning(CHECK, what, "allow capget in the seccomp profile");
         }
     };
@@ -47,7 +47,7 @@ fn pids(initial: bool) -> Finding {
     if initial {
         return Finding::ok(CHECK, "the host's");
     }
-    let what = "not the host's: processes cannot be found by the pids that the kernel tells; sessions are recorded, and \
+    let what = "not the host's: processes cannot be found by the kernel's pids; sessions are recorded, and \
                 `evidence.runtime` has no pid";
     let hint = "set hostPID: true in the pod's spec, or give the container --pid=host; the node of a kind or k3d \
                 cluster has no other pids";
@@ -72,7 +72,7 @@ fn kernel(release: &str, lacks: &Result<Vec<Lack>, Problem>) -> Vec<Finding> {
 }
 
 fn missing_fact(check: &'static str, release: &str, lack: &Lack) -> Finding {
-    let what = format!("{release} does not tell {}: {}", lack.what, lack.purpose);
+    let what = format!("{release} does not show {}: {}", lack.what, lack.purpose);
     Finding::warning(
         check,
         what,
@@ -129,7 +129,7 @@ fn bpffs(mounted: bool) -> Finding {
     if mounted {
         return Finding::ok(CHECK, "mounted at /sys/fs/bpf");
     }
-    let what = "none at /sys/fs/bpf: nothing is witnessed while no `agent` runs (`trace` does not need it)";
+    let what = "none at /sys/fs/bpf: nothing is recorded while no `agent` runs (`trace` does not need it)";
     Finding::warning(
         CHECK,
         what,
@@ -178,10 +178,10 @@ fn others(found: &Result<Others, String>) -> Finding {
         if pids.is_empty() { "pinned, no agent runs".into() } else { format!("pid {}", pids.join(", ")) };
     match found.count {
         0 => Finding::ok(CHECK, "none"),
-        1 => Finding::ok(CHECK, format!("one witnesses here ({who})")),
+        1 => Finding::ok(CHECK, format!("one runs here ({who})")),
         count => Finding::warning(
             CHECK,
-            format!("{count} witness here ({who}): each costs, and each tells every session"),
+            format!("{count} run here ({who}): each costs, and each reports every session"),
             "end those that are not meant; `debugtrail agent --unpin` removes what is pinned and no agent holds",
         ),
     }
@@ -201,7 +201,7 @@ fn clock(clock: &ClockState) -> Finding {
         ),
         (None, _) => Finding::warning(
             CHECK,
-            "the kernel does not tell whether it is synchronised",
+            "the kernel does not say whether it is synchronised",
             "allow adjtimex in the seccomp profile",
         ),
     }

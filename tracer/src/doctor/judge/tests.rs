@@ -109,7 +109,7 @@ fn a_missing_capability_is_failing_and_named() {
 #[test]
 fn each_thing_that_the_kernel_lacks_is_a_finding() {
     let mut facts = good();
-    let lack = |what: &str| Lack { what: what.into(), purpose: "it tells something", needed: true };
+    let lack = |what: &str| Lack { what: what.into(), purpose: "it shows something", needed: true };
     facts.release = "4.19.0".into();
     facts.lacks = Ok(vec![lack("tracepoint cgroup_mkdir"), lack("field kernfs_node.id")]);
     let findings = findings(&facts);
@@ -117,8 +117,8 @@ fn each_thing_that_the_kernel_lacks_is_a_finding() {
     assert_eq!(
         what,
         [
-            "4.19.0 has no tracepoint cgroup_mkdir, and it tells something",
-            "4.19.0 has no field kernfs_node.id, and it tells something",
+            "4.19.0 has no tracepoint cgroup_mkdir, and it shows something",
+            "4.19.0 has no field kernfs_node.id, and it shows something",
         ]
     );
     assert_eq!(failure(&findings), Some(Failure::Machine));
@@ -129,7 +129,7 @@ fn a_fact_that_the_kernel_does_not_tell_is_a_warning() {
     let lack = Lack { what: "arguments".into(), purpose: "records have null there", needed: false };
     let finding = one("kernel", |facts| facts.lacks = Ok(vec![lack]));
     assert_eq!(finding.level, Level::Warning);
-    assert!(finding.what.ends_with("does not tell arguments: records have null there"), "{}", finding.what);
+    assert!(finding.what.ends_with("does not show arguments: records have null there"), "{}", finding.what);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn what_limits_but_does_not_prevent_is_a_warning() {
 fn one_other_debugtrail_is_as_it_should_be() {
     let finding =
         one("other debugtrails", |facts| facts.others = Ok(Others { count: 1, pids: vec![Pid(7)] }));
-    assert_eq!((finding.level, finding.what.as_str()), (Level::Ok, "one witnesses here (pid 7)"));
+    assert_eq!((finding.level, finding.what.as_str()), (Level::Ok, "one runs here (pid 7)"));
 }
 
 #[test]

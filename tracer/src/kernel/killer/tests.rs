@@ -34,7 +34,7 @@ fn given(signal: i32, code: i32, to: u32, syscall: i64) -> SignalSent {
     SignalSent { code, sender_state, syscall: syscall as i32, ..by_process(signal) }
 }
 
-/// The same where the kernel does not tell the system call.
+/// The same where the kernel does not show the system call.
 fn unknown(sent: SignalSent) -> SignalSent {
     SignalSent { sender_state: sent.sender_state & !sender::SYSCALL_KNOWN, syscall: NO_SYSCALL, ..sent }
 }
@@ -145,7 +145,7 @@ fn a_code_of_ones_own_choice_makes_no_fault() {
             for code in [1, libc::SI_KERNEL] {
                 let sent = given(signal, code, to, syscall);
                 assert_eq!(killer(WaitStatus(signal), false, &[sent]), self::sender(), "{signal}");
-                // Its own or the kernel's: not to be told apart.
+                // Its own or the kernel's: it can't be known which.
                 assert_eq!(killer(WaitStatus(signal), false, &[unknown(sent)]), None);
             }
         }

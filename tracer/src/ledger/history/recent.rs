@@ -1,4 +1,4 @@
-//! What was told last of sessions: a ledger of years is read, and a bound of it kept. Pure.
+//! What was reported last of sessions: a ledger of years is read, and a bound of it kept. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 

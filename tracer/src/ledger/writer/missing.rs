@@ -1,4 +1,4 @@
-//! Records that are missing, from when somebody finds it until a record that says so is durable.
+//! Records that are missing, from when that is found until a record that says so is durable.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,17 +18,17 @@ pub(super) struct Absent(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What was told, or will be.
+    /// What was reported, or will be.
     known: Ranges,
     /// The number of the oldest record that was not removed for newer ones.
     oldest: u64,
-    /// Gone from the ledger, and to be told.
+    /// Gone from the ledger, and to be reported.
     damaged: Ranges,
-    /// Removed for newer ones before stdout got them, and to be told.
+    /// Removed for newer ones before stdout got them, and to be reported.
     unread: Ranges,
-    /// What is being told.
+    /// What is being reported.
     given: Option<Missing>,
-    /// How many records have to be durable so that all which is not in `damaged` and `unread` is told.
+    /// How many records have to be durable so that all which is not in `damaged` and `unread` is reported.
     reported_with: u64,
 }
 
@@ -64,7 +64,7 @@ impl Absent {
         }
     }
 
-    /// What is to be told next; the same again until [`Self::told`].
+    /// What is to be reported next; the same again until [`Self::reported`].
     pub(super) fn next(&self) -> Option<Missing> {
         let state = &mut *self.state();
         if state.given.is_none() {
@@ -78,7 +78,7 @@ impl Absent {
         state.given.clone()
     }
 
-    /// What [`Self::next`] gave is told once so many records are durable.
+    /// What [`Self::next`] gave is reported once so many records are durable.
     pub(super) fn reported(&self, with: u64) {
         let state = &mut *self.state();
         let Some(Missing { reason, records }) = state.given.take() else { return };

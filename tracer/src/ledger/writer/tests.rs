@@ -26,7 +26,7 @@ impl Reader {
     }
 }
 
-/// Takes nothing until its other end is dropped, and then says that nobody reads.
+/// Takes nothing until its other end is dropped, and then says that there is no reader.
 struct Gone(mpsc::Receiver<()>);
 
 impl Write for Gone {
@@ -168,7 +168,7 @@ fn a_step_over_damage_is_kept_once_it_is_told() {
     Box::new(ledger).finish().unwrap();
     let all = [lines(0..1), lines(2..3)].concat();
     assert_eq!(reader.text(), all);
-    // Nothing was told, and so all comes again.
+    // Nothing was reported, and so all comes again.
     assert_eq!(run(folder.path(), 3..4), ([all, lines(3..4)].concat(), damaged(1, 1)));
     assert_eq!(run(folder.path(), 4..5), (lines(4..5), None));
 }

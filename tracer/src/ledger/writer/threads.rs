@@ -19,7 +19,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Its life: until no line will follow, or it shall give up; whether all lines are durable.
+    /// The thread's work: until no line will follow, or it shall give up; whether all lines are durable.
     pub(super) fn run(mut self) -> bool {
         while let Some(batch) = self.queue.take() {
             self.keeper.write(&self.files);
@@ -33,7 +33,8 @@ impl Writer {
         true
     }
 
-    /// Tries until the lines are durable; false where it shall give up. Each change of fortune is logged once.
+    /// Tries until the lines are durable; false where it shall give up. Each change between failing and
+    /// working is logged once.
     fn append(&mut self, lines: &[String]) -> bool {
         let health = Arc::clone(&self.shared.health);
         while let Err(error) = self.segments.append(lines) {
@@ -61,7 +62,7 @@ impl Writer {
     }
 }
 
-/// stdout's life: until no record follows, or nobody reads it any more.
+/// The work of the `stdout` thread: until no record follows, or stdout has no reader any more.
 pub(super) fn follow(follower: &mut Follower, mut out: impl Write, shared: &Shared) {
     loop {
         let (end, finished) = shared.wait_beyond(follower.position().record);

@@ -1,4 +1,4 @@
-//! Why there is no way to the API server, or none that leads to this node. Every message is `WHAT; MEND`.
+//! Why there is no way to the API server, or none that leads to this node. Every message is `WHAT; HINT`.
 
 use std::error::Error;
 use std::io;
@@ -64,7 +64,7 @@ pub enum ConnectError {
         /// What to do, without the last step, which is to grant the right.
         hint: &'static str,
     },
-    /// The node told is not one of the cluster's.
+    /// The given node is not one of the cluster's.
     #[error("the cluster has no node {0}; check --node (or NODE_NAME) against `kubectl get nodes`")]
     NoSuchNode(String),
     /// More than one node is this machine.
@@ -80,7 +80,7 @@ pub enum ConnectError {
         "node {node} is another machine: its boot id is {theirs}, here it is {ours}; use this cluster's kubeconfig or another --node"
     )]
     OtherMachine {
-        /// The name told.
+        /// The given name.
         node: String,
         /// Its boot id.
         theirs: String,
@@ -197,7 +197,7 @@ fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     Some(inner)
 }
 
-/// Others' words as a part of `WHAT; MEND`.
+/// Another program's text as a part of `WHAT; HINT`.
 fn first_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or("no reason given");
     without_passwords(&line.trim_start_matches("error: ").trim_end_matches('.').replace("; ", ", "))

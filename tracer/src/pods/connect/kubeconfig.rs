@@ -1,5 +1,5 @@
-//! Kubeconfigs as kubectl takes them: each file is read once, so that it may be a pipe; of a list, what is missing is left
-//! out, and the first that says something has said it.
+//! Kubeconfigs as kubectl takes them: each file is read once, so that it may be a pipe; of a list, what is
+//! missing is left out, and the first file that sets something wins.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -54,13 +54,13 @@ pub(super) async fn of_list(paths: &OsStr) -> Result<Kubeconfig, ConnectError> {
     merge(found).map_err(|why| ConnectError::Kubeconfig { path: paths.into(), why })
 }
 
-/// The whole file, on a thread of its own: a pipe that nobody writes to must not hold up a signal.
+/// The whole file, on a thread of its own: a pipe without a writer must not hold up a signal.
 async fn read(path: PathBuf) -> io::Result<Vec<u8>> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let reading = move || {
         let mut bytes = Vec::new();
         let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-        // Nobody waits for it any more where a signal came first.
+        // The receiver is gone where a signal came first.
         let _ = sender.send(read.map(|_| bytes));
     };
     std::thread::Builder::new().name("kubeconfig".into()).spawn(reading)?;
@@ -111,7 +111,7 @@ fn resolve(config: &mut Kubeconfig, folder: &Path) {
     }
 }
 
-/// One kubeconfig of several: the first that names a cluster, user, context or current context has named it.
+/// One kubeconfig of several: the first that names a cluster, user, context or current context wins.
 fn merge(configs: Vec<Kubeconfig>) -> Result<Kubeconfig, String> {
     configs.into_iter().try_fold(Kubeconfig::default(), Kubeconfig::merge).map_err(|error| wrong(&error))
 }

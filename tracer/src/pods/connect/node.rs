@@ -1,4 +1,4 @@
-//! A node, of which only what tells one from another is read: what else is wrong with the object costs nothing.
+//! A node, of which only what identifies it is read: what else is wrong with the object does no harm.
 
 use kube::Client;
 use kube::api::{GetParams, ListParams, VersionMatch};

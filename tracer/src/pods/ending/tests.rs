@@ -71,7 +71,7 @@ fn the_kubelets_reason_says_more_than_its_condition() {
         let ending = ending(json!({"status": status})).unwrap();
         assert_eq!((ending.cause(), ending.message.as_deref()), (cause, Some("why")));
         assert_eq!((ending.reason.as_deref(), ending.since), (Some(reason), at("2026-11-24T10:00:05Z")));
-        assert_eq!(ending.not_before, None, "the condition tells when");
+        assert_eq!(ending.not_before, None, "the condition says when");
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use crate::pods::Unread;
 
-/// Of so many pods that could not be read it is known that this was said.
+/// Of so many pods that could not be read it is remembered that this was logged.
 const REMEMBERED: usize = 1024;
 
 /// Whether the API answers, and what of it could not be read.
 #[derive(Debug, Default)]
 pub(super) struct Reach {
     stands: Stands,
-    /// By pod, the version of which it was said.
+    /// By pod, the version of which it was logged.
     unread: HashMap<String, Option<String>>,
 }
 
@@ -27,7 +27,7 @@ impl Reach {
     /// The API is out of reach.
     pub(super) fn lost(&mut self, error: &str) {
         if self.stands != Stands::Down {
-            tracing::warn!("lost the API server ({error}); witnessing goes on, names come from the runtime");
+            tracing::warn!("lost the API server ({error}); recording goes on, names come from the runtime");
         }
         self.stands = Stands::Down;
     }

@@ -24,7 +24,7 @@ const TOKEN_STARTS: [&str; 12] =
     ["eyJ", "AKIA", "ASIA", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk-", "AIza"];
 /// A token is at least this long.
 const TOKEN_LEN: usize = 16;
-/// Text without a space of at least this length, of upper case, lower case and digits, is nobody's word.
+/// Text without a space of at least this length, of upper case, lower case and digits, is random.
 const RANDOM_LEN: usize = 40;
 
 /// Whether the value of something called so is a secret.

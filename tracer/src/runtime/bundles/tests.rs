@@ -25,7 +25,7 @@ fn node(bundle: &str, config: &str, pid: Option<(&str, &str)>) -> (tempfile::Tem
     (root, bundles)
 }
 
-/// The node is a container (kind, k3d): what a pid file has there is nothing that the kernel tells.
+/// The node is a container (kind, k3d): the pids in its files are not the kernel's.
 #[test]
 fn pids_of_a_node_that_is_a_container_are_not_taken() {
     let place = CONTAINERD[0];

@@ -1,4 +1,4 @@
-//! What waits for a worker: thousands of containers that nobody knows keep no new one waiting.
+//! What waits for a worker: thousands of unknown containers hold up no new one.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -135,7 +135,7 @@ mod tests {
         assert!(asking.is_due(Stage::Made, seconds(5)));
         assert!(!asking.is_due(Stage::Made, seconds(5)), "the answer is still to come");
         assert!(!asking.is_due(Stage::Begun, seconds(5)));
-        // What is told now was looked for before.
+        // What is answered now was looked for before.
         assert_eq!(asking.answered(seconds(5)), Freshness::Outdated);
         assert_eq!(asking.answered(seconds(5)), Freshness::UpToDate);
         assert!(!asking.is_due(Stage::Begun, seconds(5)) && !asking.is_due(Stage::Made, seconds(5)));

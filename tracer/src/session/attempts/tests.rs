@@ -23,12 +23,12 @@ fn copy() -> Naming {
     named("debugger-x", SessionKind::Copy)
 }
 
-/// A pod of whose container `debugger-x` the kubelet has told nothing.
+/// A pod of whose container `debugger-x` the kubelet has reported nothing.
 fn silent() -> PodIndex {
     synced([pod()])
 }
 
-/// The kubelet has told of the container `current`, and of the one before it.
+/// The kubelet has reported the container `current`, and the one before it.
 fn index_with(restart_count: u32, current: Option<u64>, before: Option<u64>) -> PodIndex {
     let url = |n: u64| id(n).url("containerd");
     let ended = |n| Terminated {
@@ -51,12 +51,12 @@ fn index_with(restart_count: u32, current: Option<u64>, before: Option<u64>) -> 
     synced([PodFacts { statuses: vec![status], ..pod() }])
 }
 
-/// Attempts of a pod that was there before the witness.
+/// Attempts of a pod that was there before debugtrail.
 fn begun_before() -> Attempts {
     Attempts::default()
 }
 
-/// Attempts of a pod whose making was witnessed.
+/// Attempts of a pod whose making was seen.
 fn made() -> Attempts {
     let mut attempts = Attempts::default();
     attempts.pod_made(&pod_ref(), seconds(9));

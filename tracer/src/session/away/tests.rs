@@ -64,7 +64,7 @@ fn away(gone: Vec<SessionRecord>) -> Away {
     Away::new(interval(), gone, HashSet::new(), Policy::default())
 }
 
-fn nobody(_: &ContainerId) -> bool {
+fn follows_none(_: &ContainerId) -> bool {
     false
 }
 
@@ -72,7 +72,7 @@ fn nobody(_: &ContainerId) -> bool {
 fn a_session_that_began_and_ended_meanwhile_is_told_once_by_the_api() {
     let mut away = away(Vec::new());
     let index = synced([ended_at(DOWN + 5)]);
-    let ends = away.ends(&index, nobody, seconds(100));
+    let ends = away.ends(&index, follows_none, seconds(100));
     assert_eq!(ends.len(), 1);
     let record = ends[0].clone().record(clock("b0"), Some("node1"));
     assert_eq!(record.evidence.kernel, KernelEvidence::None);
@@ -80,21 +80,21 @@ fn a_session_that_began_and_ended_meanwhile_is_told_once_by_the_api() {
     assert_eq!((&record.exit, record.times.clone()), (&Exit::unknown(), SessionTimes::default()));
     assert_eq!(record.identity.target_container.as_deref(), Some("app"));
     assert_eq!((record.identity.node_name.as_deref(), record.identity.attempt), (Some("node1"), Some(0)));
-    assert_eq!(away.ends(&index, nobody, seconds(101)), []);
+    assert_eq!(away.ends(&index, follows_none, seconds(101)), []);
 }
 
 #[test]
 fn ends_of_other_times_are_not_told() {
     for second in [DOWN - 1, DOWN + 61] {
         let index = synced([ended_at(second)]);
-        assert_eq!(away(Vec::new()).ends(&index, nobody, seconds(100)), [], "at {second}");
+        assert_eq!(away(Vec::new()).ends(&index, follows_none, seconds(100)), [], "at {second}");
     }
     let index = synced([ended_at(DOWN + 5)]);
     assert_eq!(away(Vec::new()).ends(&index, |_| true, seconds(100)), [], "the kernel has it");
     let mut away = away(Vec::new());
     away.reported(&SessionId::of_container(&id()));
-    assert_eq!(away.ends(&index, nobody, seconds(100)), [], "it was reported");
-    assert_eq!(Away::default().ends(&index, nobody, seconds(100)), [], "the first agent here");
+    assert_eq!(away.ends(&index, follows_none, seconds(100)), [], "it was reported");
+    assert_eq!(Away::default().ends(&index, follows_none, seconds(100)), [], "the first agent here");
 }
 
 #[test]
@@ -102,16 +102,16 @@ fn an_ordinary_container_is_told_only_when_asked_for() {
     let mut pod = ended_at(DOWN + 5);
     pod.statuses[0].name = "app".into();
     let index = synced([pod]);
-    assert_eq!(away(Vec::new()).ends(&index, nobody, seconds(100)), []);
+    assert_eq!(away(Vec::new()).ends(&index, follows_none, seconds(100)), []);
     let all = Policy { all_containers: true, ..Policy::default() };
     let mut away = Away::new(interval(), [], HashSet::new(), all);
-    assert_eq!(away.ends(&index, nobody, seconds(100)).len(), 1);
+    assert_eq!(away.ends(&index, follows_none, seconds(100)).len(), 1);
 }
 
 #[test]
 fn a_session_that_was_live_keeps_its_start() {
     let mut away = away(vec![started()]);
-    let ends = away.ends(&synced([ended_at(DOWN + 5)]), nobody, seconds(100));
+    let ends = away.ends(&synced([ended_at(DOWN + 5)]), follows_none, seconds(100));
     assert_eq!(ends.len(), 1);
     let record = ends[0].clone().record(clock("b0"), None);
     assert_eq!(record.evidence.kernel, KernelEvidence::StartOnly);
@@ -124,14 +124,14 @@ fn a_session_that_was_live_keeps_its_start() {
 fn where_the_api_stays_silent_the_end_is_told_without_it() {
     let mut away = away(vec![started()]);
     let mut index = PodIndex::new();
-    assert_eq!(away.ends(&index, nobody, seconds(100)), [], "not synced");
+    assert_eq!(away.ends(&index, follows_none, seconds(100)), [], "not synced");
     index.observe(PodEvent::RelistStarted, seconds(100));
     index.observe(PodEvent::RelistDone, seconds(100));
-    assert_eq!(away.ends(&index, nobody, seconds(100)), []);
-    assert_eq!(away.ends(&index, nobody, seconds(129)), []);
-    let ends = away.ends(&index, nobody, seconds(130));
+    assert_eq!(away.ends(&index, follows_none, seconds(100)), []);
+    assert_eq!(away.ends(&index, follows_none, seconds(129)), []);
+    let ends = away.ends(&index, follows_none, seconds(130));
     assert_eq!((ends.len(), ends[0].evidence.api.clone()), (1, None));
-    assert_eq!((away.ends(&index, nobody, seconds(200)), away.open().count()), (Vec::new(), 0));
+    assert_eq!((away.ends(&index, follows_none, seconds(200)), away.open().count()), (Vec::new(), 0));
 }
 
 #[test]
@@ -151,10 +151,10 @@ fn what_was_told_is_remembered_only_while_ends_are_looked_for() {
     (0..100).for_each(|n| away.reported(&session(n)));
     assert_eq!(away.kept(), 100);
     let index = synced([pod()]);
-    away.ends(&index, nobody, seconds(200));
-    away.ends(&index, nobody, BootNanos(seconds(200).0 + LOOKED_FOR.as_nanos() as u64 - 1));
+    away.ends(&index, follows_none, seconds(200));
+    away.ends(&index, follows_none, BootNanos(seconds(200).0 + LOOKED_FOR.as_nanos() as u64 - 1));
     assert_eq!(away.kept(), 100);
-    away.ends(&index, nobody, BootNanos(seconds(200).0 + LOOKED_FOR.as_nanos() as u64));
+    away.ends(&index, follows_none, BootNanos(seconds(200).0 + LOOKED_FOR.as_nanos() as u64));
     (0..100).for_each(|n| away.reported(&session(n)));
     assert_eq!(away.kept(), 0);
 }
@@ -168,5 +168,5 @@ fn too_many_ends_to_remember_end_the_looking() {
     away.reported(&session(KEPT_REPORTED));
     assert_eq!(away.kept(), 0);
     // It might be one of those.
-    assert_eq!(away.ends(&synced([ended_at(DOWN + 30)]), nobody, seconds(200)), []);
+    assert_eq!(away.ends(&synced([ended_at(DOWN + 30)]), follows_none, seconds(200)), []);
 }

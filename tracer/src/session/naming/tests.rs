@@ -164,7 +164,7 @@ fn a_pod_that_the_runtime_names_and_a_whole_watch_does_not_is_another_kubelets()
     assert!(matches!(ask(Some(&named("app")), &late, 100), Verdict::Unresolved(_)));
 }
 
-/// Anybody who may write to the hierarchy makes cgroups under any name.
+/// Whoever may write to the hierarchy makes cgroups under any name.
 #[test]
 fn a_cgroup_that_nothing_entered_is_no_container() {
     let (id, pod_ref, index) = (id(), pod_ref(), synced([pod()]));
@@ -186,7 +186,7 @@ fn a_pods_container_is_not_elsewhere_than_the_others() {
     let elsewhere = Question { elsewhere: true, ..question(&id, &pod_ref, None) };
     let ask = |index: &PodIndex| decide(elsewhere, index, Policy::default(), seconds(20));
     assert_eq!(ask(&synced([pod()])), Verdict::Other);
-    // Of a pod that nobody knows it takes no name.
+    // Of a pod that is not known it takes no name.
     assert!(matches!(ask(&synced([])), Verdict::Unresolved(Naming { pod_name: None, .. })));
     // Unless the API says that it runs: the id of one that is over is known to many.
     let with_state = |state| {
@@ -216,7 +216,7 @@ fn outside_of_all_pods_only_the_runtime_makes_a_session() {
     assert_eq!(naming.pod_name.as_deref(), Some("web"));
 }
 
-/// The path names a pod that is another's by the runtime's word, which made the container.
+/// The path names another pod than the runtime, which made the container.
 #[test]
 fn the_runtime_knows_the_pod_better_than_the_path() {
     let (id, other, index) = (id(), PodRef::new("11111111-4f5d-4a7e-8b6e-6b2a3f1c0d9e"), synced([pod()]));

@@ -1,4 +1,4 @@
-//! What is kept of all sessions' processes, within one bound: whoever keeps most makes room for the
+//! What is kept of all sessions' processes, within one bound: the session that keeps most makes room for the
 //! others. Pure.
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ pub const HELD: usize = 16 << 20;
 /// The processes of each container of interest.
 #[derive(Debug)]
 pub(in super::super) struct AllProcesses {
-    /// Processes of one session that are told.
+    /// Processes of one session that are reported.
     limit: u64,
     by_container: HashMap<ContainerId, Processes>,
     /// Bytes of all.
@@ -30,12 +30,12 @@ impl Default for AllProcesses {
 }
 
 impl AllProcesses {
-    /// Of each session `limit` are to be told.
+    /// Of each session `limit` are to be reported.
     pub(in super::super) fn new(limit: u64) -> Self {
         Self { limit, by_container: HashMap::new(), held: 0, holders: 0 }
     }
 
-    /// Goes on after what an earlier debugtrail told of a container.
+    /// Goes on after what an earlier debugtrail reported of a container.
     pub(in super::super) fn go_on_after(&mut self, id: &ContainerId, reported: Reported) {
         self.change(id, |processes| processes.go_on_after(reported));
     }
@@ -59,7 +59,7 @@ impl AllProcesses {
         })
     }
 
-    /// Takes out what is still to be told of a container.
+    /// Takes out what is still to be reported of a container.
     pub(in super::super) fn take(&mut self, id: &ContainerId) -> Vec<Chunk> {
         if self.by_container.contains_key(id) { self.change(id, Processes::take) } else { Vec::new() }
     }
@@ -82,7 +82,7 @@ impl AllProcesses {
         }
     }
 
-    /// Containers with ends that wait to be told.
+    /// Containers with ends that wait to be reported.
     pub(in super::super) fn waiting(&self) -> Vec<ContainerId> {
         let waiting = self.by_container.iter().filter(|(_, processes)| processes.is_waiting());
         waiting.map(|(id, _)| id.clone()).collect()

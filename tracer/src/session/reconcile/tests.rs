@@ -35,7 +35,7 @@ fn unresolved() -> SessionRecord {
     SessionRecord { identity, evidence: Evidence::of_kernel(KernelEvidence::Full), ..ended() }
 }
 
-/// The pod once the kubelet has told the container's id and, where `end` says so, its end.
+/// The pod once the kubelet has reported the container's id and, where `end` says so, its end.
 fn pod_with_status(end: Option<(i32, &str)>) -> PodFacts {
     let terminated = |(exit_code, reason): (i32, &str)| {
         ContainerState::Terminated(Terminated {

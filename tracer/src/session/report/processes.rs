@@ -29,7 +29,7 @@ fn process(ended: EndedProcess, context: Context<'_>) -> ProcessEnd {
         parent_pid: end.parent,
         entered: entered(&end, context),
         left: left(&end),
-        // One that was freed some time after its end, and heard only then, has an end at no known time.
+        // One that was freed some time after its end, and seen only then, has an end at no known time.
         times: context.history.session_times(Some(end.process.forked), (!end.late).then_some(end.ended)),
         max_rss_bytes: end.max_rss_pages.map(|pages| pages * context.page_size),
         comm: end.comm,

@@ -21,7 +21,7 @@ impl Tracker {
         self.processes.executed(id, executed);
     }
 
-    /// Takes in that all was heard that the kernel told before `at`. In a storm the ring may be behind.
+    /// Takes in that all events of the time before `at` were read. In a storm the ring may be behind.
     pub fn heard_until(&mut self, at: BootNanos) {
         self.heard = self.heard.max(Some(at));
     }
@@ -32,7 +32,7 @@ impl Tracker {
         self.processes.held_bytes()
     }
 
-    /// What is to be told of a session's processes now.
+    /// What is to be reported of a session's processes now.
     fn report_processes(&mut self, id: &ContainerId) -> Vec<Action> {
         let container = self.containers.get_mut(id).filter(|container| container.naming().is_some());
         let Some(container) = container else { return Vec::new() };
@@ -44,7 +44,7 @@ impl Tracker {
         chunks.into_iter().map(action).collect()
     }
 
-    /// What is to be told of all sessions' processes, and which sessions are closed now.
+    /// What is to be reported of all sessions' processes, and which sessions are closed now.
     pub(super) fn review_processes(&mut self, now: BootNanos) -> Vec<Action> {
         let sessions = self.processes.waiting();
         let mut actions: Vec<_> = sessions.iter().flat_map(|id| self.report_processes(id)).collect();
@@ -66,12 +66,12 @@ impl Tracker {
     }
 }
 
-/// Whether its processes are told: an ordinary container's are its work, and nobody's debugging.
+/// Whether its processes are reported: an ordinary container's are its work, and no debugging.
 fn has_processes(container: &Container) -> bool {
     container.naming().is_none_or(|naming| naming.kind != Some(SessionKind::Container))
 }
 
-/// Arguments of the main process's first program, if they were heard of.
+/// Arguments of the main process's first program, if its exec was seen.
 pub(super) fn main_args(container: &Container, processes: &Processes) -> Option<Args> {
     let main = container.main()?;
     let program = processes.program(Process { pid: main.pid, forked: main.forked })?;

@@ -163,7 +163,7 @@ fn a_cgroup_that_nothing_entered_vanishes_from_the_kernel_and_ends_as_a_start_er
     assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(14))), []);
 }
 
-/// A folder that anybody may make and remove.
+/// Others can make and remove a cgroup, too.
 #[test]
 fn a_cgroup_that_nothing_entered_and_nobody_knows_is_no_session() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
@@ -225,7 +225,7 @@ fn the_runtime_is_asked_until_it_has_told_the_init_pid() {
     assert_eq!(tracker.asks_runtime(&made(), &place()), Some(&id()));
     let early = runtime("dbg").map(|facts| RuntimeFacts { init_pid: None, ..facts });
     observe(&mut tracker, made(), early, &index);
-    // The kernel may have skipped to tell of a main process.
+    // The programs of a main process's start may have been skipped.
     assert_eq!(tracker.asks_runtime(&made(), &place()), Some(&id()));
     assert_eq!(tracker.asks_runtime(&removed(made()), &place()), None);
     assert_eq!(tracker.asks_runtime(&running(), &place()), Some(&id()));
@@ -270,7 +270,7 @@ fn a_loss_is_noted_in_every_session_that_is_not_closed() {
     assert_eq!(tracker.open().count(), 0);
 }
 
-/// A copy's container is restarted while nobody can say what it is: its runs are numbered in the order in which they
+/// A copy's container is restarted while it is undecided: its runs are numbered in the order in which they
 /// came, whatever their ids.
 #[test]
 fn the_runs_of_a_copy_are_numbered_in_their_order() {
@@ -311,7 +311,7 @@ fn past_the_limit_the_oldest_undecided_is_given_up() {
 }
 
 proptest! {
-    /// However the kernel's words, the runtime's and the API's interleave, a session starts once, ends once, in
+    /// However the statements of kernel, runtime and API interleave, a session starts once, ends once, in
     /// this order, and leaves nothing.
     #[test]
     fn one_start_one_end_whatever_the_order(

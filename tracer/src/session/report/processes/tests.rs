@@ -15,7 +15,7 @@ use crate::session::{Action, Tracker};
 /// 2026-11-23T15:26:00Z at boot.
 const BOOTED: i64 = 1_795_447_560_000_000_000;
 
-/// What is told of a session in which that happened, as JSON.
+/// The records of a session in which that happened, as JSON.
 fn records_of(happens: impl FnOnce(&mut Tracker) -> Vec<Action>) -> Vec<Value> {
     let index = synced([pod()]);
     let mut tracker = Tracker::default();
