@@ -6,6 +6,8 @@ use crate::progress::heading;
 use crate::setup::cargo_deny;
 use crate::{build, command, repo, setup, times};
 
+mod prose;
+
 /// Not of the workspace.
 const EBPF_MANIFESTS: [&str; 2] = ["tracer-ebpf/Cargo.toml", "bench-ebpf/Cargo.toml"];
 
@@ -19,6 +21,8 @@ pub fn run() -> Result<()> {
     cargo_deny::install()?;
     // The tracer embeds it, so clippy and rustdoc need it, too.
     build::build_bpf()?;
+    heading("prose");
+    prose::check()?;
     heading("rustfmt");
     format()?;
     heading("clippy");
