@@ -68,7 +68,7 @@ mod tests {
     use super::{os_name, version};
 
     #[test]
-    fn versions_as_programs_tell_them() {
+    fn versions_are_read_as_programs_print_them() {
         assert_eq!(version("debugtrail 0.1.0\n"), "0.1.0");
         assert_eq!(version("Kubernetes v1.35.4"), "v1.35.4");
         assert_eq!(

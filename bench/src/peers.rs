@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_they_say_they_lost() {
+    fn lost_events_of_other_tracers_are_read() {
         assert_eq!(parse("lost 666 events on CPU #1"), Some(Line::Lost(666)));
         assert_eq!(parse("Lost 12 events"), Some(Line::Lost(12)));
         assert_eq!(parse("we lost count"), None);

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_run_has_no_time() {
+    fn a_program_that_did_not_run_has_no_time() {
         let counts = Counts { run_time_ns: 9, runs: 4, skipped: 0 };
         assert_eq!(counts.since(counts).ns_per_run(), None);
     }

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ran_has_no_row() {
+    fn a_program_that_never_ran_has_no_row() {
         let mut samples = Samples::default();
         samples.add("exit", "ours", Counts::default(), counts(1));
         assert!(samples.row("exit", "ours").is_none());

@@ -196,12 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_gives_no_rows() {
+    fn no_sessions_give_no_rows() {
         assert!(results(&[]).latency.is_empty());
     }
 
     #[test]
-    fn the_api_tells_whole_seconds_and_only_at_the_end() {
+    fn the_api_gives_whole_seconds_and_only_at_the_end() {
         let pod = |state: &Value| json!({"status": {"ephemeralContainerStatuses": [{"name": "dbg", "state": state}]}});
         let ended = json!({"terminated": {"startedAt": "2026-11-24T01:00:59Z", "finishedAt": "2026-11-24T01:01:01Z"}});
         assert_eq!(ended_duration(&pod(&ended), "dbg"), Some(2_000_000_000));

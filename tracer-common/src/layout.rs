@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_tells_it_all() {
+    fn the_text_has_every_field() {
         let text = std::str::from_utf8(&TEXT).unwrap().trim_end();
         assert!(text.starts_with("{\"wire\":1,\"shapes\":{\"cgroup_entry\":{\"size\":"), "{text}");
         assert!(text.contains("\"fields\":{\"steps.created\":[0,1],\"steps.entered\":[1,1],"), "{text}");

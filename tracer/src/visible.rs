@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_seen_stays_as_it_is() {
+    fn visible_text_stays_as_it_is() {
         for text in
             ["default/web/dbg", "a b", "é ü ß", "漢字", "Ελληνικά", "🦀", "אב", "[redacted] … \u{fffd}"]
         {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_seen_is_its_code_point() {
+    fn invisible_characters_show_as_code_points() {
         assert_eq!(line("a\u{1b}[2Jb\nc\u{7f}\u{9b}"), "a\\u{1b}[2Jb\\u{a}c\\u{7f}\\u{9b}");
         assert_eq!(line("web\u{202e}gpj"), "web\\u{202e}gpj");
         for hidden in [

@@ -22,7 +22,7 @@ use identity::Identity;
 const PODS: &str = "list,watch pods";
 
 /// 401.
-pub fn credentials_that_nobody_knows(tier: &Tier) -> Result<()> {
+pub fn unknown_credentials_are_refused(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
     let unknown = Identity::with_token(&access, "a-token-of-no-account")?;
     refused(&unknown.access, &["does not know these credentials (401", "renew"])
@@ -74,7 +74,7 @@ pub fn an_agent_that_is_refused_tries_again(tier: &Tier) -> Result<()> {
 }
 
 /// 403 on what is not needed: `trace` warns where that matters, and goes on.
-pub fn rights_that_are_not_needed(tier: &Tier) -> Result<()> {
+pub fn rights_that_are_not_needed_may_be_missing(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
     let namespace = Namespace::create(&access, "test")?;
     let least = Identity::with_rights(&access, &namespace, &[PODS])?;
@@ -97,7 +97,7 @@ pub fn a_namespace_that_is_unknown_may_come(tier: &Tier) -> Result<()> {
 }
 
 /// A name that the cluster does not know, and one whose boot id is another machine's.
-pub fn a_node_that_is_not_this_machine(tier: &Tier) -> Result<()> {
+pub fn another_machines_node_is_refused(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
     let unknown = access.as_node("nowhere");
     refused(&unknown, &["the cluster has no node nowhere", "kubectl get nodes"])?;
@@ -107,7 +107,7 @@ pub fn a_node_that_is_not_this_machine(tier: &Tier) -> Result<()> {
 }
 
 /// Everything is as it should be, and another debugtrail is seen.
-pub fn doctor_finds_that_it_can_witness(tier: &Tier) -> Result<()> {
+pub fn doctor_finds_that_it_can_record(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
     // Where a runtime's state is not at a well-known place, its running shims lead to it.
     let _patient = Patient::admit(access.clone())?;
@@ -155,7 +155,7 @@ pub fn doctor_names_missing_rights(tier: &Tier) -> Result<()> {
     Ok(())
 }
 
-pub fn doctor_tells_the_blind_spot_of_a_sandbox(tier: &Tier) -> Result<()> {
+pub fn doctor_names_the_blind_spot_of_a_sandbox(tier: &Tier) -> Result<()> {
     let access = tier.access()?;
     let class = json!({
         "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "handler": "runsc",

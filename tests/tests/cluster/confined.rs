@@ -81,7 +81,7 @@ fn is_shared(mount: &MountInfo) -> bool {
 }
 
 /// It is asked where it is to answer, and finds nothing wrong that root does not find on the node itself.
-pub fn doctor_in_its_pod_finds_nothing_to_mend(tier: &Tier) -> Result<()> {
+pub fn doctor_in_its_pod_finds_nothing_to_fix(tier: &Tier) -> Result<()> {
     let (agent, access) = (tier.daemon_set()?, tier.access()?);
     let pod = agent.wait_until_ready(None)?;
     let doctor = ["doctor", "--output", "json", "--ledger", "/var/lib/debugtrail"];

@@ -186,7 +186,7 @@ fn interrupted(tier: &Tier, agent: &DaemonSet, end: impl FnOnce(&DaemonPod) -> R
 }
 
 /// Deleted with all that was applied, it writes `agent_stopped` and goes; the records stay on the node.
-pub fn what_is_deleted_leaves_its_ledger(tier: &Tier) -> Result<()> {
+pub fn a_deleted_agent_leaves_its_ledger(tier: &Tier) -> Result<()> {
     let agent = tier.daemon_set()?;
     let pid = agent.pid(&agent.wait_until_ready(None)?)?;
     let before = agent.ledger()?;
@@ -201,7 +201,7 @@ pub fn what_is_deleted_leaves_its_ledger(tier: &Tier) -> Result<()> {
 }
 
 /// The agent is deleted and its programs go on; the files of deploy/ take them out of the kernel.
-pub fn what_it_pinned_is_taken_out_of_the_node(tier: &Tier) -> Result<()> {
+pub fn unpin_takes_its_programs_out_of_the_node(tier: &Tier) -> Result<()> {
     let agent = tier.daemon_set()?;
     let pid = agent.pid(&agent.wait_until_ready(None)?)?;
     agent.delete()?;

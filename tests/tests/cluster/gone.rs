@@ -56,11 +56,11 @@ fn resumes_and_lists(tier: &Tier, n: usize) -> Result<bool> {
     trace.wait_for_session("session_started", &names[1], PATIENCE)?;
     let gone = poll::until(PATIENCE, || trace.log().contains("410 Gone: too old resource version"));
     ensure!(gone, "the API server did not answer the watch 410; the trace said:\n{}", trace.log());
-    each_is_told_once(trace, &known, &missed)?;
+    each_is_reported_once(trace, &known, &missed)?;
     Ok(true)
 }
 
-fn each_is_told_once(trace: Trace, known: &Session, missed: &Session) -> Result<()> {
+fn each_is_reported_once(trace: Trace, known: &Session, missed: &Session) -> Result<()> {
     for session in [known, missed] {
         session.end()?;
         trace.wait_for_session("session_ended", &session.container, PATIENCE)?;

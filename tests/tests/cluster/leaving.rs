@@ -28,7 +28,7 @@ pub fn a_hangup_leaves_nothing_in_the_kernel(tier: &Tier) -> Result<()> {
 }
 
 /// It has no terminal.
-pub fn a_hangup_is_nothing_to_an_agent(tier: &Tier) -> Result<()> {
+pub fn an_agent_ignores_a_hangup(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let ledger = tempfile::tempdir()?;
     let agent = RunningAgent::start(&patient.access, ledger.path())?;

@@ -81,7 +81,7 @@ pub fn none_of(reason: &str, records: &[Value]) -> Result<()> {
 
 /// One session runs on and ends under the next agent, one ends meanwhile, one begins and ends meanwhile: the
 /// kernel has seen each from its beginning to its end. And again after a SIGTERM.
-pub fn all_is_witnessed_while_it_is_dead(tier: &Tier) -> Result<()> {
+pub fn everything_is_recorded_while_it_is_dead(tier: &Tier) -> Result<()> {
     let (patient, crashing) = (Patient::admit(tier.access()?)?, Patient::admit(tier.access()?)?);
     let node = Node::new(tier)?;
     let agent = node.agent()?;

@@ -36,7 +36,7 @@ pub fn arguments_are_shown_without_secrets(tier: &Tier) -> Result<()> {
 
 /// A ring of one page, and a reader that stands still: nearly all members' ends are lost, every one is counted, and
 /// the end of the session is there.
-pub fn what_a_full_ring_loses_is_counted(tier: &Tier) -> Result<()> {
+pub fn the_loss_of_a_full_ring_is_counted(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let trace = Trace::start(&patient.access, &["--ring-size", "4"])?;
     let storm = format!("i=0; while [ $i -lt {CHILDREN} ]; do (:); i=$((i+1)); done");

@@ -133,7 +133,7 @@ impl Drop for Stray {
 }
 
 /// It runs on past the deadline, is reported then, and its end when it comes.
-pub fn what_nobody_knows_is_told_once(tier: &Tier) -> Result<()> {
+pub fn an_unknown_container_is_reported_once(tier: &Tier) -> Result<()> {
     let (cluster, access) = (tier.cluster()?, tier.access()?);
     let trace = Trace::start(&access, &[])?;
     let before = Instant::now();
@@ -150,7 +150,7 @@ pub fn what_nobody_knows_is_told_once(tier: &Tier) -> Result<()> {
 
 /// Without an API server its absence from the index says nothing, however long it takes; the deadline runs from the
 /// list of pods on.
-pub fn nothing_is_told_while_the_api_server_is_away(tier: &Tier) -> Result<()> {
+pub fn nothing_is_reported_while_the_api_server_is_away(tier: &Tier) -> Result<()> {
     let (cluster, access) = (tier.cluster()?, tier.access()?);
     let trace = Trace::start(&access, &[])?;
     let away = Away::begin(&cluster)?;

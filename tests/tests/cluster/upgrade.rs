@@ -65,7 +65,7 @@ pub fn an_upgrade_to_other_structures(tier: &Tier) -> Result<()> {
 
 /// What another version kept can't be made out: reported with its reason, its interval and the sessions it
 /// touches.
-pub fn what_can_not_be_read_is_a_gap(tier: &Tier) -> Result<()> {
+pub fn an_unreadable_generation_is_a_gap(tier: &Tier) -> Result<()> {
     let (patient, node) = (Patient::admit(tier.access()?)?, Node::new(tier)?);
     let old = node.other_agent()?;
     let session = patient.session("dbg", 56)?;

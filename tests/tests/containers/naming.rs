@@ -120,7 +120,7 @@ fn a_container_is_in_the_cgroup_of_its_pod() {
 }
 
 #[test]
-fn what_no_runtime_knows_has_no_name() {
+fn a_container_that_no_runtime_knows_has_no_name() {
     let id = ContainerId::parse(&"0".repeat(64)).expect("64 hex digits");
     assert_eq!(Bundles::new().lookup(&id), None);
 }

@@ -24,7 +24,7 @@ fn a_command_that_is_not_there_never_runs() {
 const WAITS: &str = "until [ -e /done ]; do sleep 0.1; done; sleep 1; exit 5";
 
 #[test]
-fn what_is_executed_in_it_later_is_not_its_main_process() {
+fn a_program_executed_later_is_not_the_main_process() {
     let containerd = Containerd::start(Mounts::Shared);
     let mut watcher = Watcher::new();
     let started = containerd.start_container("dbg", &["sh", "-c", WAITS]);
@@ -40,7 +40,7 @@ fn what_is_executed_in_it_later_is_not_its_main_process() {
 }
 
 #[test]
-fn a_main_process_past_its_memory_limit_is_the_oom_killers_victim() {
+fn a_main_process_past_its_memory_limit_is_an_oom_victim() {
     let containerd = Containerd::start(Mounts::Shared);
     let mut watcher = Watcher::new();
     let limit = (16 << 20).to_string();

@@ -80,7 +80,7 @@ fn nothing_is_kept_of_cgroups_below_a_container_of_no_interest() {
 }
 
 #[test]
-fn what_a_session_makes_elsewhere_over_its_bound_is_its_own_loss() {
+fn cgroups_over_a_sessions_bound_are_its_own_loss() {
     let mut tracer = Tracer::new();
     let (cgroup, elsewhere) = (TestCgroup::new("maker"), TestCgroup::new("elsewhere"));
     tracer.track(&cgroup);
@@ -109,7 +109,7 @@ fn processes_over_a_sessions_bound_are_its_own_loss() {
 }
 
 #[test]
-fn who_enters_a_cgroup_below_a_sessions_own_has_entered_the_session() {
+fn entering_a_cgroup_below_a_sessions_own_is_entering() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("entered");
     tracer.track(&cgroup);
@@ -127,7 +127,7 @@ fn who_enters_a_cgroup_below_a_sessions_own_has_entered_the_session() {
 }
 
 #[test]
-fn who_moves_below_before_the_session_is_decided_has_not_left() {
+fn moving_below_before_the_decision_is_not_leaving() {
     let tracer = Tracer::new();
     let cgroup = TestCgroup::new("undecided");
     let below = cgroup.dir.join("below");

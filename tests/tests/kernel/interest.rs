@@ -21,7 +21,7 @@ fn session(tracer: &mut Tracer, cgroup: &TestCgroup, other: &TestCgroup, script:
 }
 
 #[test]
-fn who_leaves_the_cgroup_is_still_a_member_and_so_are_its_children() {
+fn a_process_that_leaves_stays_a_member_with_its_children() {
     // Made before there was a tracer, which then knows nothing of it.
     let elsewhere = TestCgroup::new("elsewhere");
     let mut tracer = Tracer::fresh();
@@ -46,7 +46,7 @@ fn a_main_process_that_leaves_has_its_end_and_its_children() {
 }
 
 #[test]
-fn who_is_born_elsewhere_is_a_member_and_so_are_its_children() {
+fn a_child_born_elsewhere_is_a_member_with_its_children() {
     let elsewhere = TestCgroup::new("elsewhere");
     let mut tracer = Tracer::fresh();
     let cgroup = TestCgroup::new("parent");
@@ -57,7 +57,7 @@ fn who_is_born_elsewhere_is_a_member_and_so_are_its_children() {
 }
 
 #[test]
-fn who_was_there_before_a_member_came_is_none() {
+fn an_earlier_process_of_a_members_new_cgroup_is_no_member() {
     let elsewhere = TestCgroup::new("elsewhere");
     let mut tracer = Tracer::fresh();
     let cgroup = TestCgroup::new("beside");
@@ -103,7 +103,7 @@ fn nothing_is_missed_after_everything_was_forgotten() {
 }
 
 #[test]
-fn what_was_found_running_keeps_its_members() {
+fn a_cgroup_found_running_keeps_its_members() {
     let cgroup = TestCgroup::new("found");
     let mut main = cgroup.main("/bin/sh", &["-c", "read line; (exit 31); exit 32"]);
     let mut tracer = Tracer::fresh();
@@ -122,7 +122,7 @@ fn what_was_found_running_keeps_its_members() {
 }
 
 #[test]
-fn what_was_found_still_empty_gets_its_main_process() {
+fn a_cgroup_found_empty_gets_its_main_process() {
     let cgroup = TestCgroup::new("to-come");
     let mut tracer = Tracer::fresh();
     let running =

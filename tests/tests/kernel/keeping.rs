@@ -66,7 +66,7 @@ fn a_cgroup_that_nothing_entered_leaves_nothing() {
 }
 
 #[test]
-fn a_forgotten_cgroup_leaves_nothing_and_its_main_process_is_not_heard() {
+fn a_forgotten_cgroup_leaves_nothing_and_reports_no_end() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("forgotten");
     let mut main = cgroup.main("/bin/sh", &["-c", "read line"]);
@@ -80,7 +80,7 @@ fn a_forgotten_cgroup_leaves_nothing_and_its_main_process_is_not_heard() {
 }
 
 #[test]
-fn what_already_runs_is_taken_in_with_its_end() {
+fn a_running_process_is_taken_in_with_its_end() {
     let cgroup = TestCgroup::new("running");
     let mut main = cgroup.main("/bin/sh", &["-c", "read line; exit 12"]);
     let mut tracer = Tracer::fresh();
@@ -103,7 +103,7 @@ fn what_already_runs_is_taken_in_with_its_end() {
 }
 
 #[test]
-fn what_the_kernel_saw_made_is_not_overwritten_by_the_scan() {
+fn a_new_cgroups_entry_is_not_overwritten_by_the_scan() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("both");
     let mut main = cgroup.main("/bin/sh", &["-c", "read line"]);
@@ -117,7 +117,7 @@ fn what_the_kernel_saw_made_is_not_overwritten_by_the_scan() {
 }
 
 #[test]
-fn one_born_inside_that_never_execs_is_a_member() {
+fn a_process_born_inside_that_never_execs_is_a_member() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("born");
     tracer.track(&cgroup);
@@ -133,7 +133,7 @@ fn one_born_inside_that_never_execs_is_a_member() {
 }
 
 #[test]
-fn a_witness_that_goes_leaves_no_program_and_no_map() {
+fn an_unloaded_tracer_leaves_no_program_and_no_map() {
     // Another debugtrail may run on this machine, or start meanwhile: what counts is what is new and this process's.
     let loaded = || inspect::programs().expect("programs can be listed");
     let before = loaded();

@@ -87,7 +87,7 @@ fn a_process_of_the_session() {
 }
 
 #[test]
-fn a_process_that_left_the_sessions_cgroup_is_still_of_the_session() {
+fn a_killer_that_left_the_cgroup_is_still_of_the_session() {
     let elsewhere = TestCgroup::new("elsewhere");
     let procs = elsewhere.dir.join("cgroup.procs");
     let script = format!("echo ready; sh -c 'echo $$ > {}; kill -9 $PPID'; sleep 10", procs.display());
@@ -96,7 +96,7 @@ fn a_process_that_left_the_sessions_cgroup_is_still_of_the_session() {
 }
 
 #[test]
-fn nobody_where_the_signal_was_handled_but_who_asked_for_it_is_known() {
+fn after_a_handled_signal_its_sender_asked_for_the_exit() {
     let main = Main::shell("trap 'exit 5' TERM; echo ready; while :; do sleep 0.01; done");
     let asked_by = kill("TERM", main.child.id());
     let (signal, seen) = main.end();
@@ -106,7 +106,7 @@ fn nobody_where_the_signal_was_handled_but_who_asked_for_it_is_known() {
 }
 
 #[test]
-fn not_who_sent_a_signal_that_was_ignored() {
+fn an_ignored_signal_has_no_killer() {
     let main = Main::shell("trap '' TERM; echo ready; read line");
     kill("TERM", main.child.id());
     let killer = kill("KILL", main.child.id());
@@ -115,7 +115,7 @@ fn not_who_sent_a_signal_that_was_ignored() {
 }
 
 #[test]
-fn not_who_sent_a_signal_that_was_left_pending() {
+fn a_pending_signal_has_no_killer() {
     let main = Main::start(ENDING, &["term-blocked"]);
     kill("TERM", main.child.id());
     let killer = kill("KILL", main.child.id());
@@ -124,7 +124,7 @@ fn not_who_sent_a_signal_that_was_left_pending() {
 }
 
 #[test]
-fn the_first_of_those_who_sent_a_blocked_signal() {
+fn the_first_sender_of_a_blocked_signal_is_the_killer() {
     let mut main = Main::start(ENDING, &["term-blocked"]);
     let killer = kill("TERM", main.child.id());
     assert_ne!(kill("TERM", main.child.id()), killer);
@@ -135,7 +135,7 @@ fn the_first_of_those_who_sent_a_blocked_signal() {
 }
 
 #[test]
-fn the_first_of_many_whatever_came_before() {
+fn the_first_of_many_senders_is_the_killer() {
     let handled = "for s in HUP INT QUIT USR1 USR2 ALRM PIPE PROF IO PWR VTALRM; do trap : $s; done";
     let main = Main::shell(&format!("{handled}; echo ready; while :; do sleep 0.01; done"));
     for name in ["HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "PIPE", "PROF", "IO", "PWR", "VTALRM"] {
@@ -156,7 +156,7 @@ fn queue(pid: u32, signal: i32, code: i32) {
 }
 
 #[test]
-fn who_chooses_the_code_of_its_signal_is_known_all_the_same() {
+fn a_sender_that_chooses_its_signals_code_is_known() {
     // Those of a timer, of a message queue, of a look-up of names, and one without a meaning.
     for code in [-2, -3, -60, -77] {
         let main = Main::shell("echo ready; read line");
@@ -175,7 +175,7 @@ fn a_fault_that_a_process_sends_itself_is_not_the_kernels() {
 }
 
 #[test]
-fn a_member_is_one_whatever_it_calls_itself() {
+fn a_member_named_like_a_runtime_is_a_member() {
     let script = "echo ready; ln -s /bin/sh runc:[2:INIT]; ./runc:[2:INIT] -c 'kill -9 $PPID'; sleep 10";
     let folder = tempfile::tempdir().expect("a folder");
     let (tracer, cgroup) = (Tracer::new(), TestCgroup::new("killed"));
@@ -187,7 +187,7 @@ fn a_member_is_one_whatever_it_calls_itself() {
 }
 
 #[test]
-fn who_stands_beside_the_parent_is_no_runtime_by_its_name() {
+fn only_what_the_parent_started_is_of_the_parent() {
     let main = Main::shell("echo ready; read line");
     // This process is the main process's parent, and what it starts is of it.
     let kin = {
@@ -207,7 +207,7 @@ fn who_stands_beside_the_parent_is_no_runtime_by_its_name() {
 }
 
 #[test]
-fn itself_by_abort() {
+fn a_process_that_aborts_is_its_own_killer() {
     let main = Main::start(ENDING, &["abort"]);
     let pid = main.child.id();
     let (signal, seen) = main.end();
@@ -215,7 +215,7 @@ fn itself_by_abort() {
 }
 
 #[test]
-fn the_kernel_for_a_fault() {
+fn the_kernel_is_the_killer_after_a_fault() {
     for (way, number) in [("segfault", libc::SIGSEGV), ("illegal", libc::SIGILL)] {
         let (signal, seen) = Main::start(ENDING, &[way]).end();
         assert_eq!((signal, seen.killer), (number, Some(Killer::Kernel(KernelKill::Fault))), "{way}");
@@ -223,13 +223,13 @@ fn the_kernel_for_a_fault() {
 }
 
 #[test]
-fn nobody_for_a_timer() {
+fn a_timer_has_no_killer() {
     let (signal, seen) = Main::start(ENDING, &["alarm"]).end();
     assert_eq!((signal, seen.killer), (libc::SIGALRM, None));
 }
 
 #[test]
-fn nobody_for_a_closed_pipe() {
+fn a_closed_pipe_has_no_killer() {
     let mut main = Main::shell("echo ready; read line; while :; do echo more; done");
     drop(main.child.stdout.take());
     drop(main.child.stdin.take());

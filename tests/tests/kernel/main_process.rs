@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::{TestCgroup, Tracer, wait};
 
 #[test]
-fn a_runtimes_helper_on_the_hosts_mount_namespace_is_not() {
+fn a_helper_on_the_hosts_mount_namespace_is_not_main() {
     let tracer = Tracer::new();
     let cgroup = TestCgroup::new("helper");
     let mut helper = Command::new("/bin/sh");
@@ -20,7 +20,7 @@ fn a_runtimes_helper_on_the_hosts_mount_namespace_is_not() {
 }
 
 #[test]
-fn a_hook_whose_parent_is_inside_is_not() {
+fn a_hook_whose_parent_is_inside_is_not_main() {
     let tracer = Tracer::new();
     let cgroup = TestCgroup::new("hook");
     // A runtime's init, inside and not yet exec'ed, runs a hook in the container's mount namespace, and the hook
@@ -37,7 +37,7 @@ fn a_hook_whose_parent_is_inside_is_not() {
 }
 
 #[test]
-fn whoever_enters_later_is_not() {
+fn a_process_that_enters_later_is_not_main() {
     let tracer = Tracer::new();
     let cgroup = TestCgroup::new("entry");
     let mut main = cgroup.main("/bin/sh", &["-c", "read line; exit 6"]);
@@ -52,7 +52,7 @@ fn whoever_enters_later_is_not() {
 }
 
 #[test]
-fn one_that_execs_again_stays_the_same() {
+fn a_main_process_that_execs_again_stays_main() {
     let tracer = Tracer::new();
     let cgroup = TestCgroup::new("again");
     wait(&mut cgroup.main("/bin/sh", &["-c", "exec /bin/sh -c 'exec sh -c \"exit 8\"'"]));
@@ -61,7 +61,7 @@ fn one_that_execs_again_stays_the_same() {
 }
 
 #[test]
-fn one_that_moves_to_another_cgroup_stays_the_same() {
+fn a_main_process_that_moves_stays_main() {
     let tracer = Tracer::new();
     let (cgroup, elsewhere) = (TestCgroup::new("from"), TestCgroup::new("to"));
     let procs = elsewhere.dir.join("cgroup.procs");
@@ -74,7 +74,7 @@ fn one_that_moves_to_another_cgroup_stays_the_same() {
 }
 
 #[test]
-fn one_born_in_its_cgroup_without_an_attach_is() {
+fn a_process_born_in_the_cgroup_is_main() {
     let tracer = Tracer::new();
     let cgroup = TestCgroup::new("clone");
     let pid = cgroup.clone_into("/bin/sh", &["-c", "exit 11"]);

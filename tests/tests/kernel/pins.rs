@@ -68,7 +68,7 @@ fn members(kernel: &Kernel, ring: &mut debugtrail::kernel::Ring) -> Vec<i32> {
 }
 
 #[test]
-fn what_ends_and_what_begins_meanwhile_is_read_by_the_next_process() {
+fn the_next_process_reads_what_happened_meanwhile() {
     let fs = BpfFs::mount().expect("mountable");
     let (objects, before) = (KernelObjects::now().expect("listable"), loaded());
     let mut first = start(&fs.pins());
@@ -107,7 +107,7 @@ fn what_ends_and_what_begins_meanwhile_is_read_by_the_next_process() {
 }
 
 #[test]
-fn what_was_told_of_a_loss_is_kept_with_the_counters() {
+fn a_reported_loss_is_kept_with_the_counters() {
     let fs = BpfFs::mount().expect("mountable");
     let mut first = start(&fs.pins());
     let kept = Kept { before: 3, reported: 7, sequence: 21 };
@@ -119,7 +119,7 @@ fn what_was_told_of_a_loss_is_kept_with_the_counters() {
 }
 
 #[test]
-fn half_of_a_generation_is_removed_and_is_no_witness() {
+fn half_of_a_generation_is_removed_and_not_used() {
     let fs = BpfFs::mount().expect("mountable");
     let before = KernelObjects::now().expect("listable");
     drop(start(&fs.pins()));
@@ -144,7 +144,7 @@ fn half_of_a_generation_is_removed_and_is_no_witness() {
 }
 
 #[test]
-fn another_version_is_attached_until_its_successor_is_and_is_read_by_its_own_layout() {
+fn another_version_stays_attached_until_its_successor_is() {
     let fs = BpfFs::mount().expect("mountable");
     let before = KernelObjects::now().expect("listable");
     let mut old = start_of(&other(), &fs.pins());
@@ -207,7 +207,7 @@ fn another_version_is_attached_until_its_successor_is_and_is_read_by_its_own_lay
 }
 
 #[test]
-fn a_main_process_that_has_left_is_taken_over_with_its_end() {
+fn a_main_process_that_left_is_taken_over_with_its_end() {
     let fs = BpfFs::mount().expect("mountable");
     let elsewhere = TestCgroup::new("elsewhere");
     let old = start_of(&other(), &fs.pins());
@@ -242,7 +242,7 @@ fn member_code(event: Event) -> Option<i32> {
 }
 
 #[test]
-fn a_description_that_says_nothing_is_told_and_not_passed_over() {
+fn an_unusable_layout_description_is_reported() {
     let fs = BpfFs::mount().expect("mountable");
     drop(start_of(&other(), &fs.pins()));
     let generation = only(&fs.pins());
@@ -256,7 +256,7 @@ fn a_description_that_says_nothing_is_told_and_not_passed_over() {
 }
 
 #[test]
-fn a_word_that_a_killed_process_left_wrong_is_counted_anew() {
+fn a_wrong_count_of_a_killed_process_is_counted_anew() {
     let fs = BpfFs::mount().expect("mountable");
     drop(start(&fs.pins()));
     let words = || {

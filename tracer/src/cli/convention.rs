@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_text_is_named_by_its_line() {
+    fn a_line_that_is_no_text_is_named() {
         assert_eq!(text(b"42 a\n43 b\n"), Ok("42 a\n43 b\n"));
         assert_eq!(text(b"42 a\n43 \xff\n"), Err("line 2 is not UTF-8 text".into()));
     }

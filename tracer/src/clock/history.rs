@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_told_from_a_slew() {
+    fn a_step_is_distinguished_from_a_slew() {
         let mut history = OffsetHistory::new(sample(1000, OFFSET));
         assert_eq!(history.observe(sample(1010, OFFSET + 5_000_000)), None);
         let step = history.observe(sample(1020, OFFSET + 5_000_000 - 7_200_000_000_000)).unwrap();

@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn this_kernel_tells_of_its_clock() {
+    fn this_kernel_shows_its_clocks_state() {
         let state = state(BootId::new("b"));
         assert!(state.synchronized.is_some() && state.max_error_us.is_some());
     }

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_timer_is_quiet_while_nobody_sets_the_clock() {
+    async fn the_timer_is_quiet_while_the_clock_is_not_set() {
         let watch = ClockWatch::new().unwrap();
         let mut expirations = [0; 8];
         let read = rustix::io::read(watch.set.get_ref(), &mut expirations);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_that_is_set_all_the_time_is_heard_with_pauses() {
+    async fn a_clock_that_is_set_all_the_time_is_sampled_with_pauses() {
         let flags = EventfdFlags::SEMAPHORE | EventfdFlags::NONBLOCK;
         let counter = rustix::event::eventfd(1000, flags).unwrap();
         // SAFETY: an OwnedFd is one open descriptor and stays it until it is dropped, here with the AsyncFd.

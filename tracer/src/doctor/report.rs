@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_line_for_each_and_its_mend_below() {
+    fn the_table_has_a_line_for_each_and_its_hint_below() {
         let expected = "\
 ok       kernel  6.18.0
 warning  clock   not synchronised

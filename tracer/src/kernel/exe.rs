@@ -36,12 +36,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_off_says_so() {
+    fn a_path_that_was_cut_off_says_so() {
         assert_eq!(path(b"c\0b\0", ending::TOO_LONG).as_deref(), Some("[...]/b/c"));
     }
 
     #[test]
-    fn nothing_is_no_path_and_other_bytes_are_told() {
+    fn an_empty_path_is_none_and_odd_bytes_are_kept() {
         assert_eq!(path(b"", ending::ROOT), None);
         assert_eq!(path(b"\xffx\0", ending::ROOT).as_deref(), Some("/\u{fffd}x"));
     }

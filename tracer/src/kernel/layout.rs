@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_can_be_read_by_is_refused_with_a_reason() {
+    fn an_unusable_layout_is_refused_with_a_reason() {
         let reason = |text: &str| Layout::parse(text.as_bytes()).unwrap_err();
         assert!(reason("nonsense").contains("expected"), "{}", reason("nonsense"));
         let none = r#"{"wire":3,"shapes":{},"events":{},"losses":{}}"#;

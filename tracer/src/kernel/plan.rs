@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_half_made_is_no_witness() {
+    fn a_half_made_generation_is_not_used() {
         let found =
             [(generation(1, OWN), Standing::Unfinished), (generation(2, OTHER), Standing::Unfinished)];
         let expected = Plan { discard: vec![generation(1, OWN), generation(2, OTHER)], ..Plan::default() };

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_includes_a_capability_stands_for_it() {
+    fn a_capability_that_includes_another_counts_for_it() {
         let admin = CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_OVERRIDE;
         assert_eq!(with(false, admin).missing(), []);
         // But not for looking at others' processes.
@@ -256,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_of_root_and_of_capabilities() {
+    fn without_root_the_error_names_root_and_capabilities() {
         let error = with(false, CapabilitySet::empty()).check().unwrap_err();
         assert_eq!(error, PrivilegeError::NoRoot);
         assert!(error.to_string().ends_with("CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"));
     }
 
     #[test]
-    fn several_are_told_at_once() {
+    fn several_missing_capabilities_are_named_at_once() {
         let error = with(true, CapabilitySet::SYS_PTRACE).check().unwrap_err().to_string();
         assert!(error.starts_with("CAP_BPF and CAP_PERFMON are missing; "), "{error}");
     }

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_removed_before_it_was_read_is_named() {
+    fn records_removed_before_they_were_read_are_named() {
         let (folder, mut segments) = ledger(Limits { segment: 21, total: 70 });
         append(&mut segments, 0..30);
         let oldest = segments.oldest();
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_over_what_is_missing_is_kept_once_that_is_told() {
+    fn a_step_over_missing_records_waits_for_their_report() {
         let (folder, mut segments) = ledger(SMALL);
         append(&mut segments, 0..9);
         std::fs::remove_file(segment(&folder, 3)).unwrap();
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_was_truncated_or_changed_costs_its_own_records() {
+    fn a_truncated_or_changed_segment_costs_its_own_records() {
         let (folder, mut segments) = ledger(SMALL);
         append(&mut segments, 0..12);
         // The second has one line and a half, the third a byte that is no UTF-8, the fourth a hole.

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_is_for_its_owner_alone() {
+    fn new_files_are_for_their_owner_alone() {
         let temp = tempfile::tempdir().unwrap();
         let inner = temp.path().join("ledger/records");
         folder(&inner).unwrap();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_tightened_unless_it_is_shared() {
+    fn existing_folders_are_tightened_unless_shared() {
         let temp = tempfile::tempdir().unwrap();
         let wide = |name: &str, mode: u32| {
             let path = temp.path().join(name);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_refused_without_waiting() {
+    fn irregular_files_are_refused_without_waiting() {
         let temp = tempfile::tempdir().unwrap();
         let fifo = temp.path().join("fifo");
         let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();

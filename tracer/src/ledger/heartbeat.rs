@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_one_is_read_back() {
+    fn the_last_heartbeat_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("heartbeat.json");
         assert_eq!(Heartbeat::read(&path), None);

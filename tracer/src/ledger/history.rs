@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_began_is_open_until_it_ended() {
+    fn a_session_is_open_until_it_ends() {
         let mut history = history(vec![of(started(1)), of(started(2)), of(ended(1))]);
         assert_eq!(history.take_open().collect::<Vec<_>>(), [started(2)]);
         assert_eq!(history.ended(), HashSet::from([session(1)]));
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_none_are_counted_and_passed_over() {
+    fn lines_of_no_record_are_counted_and_passed_over() {
         let mut history = history(vec![of(started(1))]);
         for line in ["", "{}", "{\"type\":\"session_ended\",\"id\":\"x\"}", "nonsense"] {
             history.read(line);
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_to_be_missing_is_remembered() {
+    fn reported_missing_records_are_remembered() {
         let (first, last) = (3, 9);
         let gap = GapRecord {
             records: vec![RecordRange { first, last }, RecordRange { first: last, last: first }],
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn of_more_ends_than_will_be_waited_for_the_newest_are_kept() {
+    fn of_too_many_waiting_ends_the_newest_are_kept() {
         let mut history = History::new(BootId::new("b1"));
         for n in 0..3 * KEPT {
             let id = SessionId::of_container(&ContainerId::parse(&format!("{n:064x}")).unwrap());

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_record_can_be_is_passed_over() {
+    fn a_line_that_can_be_no_record_is_passed_over() {
         let long = [vec![b'x'; 3 * LONGEST], b"\nnext\n".to_vec()].concat();
         assert_eq!(all(&long), [format!("too long {}", 3 * LONGEST + 1), "next 5".into()]);
         assert_eq!(all(&long[..LONGEST + 7]), ["torn"]);

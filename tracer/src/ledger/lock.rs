@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_writer_is_told_who_has_it() {
+    fn a_second_writer_learns_who_has_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let first = Lock::take(folder.path()).unwrap();
         let second = Lock::take(folder.path()).unwrap_err();

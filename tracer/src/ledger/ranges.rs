@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_new_is_given() {
+    fn adding_a_range_gives_only_its_new_parts() {
         let mut ranges = Ranges::default();
         assert_eq!(ranges.add(range(10, 19)), [range(10, 19)]);
         assert_eq!(ranges.add(range(12, 15)), []);
@@ -125,7 +125,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_taken_out_is_out(
+        fn a_removed_range_is_gone(
             added in prop::collection::vec((0..40u64, 0..10u64), 0..10), first in 0..40u64, more in 0..20u64,
         ) {
             let (mut ranges, mut known) = (Ranges::default(), BTreeSet::new());

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_found_until_it_is_told() {
+    fn missing_records_are_found_until_reported() {
         let folder = tempfile::tempdir().unwrap();
         let write = |n, bytes: &[u8]| fs::write(path_of(folder.path(), n), bytes).unwrap();
         write(5, b"{\"later\":1}\n\xff\n{}\n{\"torn");
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn more_lines_than_there_is_room_for_are_nobodys() {
+    fn lines_beyond_the_next_segment_are_no_records() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(path_of(folder.path(), 0), "x\n{}\n".repeat(9)).unwrap();
         fs::write(path_of(folder.path(), 3), "{}\n").unwrap();

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_appended_is_there_after_a_restart_and_goes_on() {
+    fn appended_records_are_there_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let mut segments = Segments::open(folder.path(), LARGE).unwrap();
         segments.append(&lines(0..2)).unwrap();
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_named_after_their_first_record_and_the_oldest_goes() {
+    fn segments_are_named_by_first_record_and_the_oldest_goes() {
         let folder = tempfile::tempdir().unwrap();
         let mut segments = Segments::open(folder.path(), Limits { segment: 20, total: 60 }).unwrap();
         for n in 0..30 {
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_truncates_is_missing_and_writing_goes_on() {
+    fn truncated_records_are_missing_and_writing_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let mut segments = Segments::open(folder.path(), LARGE).unwrap();
         segments.append(&lines(0..5)).unwrap();
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_removes_or_exchanges_is_missing_and_writing_goes_on() {
+    fn removed_or_exchanged_records_are_missing() {
         let folder = tempfile::tempdir().unwrap();
         let records = folder.path().join("records");
         let mut segments = Segments::open(&records, LARGE).unwrap();
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_adds_is_not_the_ledgers() {
+    fn bytes_added_by_others_are_not_the_ledgers() {
         let folder = tempfile::tempdir().unwrap();
         let mut segments = Segments::open(folder.path(), LARGE).unwrap();
         segments.append(&lines(0..1)).unwrap();
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_segment_is_none() {
+    fn an_entry_that_only_looks_like_a_segment_is_none() {
         let folder = tempfile::tempdir().unwrap();
         Segments::open(folder.path(), LARGE).unwrap().append(&lines(0..1)).unwrap();
         for name in ["7.jsonl", "18446744073709551615.jsonl", "99999999999999999999.jsonl", "x.jsonl"] {
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_none_says_what_to_do() {
+    fn a_file_in_the_folders_place_is_an_error_with_a_hint() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = Segments::open(&file.path().join("records"), LARGE).unwrap_err().to_string();
         assert!(error.contains("check --ledger") && !error.contains('\n'), "{error}");

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_not_be_made_out_is_as_good_as_none() {
+    fn an_unreadable_snapshot_is_as_good_as_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         assert_eq!(Snapshot::read(&path), Snapshot::default());

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_does_not_keep_the_kernels_room() {
+    fn a_full_disk_does_not_fill_the_kernels_map() {
         let mut legacy = Legacy::default();
         let kept = |legacy: &mut Legacy, n: u64| {
             legacy.reported.insert(CgroupId(n), 5);

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grew_is_told_by_kind_and_cpu() {
+    fn a_loss_is_reported_by_kind_and_cpu() {
         let mut counters = Counters { members: 5, ..Counters::default() };
         let mut watch = LossWatch::new(&counters, 0, BootNanos(0)).unwrap();
         let lost = watch.read(&counters, BootNanos(1)).unwrap();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn no_loss_is_told_twice_or_missed_by_the_next_process() {
+    fn the_next_process_reports_each_loss_once() {
         let mut counters = Counters { members: 5, ..Counters::default() };
         let mut first = LossWatch::new(&counters, 0, BootNanos(0)).unwrap();
         let lost = first.read(&counters, BootNanos(1)).unwrap();

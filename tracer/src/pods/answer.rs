@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_told_as_the_server_says_it_or_by_its_code() {
+    fn an_error_has_the_servers_message_or_its_code() {
         let said = status(hyper::StatusCode::FORBIDDEN, br#"{"code":403,"message":"pods is forbidden"}"#);
         assert_eq!((said.code, said.message.as_str()), (403, "pods is forbidden"));
         for body in [&b"<html>"[..], b"{}", b""] {

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_longer_than_it_can_be_is_not_taken() {
+    fn a_text_that_is_too_long_is_not_taken() {
         let times = vec![serde_json::json!({ "at": "2026-11-24T10:00:00Z" }); MOST + 1];
         let (fits, over) = ("a".repeat(LONGEST), "ä".repeat(LONGEST));
         let (value, faults) =
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_null_is_no_fault() {
+    fn a_missing_or_null_field_is_no_fault() {
         let (value, faults) = (KEPT.parse(br#"{"name":null,"inner":null}"#).unwrap(), Faults::default());
         let fields = Fields::of(&value, &faults);
         assert_eq!((fields.text("name"), fields.object("inner").text("on")), (None, None));
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_one_fault() {
+    fn a_value_that_is_no_object_is_one_fault() {
         let (value, faults) = (KEPT.parse(b"[1,2]").unwrap(), Faults::default());
         let fields = Fields::of(&value, &faults);
         assert_eq!((fields.needed("name"), fields.is_there()), (None, false));

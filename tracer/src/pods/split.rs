@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_list_is_an_error() {
+    fn an_incomplete_list_is_an_error() {
         for json in
             ["", "<html>", r#"{"metadata":{"resourceVersion":"7"},"items":[{"a":1}"#, r#"{"items":[]"#]
         {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_costs_itself_alone() {
+    fn an_object_that_is_too_large_costs_itself_alone() {
         let large = "x".repeat(LARGEST + 1);
         let json = format!(r#"{{"items":[{{"a":1}},{{"b":"{large}"}},{{"c":1}}],"metadata":{{}}}}"#);
         let (found, end) = split(json.as_bytes(), 64 << 10);

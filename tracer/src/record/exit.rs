@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_core_dump_is_told() {
+    fn a_core_dump_is_reported() {
         let exit = Exit::observed(WaitStatus(0x8b), false);
         assert_eq!((exit.signal, exit.core_dumped), (Some(11), Some(true)));
         assert_eq!(exit.exit_class, Some(ExitClass::Signal));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_end_is_unknown() {
+    fn a_status_of_no_end_is_unknown() {
         for status in [0x137f, 0xffff, 0x80, 0x0109, 1 << 16, -1] {
             assert_eq!(Exit::observed(WaitStatus(status), true), Exit::unknown());
         }

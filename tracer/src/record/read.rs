@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_what_is_read() {
+    fn a_written_record_is_read_back() {
         let gap = GapRecord {
             lost: Some(3),
             sessions: vec![session().head.session_id().unwrap().clone()],

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_name_gets_none() {
+    fn a_number_of_no_signal_has_no_name() {
         for signal in [0, 32, 33, 65, 127, 255] {
             assert_eq!(name(signal), None);
         }

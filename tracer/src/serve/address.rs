@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_in_use_is_said_with_what_to_do() {
+    fn an_address_in_use_is_an_error_with_a_hint() {
         let listener = on(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let refused = on(listener.local_addr().unwrap()).unwrap_err().to_string();
         assert!(refused.contains("; give another --listen") && !refused.contains('\n'), "{refused}");

@@ -114,7 +114,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_loses_one_to_a_peer_with_more(numbers in prop::collection::vec(0..4u8, 1..20)) {
+        fn no_peer_loses_a_connection_to_one_with_more(numbers in prop::collection::vec(0..4u8, 1..20)) {
             let peers = peers(&numbers);
             let count = |n: u8| numbers.iter().filter(|other| **other == n).count();
             let loser = numbers[excess(&peers)];

@@ -42,7 +42,7 @@ fn live_for_two_minutes_without_programs() {
 }
 
 #[test]
-fn ready_once_it_witnesses_and_the_ledger_takes_records() {
+fn ready_once_attached_and_the_ledger_takes_records() {
     assert!(ready(None, false).is_err());
     assert!(ready(Some(BootNanos(1)), true).is_err());
     assert_eq!(ready(Some(BootNanos(1)), false), Ok(()));
@@ -65,7 +65,7 @@ fn probes_and_metrics_are_served() {
 }
 
 #[test]
-fn idle_connections_are_few_and_keep_nobody_out() {
+fn idle_connections_are_bounded_and_block_no_other() {
     let address = served(&status());
     let before = descriptors();
     let mut idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();

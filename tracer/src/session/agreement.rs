@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn who_says_the_same_or_nothing_contradicts_nobody() {
+    fn equal_or_silent_sources_do_not_disagree() {
         for index in [synced([]), synced([pod()]), synced([with_status(pod(), "dbg")])] {
             assert_eq!(disagreements(&container(pod_ref()), &index), []);
         }

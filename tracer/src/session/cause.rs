@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runtimes_stop_is_named_by_the_api_and_by_itself_without() {
+    fn a_runtime_stop_has_the_apis_cause_or_its_own() {
         let evicted = ending(None, Some("Evicted"));
         assert_eq!(cause(Stop::ByRuntime, Some(&evicted)), Some("evicted"));
         assert_eq!(cause(Stop::ByRuntime, Some(&PodEnding::default())), Some("deleted"));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_ended_has_a_cause_only_in_a_pod_that_ends() {
+    fn a_kernels_kill_has_a_cause_only_in_a_pod_that_ends() {
         assert_eq!(
             cause(Stop::of_kernel(KernelKill::PidnsExit), Some(&PodEnding::default())),
             Some("deleted")
@@ -125,12 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_by_itself_in_a_pod_that_ends_has_none() {
+    fn an_exit_of_its_own_in_a_pod_that_ends_has_no_cause() {
         assert_eq!(cause(Stop::No, Some(&ending(None, Some("Evicted")))), None);
     }
 
     #[test]
-    fn a_late_word_counts_where_the_pod_was_to_end_before() {
+    fn a_late_cause_counts_where_the_pod_was_to_end_before() {
         let runtimes = record(Some(KillerPlace::Runtime), None, Some("runtime_stop"));
         for (since, expected) in [
             (Some("2026-11-24T10:00:00Z"), Some("deleted")),
@@ -148,7 +148,7 @@ mod tests {
 
     /// Of two containers the session heeded its signal; the other one ended with the grace period.
     #[test]
-    fn a_late_word_without_a_time_counts_from_the_earliest_that_it_can_have_been() {
+    fn a_late_cause_without_a_time_counts_from_the_earliest() {
         let runtimes = record(Some(KillerPlace::Runtime), None, Some("runtime_stop"));
         for (not_before, expected) in
             [("2026-11-24T10:00:07Z", Some("evicted")), ("2026-11-24T10:00:09Z", None)]
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_word_changes_no_cause_and_gives_none_to_other_killers() {
+    fn a_late_cause_needs_a_stop_without_a_cause() {
         let late = ending(Some("2026-11-24T10:00:00Z"), Some("Evicted"));
         assert_eq!(late_cause(&record(Some(KillerPlace::Runtime), None, Some("deleted")), &late, None), None);
         assert_eq!(late_cause(&record(Some(KillerPlace::Host), None, None), &late, None), None);

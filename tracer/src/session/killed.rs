@@ -110,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn who_is_in_the_sessions_cgroup_or_below_it_is_of_the_session() {
+    fn a_killer_in_the_sessions_cgroup_is_of_the_session() {
         assert_eq!(place_of(CGROUP.0, None, "sh"), Some(KillerPlace::Session));
         let below = format!("/kubepods/besteffort/pod{UID}/{}/inner", id());
         assert_eq!(place_of(1000, Some(&below), "runc"), Some(KillerPlace::Session));
     }
 
     #[test]
-    fn another_container_is_of_the_pod_or_of_another_one() {
+    fn a_killer_in_another_container_is_of_pod_or_host() {
         let other = "b".repeat(64);
         let pods = format!("/kubepods/besteffort/pod{UID}/{other}");
         assert_eq!(place_of(1000, Some(&pods), "sh"), Some(KillerPlace::Pod));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_is_what_the_main_processs_parent_runs_whatever_its_name() {
+    fn processes_of_the_main_processs_parent_are_the_runtime() {
         let pod = format!("/kubepods/besteffort/pod{UID}");
         for path in ["/system.slice/containerd.service", "/", &pod] {
             for comm in ["containerd-shim", "runc", "3"] {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_runs_the_runtime_itself_is_known_by_its_executable() {
+    fn a_runtimes_daemon_is_known_by_its_executable() {
         let stop_of = |daemon: Option<&str>, kin| {
             let runc = sender(1000, Some("/system.slice/crio.service"), "runc");
             let killer = Killer::Process(Sender { daemon: daemon.map(Into::into), kin, ..runc });
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_nobody_knows_is_none() {
+    fn an_unknown_place_is_none() {
         assert_eq!(place_of(1000, None, "runc"), None);
     }
 
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runtime_ends_what_it_kills_and_what_exits_when_it_asks() {
+    fn a_runtime_stop_is_a_kill_or_an_exit_on_request() {
         let stop_of = |killer: Option<Killer>| {
             let mut container = Container::new(id(), Some(pod_ref()), seconds(10));
             container.observe(Observation { killer, ..ended() }, false, seconds(21));

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_below_a_containers_own_cgroup_is_its() {
+    fn cgroups_below_a_containers_own_belong_to_it() {
         let id = "a".repeat(64);
         let own = OwnPath::of(&format!("/n/kubepods/pod1/{id}/inside")).expect("a container's");
         for (path, its) in [

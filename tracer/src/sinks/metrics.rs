@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_is_counted_under_the_records_own_words() {
+    fn records_are_counted_under_their_own_labels() {
         let metrics = Metrics::new(Arc::default());
         let ended = SessionRecord {
             identity: Identity { session_kind: Some(SessionKind::NodeDebug), ..Identity::default() },
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_counted_stands_at_nought_from_the_start() {
+    fn every_counter_is_zero_from_the_start() {
         let text = Metrics::new(Arc::default()).text().unwrap();
         for line in [
             "debugtrail_records_total{type=\"gap\"} 0",

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_taken_before_the_end() {
+    fn waiting_lines_are_taken_before_the_end() {
         let queue = LineQueue::new(ROOM);
         queue.push("last".into());
         queue.end();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_woken_gets_no_lines() {
+    fn a_wakeup_gives_no_lines() {
         let queue = LineQueue::new(ROOM);
         queue.wake();
         assert_eq!(queue.take().unwrap().lines, Vec::<String>::new());

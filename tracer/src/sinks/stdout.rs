@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_that_goes_away_is_a_quiet_end_and_is_told() {
+    async fn a_reader_that_goes_away_is_a_quiet_end() {
         let stdout = Stdout::writing_to(Gone).unwrap();
         let closed = stdout.closed();
         stdout.send("line".into());

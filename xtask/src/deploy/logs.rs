@@ -70,7 +70,7 @@ mod tests {
     use super::record;
 
     #[test]
-    fn records_are_told_from_logs_for_people() {
+    fn records_are_distinguished_from_log_lines() {
         assert_eq!(record("2026-11-24 INFO watching"), None);
         assert_eq!(record(r#"{"type":"gap"}"#), Some(json!({"type": "gap"})));
         assert_eq!(record(r#"{"type":"#), Some(json!(r#"{"type":"#)), "a broken record is not hidden");

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_debians_archive_is_told() {
+    fn a_machine_without_debians_archive_is_an_error() {
         let error = super::sources("http://mirror.test/ubuntu/ noble\n").unwrap_err().to_string();
         assert!(error.contains("/debian"), "{error}");
     }

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_kernel_that_ended_by_its_own_breakpoint_did() {
+    fn only_a_kernel_with_a_stale_breakpoint_is_run_again() {
         let of_6_12 = "[   90.1] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\n[   90.1] RIP: get_page_from_freelist+0x1d4\n";
         let of_6_1 = "[   90.1] int3: 0000 [#1] PREEMPT SMP NOPTI\n";
         assert!(is_old_breakpoint(&ran(None, of_6_12)));

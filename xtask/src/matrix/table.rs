@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doctors_words_on_the_kernel_are_taken_out_of_the_output() {
+    fn doctors_findings_on_the_kernel_are_read() {
         let said = format!(
             "test a ... ok\n{}\n{{\"checks\": [\n  {{\"check\": \"kernel\", \"what\": \"6.1.0, its BTF has every field\"}},\n\
              {{\"check\": \"clock\", \"what\": \"not synchronised\"}}]}}\nguest: kernel ended with 0\n",

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn an_innocent_is_told() {
+    fn a_wrong_oom_kill_is_a_difference() {
         let record = json!({"exit_code": 3, "signal": null, "exit_class": "ERROR", "duration_seconds": 3.0});
         assert_eq!(
             differences(&terminated(3, "OOMKilled"), &json!({}), false, &record),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_start_is_dug_out_of_last_state() {
+    fn a_failed_start_is_found_in_last_state() {
         let record =
             json!({"exit_code": null, "signal": null, "exit_class": "START_ERROR", "duration_seconds": null});
         let waiting = json!({"waiting": {"reason": "RunContainerError"}});

@@ -67,7 +67,7 @@ fn the_end_comes_after_the_start() {
 }
 
 #[test]
-fn the_apis_word_comes_once_and_last() {
+fn the_apis_status_comes_once_and_last() {
     let mut reconciled = ended();
     reconciled["type"] = "session_reconciled".into();
     reconciled["id"] = "session_reconciled:a1".into();
@@ -165,7 +165,7 @@ fn a_container_that_is_no_session() {
 }
 
 #[test]
-fn what_else_is_said_of_a_session_is_not_counted() {
+fn other_records_of_a_session_are_not_counted() {
     let said = |container: &str| json!({"type": "session_processes", "session_id": "a1", "container_name": container});
     assert_eq!(found(&[started(), ended(), said("dbg"), said("dbg")]), [""; 0]);
     assert_eq!(
@@ -202,12 +202,12 @@ fn an_unknown_start_has_no_duration() {
 }
 
 #[test]
-fn what_is_no_json_is_told() {
+fn a_line_that_is_no_json_is_reported() {
     assert_eq!(found(&[ended(), Value::String("panic".to_owned())]), ["not a record: \"panic\""]);
 }
 
 #[test]
-fn the_runtime_has_a_word() {
+fn a_runtime_that_contradicts_is_a_finding() {
     let task = Task {
         pid: Some(7),
         exit_status: Some(42),

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runs_of_a_container_are_told_apart() {
+    fn the_runs_of_a_container_need_an_attempt() {
         let expect = |attempts: [u32; 2]| {
             let ended = |attempt| {
                 format!(r#"{{"type": "session_ended", "container_name": "dbg", "attempt": {attempt}}}"#)

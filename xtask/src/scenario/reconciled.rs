@@ -117,12 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn the_apis_own_word() {
+    fn the_apis_own_status_fits() {
         assert_eq!(findings(&ended(), Some(&reconciled()), &view()), [""; 0]);
     }
 
     #[test]
-    fn another_word_than_the_apis() {
+    fn another_status_than_the_apis_does_not_fit() {
         for (field, value) in [
             ("exit_code", json!(49)),
             ("reason", json!("Error")),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_missing_or_was_never_given() {
+    fn a_status_that_is_missing_or_invented_does_not_fit() {
         let missing = findings(&ended(), None, &view());
         assert_eq!(missing, ["session_ended of dbg: the API says 255, and no record has it"]);
         assert_eq!(findings(&ended(), Some(&reconciled()), &ApiView::default()).len(), 1);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_told_otherwise_the_second_time() {
+    fn a_reconciled_end_that_differs_does_not_fit() {
         let mut record = reconciled();
         record["exit_code"] = 48.into();
         let found = findings(&ended(), Some(&record), &view());

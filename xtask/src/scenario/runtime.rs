@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_are_nothing() {
+    fn other_lines_are_ignored() {
         assert_eq!(
             parse(r#"2026-11-24 02:49:06 +0000 UTC k8s.io /tasks/delete {"container_id":"f9"}"#),
             None

@@ -21,7 +21,7 @@ const CODE: u8 = 8;
 
 /// FIFOs, devices, a file of 1 GB and a file system that hangs, where the agent looks for containers: sessions beside
 /// them are named by the runtime, by one that ran before and by one that starts meanwhile.
-pub fn bundles_that_block_hold_up_nobody(tier: &Tier) -> Result<()> {
+pub fn bundles_that_block_hold_up_nothing(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let before = Trace::start(&patient.access, &[])?;
     let files = Files::new("debugtrail-bundles")?;

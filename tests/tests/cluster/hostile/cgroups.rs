@@ -21,7 +21,7 @@ const UNKNOWN: &str = "3000";
 
 /// Neither an empty cgroup with a real pod's UID nor one with a stranger inside gives a record, and a second one with a
 /// session's id keeps that session from nothing.
-pub fn forged_cgroups_are_nobodys(tier: &Tier) -> Result<()> {
+pub fn forged_cgroups_belong_to_no_session(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let trace = Trace::start(&patient.access, &[])?;
     let session = patient.session("dbg", CODE)?;
@@ -52,7 +52,7 @@ pub fn forged_cgroups_are_nobodys(tier: &Tier) -> Result<()> {
 }
 
 /// Thousands of them hold up nothing: the session beside them is named by the runtime.
-pub fn thousands_that_nobody_knows(tier: &Tier) -> Result<()> {
+pub fn thousands_of_unknown_containers_hold_up_nothing(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let trace = Trace::start(&patient.access, &[])?;
     let files = Files::new("debugtrail-unknown")?;

@@ -18,7 +18,7 @@ use crate::unresolved::{Stray, cri_annotations};
 const CODE: u8 = 9;
 
 /// One that the runtime names after such a pod is no session of this node, and is not passed over in silence either.
-pub fn who_is_another_kubelets_is_a_gap(tier: &Tier) -> Result<()> {
+pub fn another_kubelets_container_is_a_gap(tier: &Tier) -> Result<()> {
     let cluster = tier.cluster()?;
     let patient = Patient::admit(tier.access()?)?;
     let trace = Trace::start(&patient.access, &[])?;

@@ -15,7 +15,7 @@ use crate::agent::wait_for_api_end;
 const CODE: u8 = 8;
 
 /// What was recorded before there was no room any more is whole; what had none is counted and named, in bounded memory.
-pub fn what_a_full_disk_costs_is_counted(tier: &Tier) -> Result<()> {
+pub fn the_loss_of_a_full_disk_is_counted(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let disk = SmallDisk::mount("64m")?;
     let options = ["--argv", "--processes", exec_storm::RECORDED];

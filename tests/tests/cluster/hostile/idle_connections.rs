@@ -17,7 +17,7 @@ const DESCRIPTORS: usize = 100;
 const CODE: u8 = 7;
 
 /// A session that starts and ends meanwhile is recorded, and probes and scrapes are answered.
-pub fn idle_connections_keep_nobody_out(tier: &Tier) -> Result<()> {
+pub fn idle_connections_keep_no_client_out(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let folder = tempfile::tempdir()?;
     let agent = RunningAgent::start(&patient.access, &folder.path().join("ledger"))?;

@@ -17,7 +17,7 @@ const CODE: u8 = 8;
 const SUB_CGROUPS: &str = "4200";
 
 /// Thousands of cgroups made in one session take no other's room, and cost none a fact.
-pub fn thousands_of_sub_cgroups_starve_nobody(tier: &Tier) -> Result<()> {
+pub fn thousands_of_sub_cgroups_starve_no_session(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let trace = Trace::start(&patient.access, &[])?;
     let session = patient.session("dbg", CODE)?;
@@ -40,7 +40,7 @@ pub fn thousands_of_sub_cgroups_starve_nobody(tier: &Tier) -> Result<()> {
 }
 
 /// A process whose mount namespace has the number of one that is gone has entered no session.
-pub fn a_number_given_again_is_no_entry(tier: &Tier) -> Result<()> {
+pub fn a_reused_namespace_number_is_no_entering(tier: &Tier) -> Result<()> {
     let patient = Patient::admit(tier.access()?)?;
     let trace = Trace::start(&patient.access, &[])?;
     let session = patient.session("dbg", CODE)?;

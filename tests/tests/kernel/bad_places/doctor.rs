@@ -42,7 +42,7 @@ fn report(ended: &Ended, code: i32) -> Value {
 }
 
 #[test]
-fn nobody() {
+fn an_unprivileged_user_gets_a_whole_report() {
     let place = Place::new();
     let kubeconfig = place.file("roots-own", "");
     let ended = Ended::of(place.as_nobody("", &[&DOCTOR[..], &["--kubeconfig", text(&kubeconfig)]].concat()));

@@ -32,7 +32,7 @@ fn a_convention_that_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn the_help_tells_the_exit_codes() {
+fn the_help_lists_the_exit_codes() {
     let ended = Ended::of(Place::new().debugtrail(&["--help"]));
     assert_eq!(ended.code, Some(0));
     assert!(ended.stdout.contains("Exit codes:\n  0  done"), "{}", ended.stdout);
@@ -47,7 +47,7 @@ fn a_convention_from_windows_is_read() {
 }
 
 #[test]
-fn what_is_hidden_in_a_file_is_shown() {
+fn hidden_characters_of_a_file_are_shown() {
     let place = Place::new();
     let path = place.file("codes", "42 a\n4\u{202e}3 b\n");
     Ended::of(place.debugtrail(&["trace", "--exit-codes", text(&path)]))

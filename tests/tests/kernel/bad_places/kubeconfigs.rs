@@ -67,7 +67,7 @@ fn a_plugin_that_gives_no_credentials() {
 }
 
 #[test]
-fn a_server_that_is_away_without_a_node_told() {
+fn an_unreachable_server_without_a_node_name_is_an_error() {
     let place = Place::new();
     Ended::of(place.debugtrail(&["trace"])).complains(5, &["cannot reach the API server", "refused"]);
 }
@@ -79,7 +79,7 @@ fn gets_to_the_server(debugtrail: Command) {
 }
 
 #[test]
-fn one_from_a_pipe() {
+fn a_kubeconfig_from_a_pipe_is_read() {
     let place = Place::new();
     let path = place.file("kubeconfig", kubeconfig(&json!({})).to_string());
     let script = "exec \"$0\" trace --kubeconfig <(cat \"$1\")";

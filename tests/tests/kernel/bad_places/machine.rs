@@ -13,7 +13,7 @@ fn no_btf() {
 }
 
 #[test]
-fn what_an_older_kernel_lacks_is_named() {
+fn missing_parts_of_an_older_kernel_are_named() {
     let place = Place::new();
     let older = place.file("btf", without(&["btf_trace_cgroup_mkdir", "start_boottime"]));
     let ended = Ended::of(place.after(&format!("mount --bind {} {BTF}", text(&older)), &TRACE));

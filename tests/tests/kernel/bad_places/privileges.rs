@@ -10,14 +10,14 @@ const NEEDED: &str = "+bpf,+perfmon,+sys_ptrace,+dac_read_search";
 const KIB_64: u64 = 64 << 10;
 
 #[test]
-fn nobody_is_told_of_root() {
+fn an_unprivileged_user_gets_the_hint_to_use_root() {
     let place = Place::new();
     Ended::of(place.as_nobody("", &["trace"]))
         .complains(3, &["needs root", "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE"]);
 }
 
 #[test]
-fn the_four_capabilities_suffice_and_each_missing_one_is_named() {
+fn four_capabilities_suffice_and_a_missing_one_is_named() {
     let place = Place::new();
     // It gets as far as the API server, which is away.
     Ended::of(place.as_nobody(NEEDED, &["trace"])).complains(5, &["cannot reach the API server"]);
@@ -30,7 +30,7 @@ fn the_four_capabilities_suffice_and_each_missing_one_is_named() {
 
 /// The overlays' promise: what `least-privilege` asks for, and where maps count as locked memory one more.
 #[test]
-fn little_locked_memory_is_no_hindrance_where_the_overlays_say_so() {
+fn a_small_memlock_limit_suffices_with_the_overlays_rights() {
     let types = std::fs::read(BTF).expect("the kernel's types");
     let charged = needs::charges_memlock(&Btf::parse(&types).expect("the kernel's types are read"));
     let capabilities = if charged { &format!("{NEEDED},+sys_resource") } else { NEEDED };
@@ -53,7 +53,7 @@ fn little_locked_memory_is_no_hindrance_where_the_overlays_say_so() {
 }
 
 #[test]
-fn root_with_fewer_capabilities_is_told_which() {
+fn root_without_capabilities_gets_their_names() {
     let place = Place::new();
     // CAP_SYS_ADMIN includes both.
     let wrapper = ["setpriv", "--bounding-set=-sys_admin,-bpf,-perfmon"];
@@ -62,7 +62,7 @@ fn root_with_fewer_capabilities_is_told_which() {
 }
 
 #[test]
-fn root_of_a_user_namespace_is_told_where_it_is() {
+fn root_of_a_user_namespace_is_refused_with_the_reason() {
     let place = Place::new();
     let wrapper = ["unshare", "--user", "--map-root-user"];
     Ended::of(place.through(&wrapper, &["trace"])).complains(3, &["user namespace"]);

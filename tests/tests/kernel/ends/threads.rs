@@ -4,7 +4,7 @@ use super::{assert_ends, run};
 use crate::support::{ENDING, TestCgroup, Tracer, await_zombie, wait};
 
 #[test]
-fn ends_that_another_thread_than_the_leader_brings() {
+fn another_thread_than_the_leader_can_end_the_process() {
     assert_ends(
         ENDING,
         [

@@ -30,7 +30,7 @@ fn traced(instead: i32) -> (WaitStatus, Observation) {
 }
 
 #[test]
-fn a_signal_that_the_tracer_delivers_is_its_senders() {
+fn a_signal_that_ptrace_delivers_keeps_its_sender() {
     let (status, seen) = traced(libc::SIGTERM);
     assert_eq!(status.0, libc::SIGTERM);
     match seen.killer {
@@ -40,7 +40,7 @@ fn a_signal_that_the_tracer_delivers_is_its_senders() {
 }
 
 #[test]
-fn a_signal_that_the_tracer_suppresses_ends_nothing() {
+fn a_signal_that_ptrace_suppresses_ends_nothing() {
     let (status, seen) = traced(0);
     // As far as the kernel shows, it may have been handled.
     assert!(matches!(seen.killer, Some(Killer::Asked(_))), "{seen:?}");
@@ -48,7 +48,7 @@ fn a_signal_that_the_tracer_suppresses_ends_nothing() {
 }
 
 #[test]
-fn a_signal_that_the_tracer_puts_in_place_of_another_is_not_that_ones_senders() {
+fn a_signal_that_ptrace_replaces_has_another_sender() {
     let (status, seen) = traced(libc::SIGUSR1);
     assert_eq!((status.0, seen.killer), (libc::SIGUSR1, None));
 }

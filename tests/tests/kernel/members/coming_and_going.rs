@@ -42,7 +42,7 @@ fn enter_namespace_of(process: u32, mut command: Command) -> Child {
 }
 
 #[test]
-fn who_is_moved_into_the_cgroup_has_entered_and_its_children_are_the_sessions_own() {
+fn moving_into_the_cgroup_is_entering_and_forking_is_not() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("exec");
     let mut main = waiting(&mut tracer, &cgroup);
@@ -58,7 +58,7 @@ fn who_is_moved_into_the_cgroup_has_entered_and_its_children_are_the_sessions_ow
 }
 
 #[test]
-fn who_is_born_in_the_cgroup_of_a_parent_outside_has_entered() {
+fn a_child_born_inside_of_a_parent_outside_has_entered() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("born");
     let mut main = waiting(&mut tracer, &cgroup);
@@ -69,7 +69,7 @@ fn who_is_born_in_the_cgroup_of_a_parent_outside_has_entered() {
 }
 
 #[test]
-fn who_executes_in_the_mount_namespace_has_entered_without_the_cgroup() {
+fn executing_in_the_mount_namespace_is_entering() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("nsenter");
     let mut main = waiting(&mut tracer, &cgroup);
@@ -115,7 +115,7 @@ fn a_namespace_made_after_a_sessions_is_gone_is_none_of_it() {
 }
 
 #[test]
-fn who_is_in_no_session_enters_none() {
+fn a_process_of_no_session_enters_none() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("other");
     let mut main = waiting(&mut tracer, &cgroup);
@@ -125,7 +125,7 @@ fn who_is_in_no_session_enters_none() {
 }
 
 #[test]
-fn who_moves_to_another_cgroup_has_left_and_stays_a_member() {
+fn moving_to_another_cgroup_is_leaving_and_staying_a_member() {
     let elsewhere = TestCgroup::new("elsewhere");
     let mut tracer = Tracer::fresh();
     let cgroup = TestCgroup::new("leaves");
@@ -157,7 +157,7 @@ fn a_cgroup_below_the_sessions_own_is_inside() {
 }
 
 #[test]
-fn who_executes_in_another_mount_namespace_has_left() {
+fn executing_in_another_mount_namespace_is_leaving() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("unshare");
     tracer.track(&cgroup);
@@ -169,7 +169,7 @@ fn who_executes_in_another_mount_namespace_has_left() {
 }
 
 #[test]
-fn what_the_runtime_does_before_the_main_process_is_the_runtimes() {
+fn processes_before_the_main_one_are_the_runtimes() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("runtime");
     tracer.track(&cgroup);
@@ -181,7 +181,7 @@ fn what_the_runtime_does_before_the_main_process_is_the_runtimes() {
 }
 
 #[test]
-fn where_nobody_reads_only_claimed_cgroups_tell_of_their_members() {
+fn without_a_reader_only_claimed_cgroups_report_members() {
     let mut tracer = Tracer::new();
     let (claimed, unclaimed) = (TestCgroup::new("claimed"), TestCgroup::new("unclaimed"));
     tracer.track(&claimed);
@@ -196,7 +196,7 @@ fn where_nobody_reads_only_claimed_cgroups_tell_of_their_members() {
 }
 
 #[test]
-fn of_threads_that_race_for_the_end_of_a_member_one_tells_it() {
+fn a_members_end_is_reported_once_when_threads_race() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("race");
     tracer.track(&cgroup);

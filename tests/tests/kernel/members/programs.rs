@@ -61,7 +61,7 @@ fn a_program_goes_by_its_path_without_links() {
 }
 
 #[test]
-fn a_script_is_its_interpreter_and_names_itself_in_the_arguments() {
+fn a_script_shows_as_its_interpreter_and_an_argument() {
     let folder = Folder::new("script");
     let script = folder.script("run", "#!/bin/sh\nexit 0\n");
     let (events, _) = session(&format!("{} one two; exit 3", script.display()));
@@ -90,7 +90,7 @@ fn arguments_are_kept_as_far_as_there_is_room() {
 }
 
 #[test]
-fn the_main_processs_program_is_told_before_its_start() {
+fn the_main_program_is_reported_before_its_start() {
     let (events, seen) = session("exit 3");
     let main = seen.main.expect("a main process");
     assert_eq!(events.executed.len(), 1);
@@ -104,7 +104,7 @@ fn the_main_processs_program_is_told_before_its_start() {
 }
 
 #[test]
-fn what_a_shell_does_itself_is_no_process() {
+fn a_shells_builtin_is_no_process() {
     let (events, seen) = session("cd /; x=1; echo $x >/dev/null; : ; exit 3");
     assert_eq!((events.executed.len(), events.members.len(), seen.members.all), (1, 0, 0));
 }

@@ -21,7 +21,7 @@ fn nanos(time: libc::timeval) -> u64 {
 
 #[expect(clippy::zombie_processes, reason = "wait4 reaps it")]
 #[test]
-fn the_main_processs_usage_is_what_its_parent_is_told() {
+fn the_main_processs_usage_is_what_its_parent_gets() {
     let mut tracer = Tracer::new();
     let cgroup = TestCgroup::new("usage");
     tracer.track(&cgroup);

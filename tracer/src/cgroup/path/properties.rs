@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_above_a_pod_is_not_that_pod(made in made()) {
+    fn a_cgroup_above_a_pod_is_not_that_pod(made in made()) {
         let pod = made.pod();
         let above = Place::of(&pod[..pod.rfind('/').unwrap_or_default()]);
         match made.outside {

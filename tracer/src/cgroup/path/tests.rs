@@ -56,7 +56,7 @@ fn kind_nests_in_docker_and_prefixes_every_component() {
 
 /// Whoever may make cgroups in a container calls them as he likes.
 #[test]
-fn what_is_below_a_pods_container_is_that_containers() {
+fn cgroups_below_a_container_belong_to_it() {
     let forged = format!("kubelet/kubepods/pod00000000-1111-4222-8333-444455556666/{}", ID.replace('a', "b"));
     for outer in ["/kubepods/besteffort", "/docker/kind/kubelet/kubepods"] {
         let outer = format!("{outer}/pod{UID}/{ID}");
@@ -68,7 +68,7 @@ fn what_is_below_a_pods_container_is_that_containers() {
 }
 
 #[test]
-fn a_container_outside_of_any_pod_is_the_runtimes_to_name() {
+fn a_container_outside_of_any_pod_is_bare() {
     let container_id = ContainerId::parse(ID).unwrap();
     for parent in ["/k8s.io", "", "/custom/parent"] {
         let path = format!("{parent}/{ID}");
@@ -110,7 +110,7 @@ fn static_pods_go_by_their_config_hash() {
 }
 
 #[test]
-fn what_is_below_a_container_is_inner() {
+fn a_cgroup_below_a_container_is_inner() {
     let systemd = format!("/kubepods.slice/kubepods-pod{UID_}.slice/crio-{ID}.scope/container");
     assert_eq!(Place::of(&systemd), container_of(UID, true));
     let cgroupfs = format!("/kubepods/pod{UID}/{ID}/system.slice/sshd.service");
@@ -135,7 +135,7 @@ fn a_runtime_that_does_not_speak_systemd() {
 }
 
 #[test]
-fn what_only_looks_like_a_pod() {
+fn a_path_that_only_looks_like_a_pods_is_none() {
     for path in [
         "",
         "/",

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_one_is_none() {
+    fn an_empty_filter_is_the_default() {
         for text in ["", " ", ",", " , "] {
             assert!(shows(text, "debugtrail::serve", Level::INFO), "{text:?}");
             assert!(!shows(text, "debugtrail::serve", Level::DEBUG), "{text:?}");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_by_the_part_that_is_it() {
+    fn a_filter_is_refused_with_its_wrong_part() {
         for (text, part) in [
             ("loud", "loud"),
             ("info,loud", "loud"),

@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_can_be_made_where_the_one_above_can_be_written() {
+    fn a_missing_folder_can_be_made_in_a_writable_one() {
         let folder = tempfile::tempdir().unwrap();
         let found = look(&folder.path().join("to/come"));
         assert_eq!(found.written, Ok(()));
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_folder_is_told() {
+    fn a_file_in_the_folders_place_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();

@@ -66,7 +66,7 @@ mod tests {
     use super::program_in;
 
     #[test]
-    fn a_descriptor_of_a_program_tells_its_id() {
+    fn a_programs_descriptor_has_its_id() {
         assert_eq!(program_in("pos:\t0\nprog_type:\t26\nprog_id:\t417\nrun_time_ns:\t0\n"), Some(417));
         assert_eq!(program_in("pos:\t0\nflags:\t02\nmap_id:\t417\n"), None);
     }

@@ -66,7 +66,7 @@ fn problem(failure: Failure) -> Problem {
 }
 
 #[test]
-fn where_all_is_well_every_check_says_so_and_none_has_a_mend() {
+fn a_good_node_has_only_ok_findings_without_hints() {
     let findings = findings(&good());
     assert!(
         findings.iter().all(|finding| finding.level == Level::Ok && finding.hint.is_none()),
@@ -125,7 +125,7 @@ fn each_thing_that_the_kernel_lacks_is_a_finding() {
 }
 
 #[test]
-fn a_fact_that_the_kernel_does_not_tell_is_a_warning() {
+fn a_fact_that_the_kernel_does_not_show_is_a_warning() {
     let lack = Lack { what: "arguments".into(), purpose: "records have null there", needed: false };
     let finding = one("kernel", |facts| facts.lacks = Ok(vec![lack]));
     assert_eq!(finding.level, Level::Warning);
@@ -133,7 +133,7 @@ fn a_fact_that_the_kernel_does_not_tell_is_a_warning() {
 }
 
 #[test]
-fn an_error_is_split_into_what_and_mend() {
+fn an_error_is_split_into_what_and_hint() {
     let finding = one("kernel", |facts| facts.lacks = Err(problem(Failure::Machine)));
     assert_eq!((finding.what.as_str(), finding.hint.as_deref()), ("it is broken", Some("repair it")));
     assert_eq!(finding.level, Level::Failing(Failure::Machine));
@@ -151,7 +151,7 @@ fn the_first_failing_check_gives_the_exit_code() {
 }
 
 #[test]
-fn programs_that_do_not_load_make_the_memory_limit_worth_a_look() {
+fn a_memory_limit_warns_only_where_programs_do_not_load() {
     let mut facts = good();
     facts.programs = Err(problem(Failure::NotPermitted));
     let limited = findings(&facts);
@@ -161,7 +161,7 @@ fn programs_that_do_not_load_make_the_memory_limit_worth_a_look() {
 }
 
 #[test]
-fn a_part_of_the_hierarchy_is_a_warning_and_a_view_from_further_in_is_not() {
+fn only_a_mount_of_a_part_of_the_hierarchy_is_a_warning() {
     let with_root = |root: &str| {
         let mut facts = good();
         let mount = PathBuf::from("/sys/fs/cgroup");
@@ -174,7 +174,7 @@ fn a_part_of_the_hierarchy_is_a_warning_and_a_view_from_further_in_is_not() {
 }
 
 #[test]
-fn what_limits_but_does_not_prevent_is_a_warning() {
+fn a_limit_that_prevents_nothing_is_a_warning() {
     for (check, change) in [
         ("pid namespace", (|facts| facts.initial_pid_namespace = false) as fn(&mut Facts)),
         ("bpffs", |facts| facts.bpffs = false),
@@ -191,7 +191,7 @@ fn what_limits_but_does_not_prevent_is_a_warning() {
 }
 
 #[test]
-fn one_other_debugtrail_is_as_it_should_be() {
+fn one_other_debugtrail_is_ok() {
     let finding =
         one("other debugtrails", |facts| facts.others = Ok(Others { count: 1, pids: vec![Pid(7)] }));
     assert_eq!((finding.level, finding.what.as_str()), (Level::Ok, "one runs here (pid 7)"));
@@ -213,7 +213,7 @@ fn a_ledger_needs_a_folder_that_takes_it_and_room() {
 }
 
 #[test]
-fn without_a_way_to_the_api_the_rest_is_not_known() {
+fn without_the_api_its_checks_are_unknown() {
     let mut facts = good();
     facts.cluster = ClusterFacts { client: Some(Err(problem(Failure::Cluster))), ..ClusterFacts::default() };
     let findings = findings(&facts);
@@ -224,7 +224,7 @@ fn without_a_way_to_the_api_the_rest_is_not_known() {
 }
 
 #[test]
-fn a_name_that_could_not_be_checked_is_believed_with_a_warning() {
+fn an_unchecked_node_name_is_a_warning() {
     let finding = one("node", |facts| {
         let unchecked = Some("forbids get on nodes; grant it".into());
         let node = NodeFound { name: "n".into(), runtime: String::new(), unchecked };
@@ -236,7 +236,7 @@ fn a_name_that_could_not_be_checked_is_believed_with_a_warning() {
 }
 
 #[test]
-fn a_runtime_whose_bundles_nobody_reads_is_told() {
+fn a_runtime_without_readable_bundles_is_a_warning() {
     let with_runtime = |runtime: &str| {
         let mut facts = good();
         let node = NodeFound { name: "n".into(), runtime: runtime.into(), unchecked: None };
@@ -263,7 +263,7 @@ fn sandboxes_are_a_blind_spot_and_other_classes_are_not() {
 }
 
 #[test]
-fn what_the_sandbox_check_may_not_ask_is_no_failure() {
+fn a_forbidden_sandbox_check_is_no_failure() {
     let refused = one("sandboxed runtimes", |facts| {
         facts.cluster.runtime_classes = Some(Err(problem(Failure::Cluster)));
     });
@@ -271,7 +271,7 @@ fn what_the_sandbox_check_may_not_ask_is_no_failure() {
 }
 
 #[test]
-fn who_has_the_hosts_pids_is_not_told_to_run_with_them() {
+fn with_the_hosts_pids_there_is_no_hint_to_use_them() {
     let mut facts = good();
     facts.bundles.clear();
     let runtime = |facts: &Facts| of("runtime", &findings(facts))[0].clone();

@@ -88,7 +88,7 @@ fn a_thousand_empty_arguments_take_a_byte_each() {
 }
 
 #[test]
-fn what_is_short_or_unknown_is_none() {
+fn a_short_or_unknown_event_is_none() {
     assert_eq!(parse(&[]), None);
     assert_eq!(parse(&words(&[9, 0, 0, 0])), None);
     assert_eq!(parse(&words(&[1, 0, 77])), None);

@@ -67,7 +67,7 @@ fn the_sender_of_the_signal_in_the_wait_status_is_the_killer() {
 }
 
 #[test]
-fn a_signal_that_did_not_end_it_has_killed_nobody() {
+fn a_signal_that_did_not_end_it_has_no_killer() {
     let signals = [by_process(libc::SIGTERM), by_process(libc::SIGINT)];
     for status in [libc::SIGKILL, libc::SIGHUP] {
         assert_eq!(killer(WaitStatus(status), false, &signals), None, "{status:#x}");
@@ -75,7 +75,7 @@ fn a_signal_that_did_not_end_it_has_killed_nobody() {
 }
 
 #[test]
-fn an_exit_after_a_signal_that_was_handled_was_asked_for_by_the_last_sender() {
+fn the_last_sender_of_a_handled_signal_asked_for_the_exit() {
     let earlier = SignalSent { boot_ns: 400, sender_tgid: 60, ..by_process(libc::SIGINT) };
     for status in [0, 44 << 8, 143 << 8] {
         let asked =
@@ -87,7 +87,7 @@ fn an_exit_after_a_signal_that_was_handled_was_asked_for_by_the_last_sender() {
 }
 
 #[test]
-fn nothing_sent_and_nothing_known_is_nobody() {
+fn without_a_known_signal_there_is_no_killer() {
     assert_eq!(killer(KILLED, false, &[SignalSent::NONE]), None);
     assert_eq!(killer(WaitStatus(0), false, &[SignalSent::NONE]), None);
     assert_eq!(killer(WaitStatus(0x137f), false, &[by_process(0x7f)]), None);
@@ -119,7 +119,7 @@ fn the_current_task_of_a_timer_is_never_named() {
 }
 
 #[test]
-fn a_code_of_the_senders_choice_hides_nobody() {
+fn a_code_of_the_senders_choice_hides_no_sender() {
     for syscall in [libc::SYS_rt_sigqueueinfo, libc::SYS_pidfd_send_signal, 178, X32 + 524] {
         // SI_TIMER, SI_MESGQ and one that the kernel has no use for.
         for code in [-2, -3, -1000] {
@@ -153,7 +153,7 @@ fn a_code_of_ones_own_choice_makes_no_fault() {
 }
 
 #[test]
-fn without_its_system_call_a_code_that_the_kernel_never_gives_tells_a_process() {
+fn without_the_system_call_the_code_may_show_a_process() {
     let sent = |code| unknown(given(libc::SIGKILL, code, sender::TO_PROCESS, libc::SYS_rt_sigqueueinfo));
     assert_eq!(killer(KILLED, false, &[sent(-1000)]), sender());
     for code in OF_THE_KERNEL {
@@ -186,7 +186,7 @@ fn a_childs_end_that_looks_like_a_fault_is_none() {
 }
 
 #[test]
-fn the_oom_killers_mark_tells_its_signal() {
+fn the_oom_killers_mark_shows_its_signal() {
     let sent = of_origin(libc::SIGKILL, origin::KERNEL, 0);
     assert_eq!(killer(KILLED, true, &[sent]), Some(Killer::Oom(None)));
     assert_eq!(killer(KILLED, false, &[sent]), None);

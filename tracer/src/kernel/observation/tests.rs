@@ -27,7 +27,7 @@ fn seen(change: impl FnOnce(&mut CgroupEntry)) -> Observation {
 }
 
 #[test]
-fn the_start_is_of_who_saw_it_and_the_end_of_who_heard_it() {
+fn start_and_end_come_from_the_programs_that_saw_them() {
     let earlier = seen(|entry| (entry.steps.main_ended, entry.created_boot_ns) = (0, 5));
     let scanned = |entry: &mut CgroupEntry| (entry.steps.main_scanned, entry.main.exec_boot_ns) = (1, 0);
     let both = seen(scanned).after(&earlier);
@@ -43,7 +43,7 @@ fn the_start_is_of_who_saw_it_and_the_end_of_who_heard_it() {
 }
 
 #[test]
-fn another_process_s_end_is_not_the_main_one_s() {
+fn another_processs_end_is_not_the_main_ones() {
     let earlier = seen(|entry| entry.steps.main_ended = 0);
     let other = seen(|entry| (entry.main.tgid, entry.main.start_boot_ns) = (5, 6));
     let both = other.after(&earlier);
@@ -56,7 +56,7 @@ fn an_entry_being_made_says_nothing() {
 }
 
 #[test]
-fn a_step_counts_only_when_it_was_set_before_the_fields_were_read() {
+fn a_step_counts_only_if_set_before_the_fields_were_read() {
     let mut before = ended();
     before.steps.main_ended = 0;
     assert_eq!(observe(CGROUP, &before, &ended()).unwrap().unwrap().end, None);

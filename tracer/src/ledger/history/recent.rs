@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_or_changed_is_not_counted_twice() {
+    fn a_removed_or_changed_entry_is_not_counted_twice() {
         let mut recent = recent(2, 10);
         recent.insert(session(1), "12345".into());
         recent.change(&session(1), |text| text.push('6'));

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_takes_the_place_of_the_one_before() {
+    fn the_latest_state_replaces_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
         let keeper = Keeper::new(Arc::new(LineQueue::new(ROOM)));
         let snapshot = Snapshot { pods: vec![crate::session::samples::pod()], live: Vec::new() };
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_can_not_be_written_waits_for_the_next_try() {
+    fn an_unwritten_state_waits_for_the_next_try() {
         let folder = tempfile::tempdir().unwrap();
         let in_the_way = folder.path().join("state.new");
         std::fs::create_dir(&in_the_way).unwrap();

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_find_is_told_once_and_until_that_is_durable() {
+    fn missing_records_found_twice_are_reported_once() {
         let absent = Absent::default();
         assert!(absent.next().is_none() && absent.all_reported(0));
         absent.damaged([range(3, 5)]);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_removed_for_newer_records_is_no_damage() {
+    fn records_removed_for_newer_ones_are_no_damage() {
         let absent = Absent::default();
         absent.removed_before(10);
         absent.skipped(range(5, 12));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_while_the_same_is_told_is_told_after_it() {
+    fn records_found_during_a_report_are_reported_after_it() {
         let absent = Absent::default();
         absent.damaged([range(3, 5)]);
         let first = absent.next();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn many_are_told_in_several_records() {
+    fn many_missing_ranges_take_several_records() {
         let absent = Absent::default();
         absent.damaged((0..NAMED as u64 + 1).map(|n| range(2 * n, 2 * n)));
         assert_eq!(absent.next().unwrap().records.len(), NAMED);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_agent_told_is_not_told_again() {
+    fn what_an_earlier_agent_reported_is_not_reported_again() {
         let mut known = Ranges::default();
         known.add(range(0, 9));
         let absent = Absent::knowing(known);

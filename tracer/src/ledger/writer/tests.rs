@@ -58,7 +58,7 @@ fn durable(folder: &Path) -> String {
 }
 
 #[test]
-fn records_are_durable_and_then_on_stdout_each_once_over_a_restart() {
+fn records_are_durable_first_and_on_stdout_once() {
     let folder = tempfile::tempdir().unwrap();
     for range in [0..100, 100..150] {
         let reader = Reader::default();
@@ -86,7 +86,7 @@ fn a_reader_that_stalls_or_goes_costs_the_ledger_nothing() {
 }
 
 #[test]
-fn what_is_kept_is_there_at_the_next_start() {
+fn kept_state_is_there_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path());
     assert_eq!((opened.heartbeat.clone(), opened.snapshot.clone()), (None, Snapshot::default()));
@@ -156,7 +156,7 @@ fn stdout_goes_on_where_its_cursor_is_ahead() {
 }
 
 #[test]
-fn a_step_over_damage_is_kept_once_it_is_told() {
+fn a_step_over_damage_waits_for_its_report() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), 0..3);
     let segment = path_of(&folder.path().join("records"), 0);
@@ -174,7 +174,7 @@ fn a_step_over_damage_is_kept_once_it_is_told() {
 }
 
 #[test]
-fn what_is_truncated_while_it_is_written_is_missing() {
+fn records_truncated_during_writing_are_missing() {
     let folder = tempfile::tempdir().unwrap();
     let reader = Reader::default();
     let ledger = open(folder.path()).writing.start(reader.clone()).unwrap();

@@ -54,7 +54,7 @@ fn the_nodes_memory() {
 }
 
 #[test]
-fn others_kills_say_nothing() {
+fn kills_of_others_say_nothing() {
     let other = format!("{POD}/{}", "b".repeat(64));
     for log in [
         String::new(),
@@ -76,7 +76,7 @@ fn the_last_kill_counts() {
 }
 
 #[test]
-fn with_its_group_for_anothers_sake() {
+fn a_group_kill_names_another_process() {
     for path in [own(), POD.into()] {
         let log = kill(&own(), &format!("{}/below", own()), "child", 99) + &group(&path);
         assert_eq!(limit(&log), Some(OomLimit::Container));
@@ -84,7 +84,7 @@ fn with_its_group_for_anothers_sake() {
 }
 
 #[test]
-fn a_command_is_called_what_it_likes() {
+fn a_commands_name_may_hold_anything() {
     assert_eq!(limit(&kill(POD, &own(), "a,pid=1,uid=0", 11707)), Some(OomLimit::Pod));
     assert_eq!(limit(&kill(POD, &own(), ",oom_memcg=/", 11707)), Some(OomLimit::Pod));
     assert_eq!(limit(&kill(POD, &own(), "a,pid=11707,uid", 99)), None);

@@ -32,7 +32,7 @@ fn recorder(out: Stdout) -> Recorder {
 }
 
 #[test]
-fn what_a_stalled_reader_missed_is_told_once_it_reads_again() {
+fn records_lost_to_a_stalled_reader_are_reported_later() {
     let (release, stalled) = mpsc::channel();
     let written = Arc::new(Mutex::new(Vec::new()));
     let mut recorder = recorder(Stdout::writing_to(Stalled(stalled, Arc::clone(&written))).unwrap());

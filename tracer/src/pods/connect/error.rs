@@ -213,20 +213,20 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_cause_is_told() {
+    fn the_innermost_cause_is_shown() {
         let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         let error = kube::Error::Service(Box::new(kube::Error::ReadEvents(refused)));
         assert_eq!(root_cause(&error), "Connection refused (os error 111)");
     }
 
     #[test]
-    fn others_words_hold_no_password() {
+    fn other_programs_messages_hold_no_password() {
         let error = io::Error::other("no way to https://user:secret@10.0.0.1:6443/api");
         assert_eq!(root_cause(&error), "no way to https://***@10.0.0.1:6443/api");
     }
 
     #[test]
-    fn an_answer_is_told_by_its_code() {
+    fn an_answer_is_judged_by_its_code() {
         let right = Right { verb: "list", resource: "pods" };
         let text = |code, message| ConnectError::unanswered(right, &answer(code, message)).to_string();
         assert_eq!(

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environments_proxy_serves_where_nothing_leaves_the_server_out() {
+    fn the_environments_proxy_serves_unless_no_proxy_says_so() {
         let server = "https://10.1.2.3:6443";
         let proxy = Some("http://proxy:3128/".to_owned());
         assert_eq!(to(&env("http://proxy:3128", ""), server), proxy);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_proxy_is_said_without_its_password() {
+    fn a_bad_proxy_is_named_without_its_password() {
         for url in
             ["ftp://user:secret@host", "http://user:secret@", "http://us er:secret@host", "user:secret@ho st"]
         {

@@ -90,7 +90,7 @@ fn every_profile_of_an_older_kubectl_is_inferred() {
 }
 
 #[test]
-fn what_only_resembles_a_node_debugger_is_none() {
+fn a_pod_that_resembles_a_node_debugger_is_none() {
     let is = |name: &str, spec: Value| debug_of(json!({ "name": name }), spec);
     let inferred = found(SessionKind::NodeDebug, KindBy::Inferred);
     assert_eq!(is("node-debugger-node1-x7k2p", node_debugger_spec()), inferred);

@@ -41,7 +41,7 @@ fn a_deletion_began_when_its_grace_did() {
 
 /// The API takes times of which jiff has no instant.
 #[test]
-fn a_time_that_can_not_be_told_costs_itself_alone() {
+fn a_time_out_of_range_costs_itself_alone() {
     let mut transition = disruption("EvictionByEvictionAPI", "True");
     transition["lastTransitionTime"] = "9999-12-31T23:59:59Z".into();
     let pod = json!({"metadata": {"deletionTimestamp": "9999-12-31T23:59:59Z", "deletionGracePeriodSeconds": 30},
@@ -87,7 +87,7 @@ fn a_deadline_is_as_long_after_the_start_as_the_spec_says() {
 }
 
 #[test]
-fn an_eviction_without_a_time_was_before_the_last_containers_end() {
+fn an_eviction_without_a_time_was_before_the_last_end() {
     let ended = |at: &str| {
         json!({"name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 0,
         "state": {"terminated": {"exitCode": 137, "finishedAt": at}}})

@@ -217,7 +217,7 @@ fn the_generation_differs_after_each_change_only() {
 }
 
 #[test]
-fn a_pod_that_can_not_be_read_is_not_taken_for_none() {
+fn an_unreadable_pod_is_not_taken_for_missing() {
     let (u1, u2) = (PodRef::new("u1"), PodRef::new("u2"));
     let mut index = synced(&[pod("u1")]);
     index.observe(PodEvent::Unread(Some(PodUid::new("u2"))), at(1));

@@ -19,7 +19,7 @@ fn managed_fields_of_the_year_9999_cost_nothing() {
 }
 
 #[test]
-fn what_is_wrong_is_told_and_the_rest_is_there() {
+fn faults_are_named_and_the_rest_is_read() {
     let pod = json!({
         "metadata": { "uid": "u1", "namespace": "default", "name": "web", "resourceVersion": "7" },
         "spec": {
@@ -80,7 +80,7 @@ fn every_event_of_a_watch() {
 }
 
 #[test]
-fn an_event_that_can_not_be_read_costs_itself_alone() {
+fn an_unreadable_event_costs_itself_alone() {
     for line in [&b"x"[..], b"{}", b"[]", br#"{"type":7,"object":{}}"#, br#"{"type":"ADDED","object":[1]}"#] {
         let Said { version, what } = Said::of(line);
         assert_eq!(version, None);
@@ -93,7 +93,7 @@ fn an_event_that_can_not_be_read_costs_itself_alone() {
 
 /// The API has no limit of its own for an image's name.
 #[test]
-fn nobody_fills_the_memory_with_names() {
+fn a_name_that_is_too_long_is_not_kept() {
     let (long, many) = ("x".repeat(1_300_000), vec![json!({ "name": "app", "image": "i" }); 9000]);
     let of = |containers: Value| {
         let meta = json!({ "uid": "u1", "namespace": "default", "name": "web", "resourceVersion": "7",

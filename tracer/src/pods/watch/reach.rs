@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_can_not_be_read_is_said_once_for_each_version() {
+    fn an_unreadable_pod_is_logged_once_for_each_version() {
         let mut reach = Reach::default();
         assert!(reach.is_news(&unread(Some("u1"), "1")));
         assert!(!reach.is_news(&unread(Some("u1"), "1")));

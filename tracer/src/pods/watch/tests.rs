@@ -106,7 +106,7 @@ async fn a_list_in_pages() {
 
 /// hostile.md 13, and worse: the others are listed, and the one that could not be read is named.
 #[tokio::test]
-async fn a_pod_that_can_not_be_read_costs_itself_alone() {
+async fn an_unreadable_pod_costs_itself_alone() {
     let mut odd = pod("odd", 3);
     odd["spec"] = json!("x");
     let nameless = json!({ "metadata": 7 });
@@ -131,7 +131,7 @@ async fn a_pod_that_can_not_be_read_costs_itself_alone() {
 
 /// As the answer's own status, and in the stream.
 #[tokio::test]
-async fn a_watch_that_cannot_resume_is_gone_and_the_server_is_not() {
+async fn a_watch_that_cannot_resume_is_gone_not_lost() {
     for refused in [(410, GONE_STATUS.to_owned()), events(&[("ERROR", gone())])] {
         let (said, ended, _) = followed(vec![list(&[]), refused]).await;
         assert_eq!(said, ["RelistStarted", "RelistDone"]);

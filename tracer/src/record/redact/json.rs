@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_stays() {
+    fn other_members_stay() {
         for text in [r#"{"user":"me"}"#, r#"say "password" aloud"#, "it's", "\"", r#"["password"]"#, ""] {
             assert_eq!(redact(text), text);
         }

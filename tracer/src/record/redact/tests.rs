@@ -136,7 +136,7 @@ fn tokens_are_known_by_their_shape() {
 }
 
 #[test]
-fn what_is_no_secret_is_shown() {
+fn arguments_without_secrets_are_shown() {
     let argv = [
         "/usr/bin/grep",
         "-r",

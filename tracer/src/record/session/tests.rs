@@ -104,7 +104,7 @@ fn a_started_session_has_every_field_and_no_end() {
 }
 
 #[test]
-fn what_the_api_said_is_evidence_not_fact() {
+fn the_apis_status_is_evidence_and_no_fact() {
     let api = ApiEvidence {
         exit_code: Some(128),
         reason: Some("StartError".into()),

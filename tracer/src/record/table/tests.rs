@@ -251,7 +251,7 @@ fn durations_keep_to_their_column() {
 }
 
 #[test]
-fn the_apis_word_is_shown_only_where_it_adds_something() {
+fn the_apis_status_is_shown_only_where_it_differs() {
     let reconciled = |api: ApiEvidence| {
         let Record::Session(ended) = ended(49 << 8, false) else { panic!("a session's record") };
         let evidence = Evidence { api: Some(api), ..evidence() };

@@ -69,7 +69,7 @@ fn a_sandbox_of_crio_has_no_container_name() {
 }
 
 #[test]
-fn what_is_not_kubernetes_or_not_whole() {
+fn a_config_not_of_kubernetes_or_not_whole_is_none() {
     for config in [
         "",
         "{}",

@@ -72,7 +72,7 @@ fn before_the_runtime_wrote_its_pid() {
 }
 
 #[test]
-fn what_is_not_there_or_not_kubernetes() {
+fn a_bundle_missing_or_not_of_kubernetes_is_none() {
     let (_root, mut bundles) = node("elsewhere", CONFIG, None);
     assert_eq!(bundles.lookup(&id()), None);
     let (_root, mut bundles) = node(&format!("{}/{ID}", CONTAINERD[0]), "{}", None);
@@ -80,7 +80,7 @@ fn what_is_not_there_or_not_kubernetes() {
 }
 
 #[test]
-fn where_one_was_told() {
+fn a_given_folder_is_looked_into() {
     let (_root, mut bundles) = node(&format!("srv/runtime/{ID}"), CONFIG, Some(("init.pid", "7")));
     assert_eq!(bundles.lookup(&id()).and_then(|facts| facts.init_pid), Some(Pid(7)));
     let bundle = format!("srv/runtime/{ID}/userdata");

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_its_time_keeps_nobody_waiting() {
+    fn a_job_put_aside_holds_up_no_other() {
         let (queue, now) = (Queue::default(), Instant::now());
         queue.put_aside(job(1, true), now + Duration::from_secs(3600));
         queue.put_aside(job(3, true), now + Duration::from_secs(7200));

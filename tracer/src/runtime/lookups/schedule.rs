@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_unknown_is_asked_for_less_and_less_often() {
+    fn an_unknown_container_is_asked_for_less_often() {
         let mut asking = Asking::default();
         let mut asked = Vec::new();
         for now in 0..300 {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_come_further_is_asked_for_at_once() {
+    fn a_container_that_came_further_is_asked_for_at_once() {
         let mut asking = Asking::default();
         assert!(asking.is_due(Stage::Made, seconds(5)));
         assert!(!asking.is_due(Stage::Made, seconds(5)), "the answer is still to come");

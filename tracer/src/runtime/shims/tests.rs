@@ -87,14 +87,14 @@ fn pids_of_another_namespace_are_not_ours() {
 }
 
 #[test]
-fn a_process_in_a_container_that_calls_itself_a_shim_is_not_believed() {
+fn a_container_process_named_like_a_shim_is_not_trusted() {
     let (proc, state) = (Proc::new(), state());
     proc.process(10, "containerd-shim", A_CONTAINERS, &state.path().join("a"));
     assert_eq!(proc.running(), []);
 }
 
 #[test]
-fn nor_is_one_in_a_pods_container_whatever_it_may_do() {
+fn a_shim_in_a_pods_container_is_not_trusted() {
     let (proc, state) = (Proc::new(), state());
     proc.process(10, "containerd-shim", ALL_CAPABILITIES, &state.path().join("a"));
     let cgroup = format!("0::/kubepods/pod78089609/{}\n", "a".repeat(64));
@@ -103,7 +103,7 @@ fn nor_is_one_in_a_pods_container_whatever_it_may_do() {
 }
 
 #[test]
-fn a_pid_that_became_another_processs_is_no_longer_believed() {
+fn a_pid_of_another_process_is_no_longer_trusted() {
     let (proc, state) = (Proc::new(), state());
     proc.process(10, "containerd-shim", ALL_CAPABILITIES, &state.path().join("a"));
     let found = proc.running();
@@ -113,7 +113,7 @@ fn a_pid_that_became_another_processs_is_no_longer_believed() {
 }
 
 #[test]
-fn nor_is_the_root_of_another_user_namespace() {
+fn a_root_of_another_user_namespace_is_not_trusted() {
     let (proc, state) = (Proc::new(), state());
     proc.process(10, "containerd-shim", ALL_CAPABILITIES, &state.path().join("a"));
     proc.namespace(10, "user");

@@ -64,7 +64,7 @@ fn made() -> Attempts {
 }
 
 #[test]
-fn the_runs_of_a_pod_that_was_seen_being_made_count_from_nought() {
+fn runs_of_a_pod_seen_being_made_count_from_zero() {
     let mut attempts = made();
     for n in 0..3 {
         assert_eq!(attempts.number(&run(u64::from(n)), &copy(), &silent()), Some(n));
@@ -92,20 +92,20 @@ fn in_a_pod_that_was_there_before_only_the_kubelet_knows() {
 }
 
 #[test]
-fn what_the_kubelet_says_of_the_very_container_counts_first() {
+fn the_kubelets_count_of_the_very_container_wins() {
     assert_eq!(made().number(&run(5), &copy(), &index_with(4, Some(5), Some(3))), Some(4));
     assert_eq!(made().number(&run(5), &copy(), &index_with(4, Some(6), Some(5))), Some(3));
 }
 
 #[test]
-fn a_status_from_before_the_boot_keeps_a_new_cgroup_from_counting_from_nought() {
+fn a_status_from_before_the_boot_prevents_counting_from_zero() {
     assert_eq!(made().number(&run(5), &copy(), &index_with(4, Some(3), None)), None);
     assert_eq!(made().number(&run(5), &copy(), &index_with(1, None, None)), None);
     assert_eq!(made().number(&run(5), &copy(), &index_with(0, None, None)), Some(0));
 }
 
 #[test]
-fn what_an_earlier_debugtrail_knew_counts_on() {
+fn counting_goes_on_from_an_earlier_debugtrail() {
     let clock = ClockState { boot_id: BootId::new("b0"), synchronized: None, max_error_us: None };
     let evidence = Evidence::of_kernel(KernelEvidence::Full);
     let started = SessionRecord {
@@ -159,7 +159,7 @@ fn after_a_loss_only_the_kubelet_knows() {
 }
 
 #[test]
-fn a_pod_that_is_gone_is_forgotten_once_a_synced_index_has_had_time() {
+fn a_pod_missing_from_a_synced_index_is_forgotten_in_time() {
     let mut attempts = made();
     attempts.forget_gone(&PodIndex::new(), seconds(10_000));
     attempts.forget_gone(&synced([pod()]), seconds(10_000));

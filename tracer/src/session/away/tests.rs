@@ -69,7 +69,7 @@ fn follows_none(_: &ContainerId) -> bool {
 }
 
 #[test]
-fn a_session_that_began_and_ended_meanwhile_is_told_once_by_the_api() {
+fn a_session_of_the_downtime_is_reported_once_from_the_api() {
     let mut away = away(Vec::new());
     let index = synced([ended_at(DOWN + 5)]);
     let ends = away.ends(&index, follows_none, seconds(100));
@@ -84,7 +84,7 @@ fn a_session_that_began_and_ended_meanwhile_is_told_once_by_the_api() {
 }
 
 #[test]
-fn ends_of_other_times_are_not_told() {
+fn ends_outside_of_the_downtime_are_not_reported() {
     for second in [DOWN - 1, DOWN + 61] {
         let index = synced([ended_at(second)]);
         assert_eq!(away(Vec::new()).ends(&index, follows_none, seconds(100)), [], "at {second}");
@@ -98,7 +98,7 @@ fn ends_of_other_times_are_not_told() {
 }
 
 #[test]
-fn an_ordinary_container_is_told_only_when_asked_for() {
+fn an_ordinary_container_is_reported_only_on_request() {
     let mut pod = ended_at(DOWN + 5);
     pod.statuses[0].name = "app".into();
     let index = synced([pod]);
@@ -121,7 +121,7 @@ fn a_session_that_was_live_keeps_its_start() {
 }
 
 #[test]
-fn where_the_api_stays_silent_the_end_is_told_without_it() {
+fn with_a_silent_api_the_end_is_reported_without_it() {
     let mut away = away(vec![started()]);
     let mut index = PodIndex::new();
     assert_eq!(away.ends(&index, follows_none, seconds(100)), [], "not synced");
@@ -146,7 +146,7 @@ fn session(n: usize) -> SessionId {
 }
 
 #[test]
-fn what_was_told_is_remembered_only_while_ends_are_looked_for() {
+fn reported_ends_are_remembered_while_others_are_awaited() {
     let mut away = away(Vec::new());
     (0..100).for_each(|n| away.reported(&session(n)));
     assert_eq!(away.kept(), 100);
@@ -160,7 +160,7 @@ fn what_was_told_is_remembered_only_while_ends_are_looked_for() {
 }
 
 #[test]
-fn too_many_ends_to_remember_end_the_looking() {
+fn too_many_reported_ends_stop_the_search() {
     let mut away = away(Vec::new());
     (0..KEPT_REPORTED).for_each(|n| away.reported(&session(n)));
     (0..KEPT_REPORTED).for_each(|n| away.reported(&session(n)));

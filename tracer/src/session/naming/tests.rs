@@ -36,7 +36,7 @@ fn ask_of_before(index: &PodIndex, policy: Policy) -> Verdict {
 }
 
 #[test]
-fn a_container_of_before_is_no_session_of_a_pod_that_has_none_or_others() {
+fn an_earlier_container_is_no_session_of_a_pod_without_one() {
     let is_none = |pod: PodFacts| ask_of_before(&synced([pod]), Policy::default()) == Verdict::Other;
     let mut other = with_status(pod(), "dbg");
     other.statuses[0].container_id = Some(format!("containerd://{:064x}", 9));
@@ -48,7 +48,7 @@ fn a_container_of_before_is_no_session_of_a_pod_that_has_none_or_others() {
 }
 
 #[test]
-fn a_pod_that_was_not_listed_since_says_nothing_of_what_it_has_no_name_for() {
+fn a_pod_not_listed_since_rules_out_no_session() {
     let mut index = synced([pod_before()]);
     index.delete(&pod().uid, seconds(2));
     assert!(matches!(ask_of_before(&index, Policy::default()), Verdict::Unresolved(_)));
@@ -86,7 +86,7 @@ fn a_pause_container_needs_no_index() {
 }
 
 #[test]
-fn ordinary_and_init_containers_are_forgotten_unless_all_are_wanted() {
+fn ordinary_containers_are_forgotten_unless_wanted() {
     for name in ["app", "init"] {
         assert_eq!(ask(Some(&named(name)), &synced([pod()]), 10), Verdict::Other, "{name}");
         let Verdict::Session(naming) = ask_by(Some(&named(name)), &synced([pod()]), EVERYTHING, 10) else {
@@ -154,7 +154,7 @@ fn the_time_to_speak_begins_when_the_index_is_synced() {
 }
 
 #[test]
-fn a_pod_that_the_runtime_names_and_a_whole_watch_does_not_is_another_kubelets() {
+fn a_pod_missing_from_an_unbroken_watch_is_foreign() {
     assert_eq!(ask(Some(&named("app")), &synced([]), 99), Verdict::Undecided);
     assert_eq!(ask(Some(&named("app")), &synced([]), 100), Verdict::Foreign);
     // A watch that began after it may have missed its pod.
@@ -181,7 +181,7 @@ fn a_cgroup_that_nothing_entered_is_no_container() {
 }
 
 #[test]
-fn a_pods_container_is_not_elsewhere_than_the_others() {
+fn a_container_elsewhere_than_the_others_is_none() {
     let (id, pod_ref) = (id(), pod_ref());
     let elsewhere = Question { elsewhere: true, ..question(&id, &pod_ref, None) };
     let ask = |index: &PodIndex| decide(elsewhere, index, Policy::default(), seconds(20));
@@ -218,7 +218,7 @@ fn outside_of_all_pods_only_the_runtime_makes_a_session() {
 
 /// The path names another pod than the runtime, which made the container.
 #[test]
-fn the_runtime_knows_the_pod_better_than_the_path() {
+fn the_runtimes_pod_wins_over_the_paths() {
     let (id, other, index) = (id(), PodRef::new("11111111-4f5d-4a7e-8b6e-6b2a3f1c0d9e"), synced([pod()]));
     let named = named("dbg");
     let Verdict::Session(naming) =
@@ -230,7 +230,7 @@ fn the_runtime_knows_the_pod_better_than_the_path() {
 }
 
 #[test]
-fn a_pod_that_can_not_be_read_is_not_another_kubelets() {
+fn an_unreadable_pod_is_not_foreign() {
     for uid in [None, pod_ref().uid()] {
         let mut index = synced([]);
         index.observe(crate::pods::PodEvent::Unread(uid), seconds(2));

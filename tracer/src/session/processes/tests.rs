@@ -14,7 +14,7 @@ fn pids(chunk: &Chunk) -> Vec<u32> {
 }
 
 #[test]
-fn an_end_is_told_once_with_what_was_executed_last() {
+fn an_end_is_reported_once_with_its_last_program() {
     let mut processes = Processes::new(RECORDED);
     executed(&mut processes, program_executed(7, "/bin/sh"));
     executed(&mut processes, program_executed(7, "/bin/ls"));
@@ -45,7 +45,7 @@ fn records_are_bounded_and_numbered_on() {
 }
 
 #[test]
-fn what_has_no_room_is_not_counted_as_told() {
+fn an_end_without_room_is_not_counted_as_reported() {
     let mut processes = Processes::new(RECORDED);
     for pid in 0..KEPT_ENDS as u32 + 5 {
         processes.ended(member_ended(pid), ALL);
@@ -96,7 +96,7 @@ fn a_program_after_another_takes_its_place() {
 }
 
 #[test]
-fn nothing_is_held_once_all_is_told() {
+fn nothing_is_held_once_all_is_reported() {
     let mut processes = Processes::new(40);
     for pid in 0..50 {
         executed(&mut processes, program_executed(pid, "/bin/ls"));
@@ -108,7 +108,7 @@ fn nothing_is_held_once_all_is_told() {
 }
 
 #[test]
-fn without_room_old_programs_go_first_and_then_new_ends_do_not_come() {
+fn without_room_old_programs_go_and_then_new_ends() {
     let mut processes = Processes::new(RECORDED);
     for n in 0..10 {
         executed(&mut processes, Executed { at: BootNanos(u64::from(n)), ..program_executed(n, "/bin/ls") });
@@ -126,7 +126,7 @@ fn without_room_old_programs_go_first_and_then_new_ends_do_not_come() {
 }
 
 #[test]
-fn to_shrink_is_to_lose_programs_before_ends() {
+fn shrinking_drops_programs_before_ends() {
     let mut processes = Processes::new(RECORDED);
     processes.ended(member_ended(1), ALL);
     processes.ended(member_ended(2), ALL);

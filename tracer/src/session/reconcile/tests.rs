@@ -66,7 +66,7 @@ fn reconciler(record: SessionRecord) -> Reconciler {
 }
 
 #[test]
-fn the_apis_word_is_added_once() {
+fn the_apis_status_is_added_once() {
     let mut reconciler = reconciler(ended());
     let mut index = synced([pod()]);
     assert_eq!(reconciler.reconcile(&index, seconds(21)), []);
@@ -91,7 +91,7 @@ fn an_invented_code_does_not_agree_and_is_named() {
 
 /// As Kubernetes 1.35 leaves the status of a pod that its kubelet has evicted.
 #[test]
-fn the_end_of_a_container_that_the_kubelet_lost_is_the_sessions_where_it_ran_but_once() {
+fn a_lost_containers_end_counts_where_it_ran_once() {
     let mut lost = pod_with_status(Some((137, "ContainerStatusUnknown")));
     let status = &mut lost.statuses[0];
     (status.container_id, status.restart_count) = (None, 1);
@@ -111,7 +111,7 @@ fn the_end_of_a_container_that_the_kubelet_lost_is_the_sessions_where_it_ran_but
 }
 
 #[test]
-fn a_name_that_comes_late_waits_for_the_end_and_then_comes_alone() {
+fn a_late_name_waits_for_the_end_and_then_comes_alone() {
     let mut reconciler = reconciler(unresolved());
     assert_eq!(reconciler.reconcile(&synced([pod()]), seconds(21)), []);
     let index = synced([pod_with_status(None)]);
@@ -148,7 +148,7 @@ fn another_containers_end_says_nothing() {
 }
 
 #[test]
-fn what_lacks_nothing_is_not_kept_and_what_waits_too_long_is_given_up() {
+fn a_complete_end_is_not_kept_and_an_old_one_given_up() {
     let mut complete = ended();
     complete.evidence.api = Some(crate::record::ApiEvidence::default());
     assert_eq!(reconciler(complete).waiting(), 0);

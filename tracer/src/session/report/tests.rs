@@ -109,7 +109,7 @@ fn a_session_found_running_has_an_end_and_no_start() {
 }
 
 #[test]
-fn one_that_had_ended_before_the_programs_were_there_has_no_time_of_its_end() {
+fn an_end_before_the_programs_has_no_time() {
     let mut seen = Observation { found_running: true, ..ended_seen() };
     seen.main.as_mut().expect("a main process").execed = None;
     seen.end.as_mut().expect("an end").late = true;
@@ -122,7 +122,7 @@ fn one_that_had_ended_before_the_programs_were_there_has_no_time_of_its_end() {
 }
 
 #[test]
-fn where_events_were_lost_a_start_that_nobody_saw_is_unknown() {
+fn after_lost_events_an_unseen_start_is_unknown() {
     let index = synced([pod()]);
     let mut tracker = Tracker::default();
     tracker.observe(made(), &place(), None, runtime("dbg"), &index, seconds(12));
@@ -135,7 +135,7 @@ fn where_events_were_lost_a_start_that_nobody_saw_is_unknown() {
 }
 
 #[test]
-fn a_main_process_nobody_knew_ends_unknown() {
+fn an_unknown_main_process_has_an_unknown_end() {
     let seen = Observation { found_running: true, ..removed(made()) };
     let record = record(seen, pod());
     assert_fields(&record, &json!({"exit_class": "UNKNOWN", "exit_code": null, "signal": null}));

@@ -90,7 +90,7 @@ fn ordinary_init_and_pause_containers_are_forgotten_at_once() {
 }
 
 #[test]
-fn what_is_no_container_is_forgotten_at_once() {
+fn a_cgroup_of_no_container_is_forgotten_at_once() {
     let mut tracker = Tracker::default();
     let actions = tracker.observe(
         made(),
@@ -104,7 +104,7 @@ fn what_is_no_container_is_forgotten_at_once() {
 }
 
 #[test]
-fn an_end_seen_before_the_name_is_told_when_the_name_comes() {
+fn an_end_before_its_name_is_reported_with_the_name() {
     let mut tracker = Tracker::default();
     let mut index = synced([pod_before()]);
     // The kernel need not keep it: nothing more can happen there.
@@ -116,7 +116,7 @@ fn an_end_seen_before_the_name_is_told_when_the_name_comes() {
 }
 
 #[test]
-fn with_the_api_down_a_crash_looping_container_says_nothing_and_a_declared_session_ends_once() {
+fn without_the_api_only_a_session_reports_its_end() {
     let mut index = PodIndex::new();
     for (facts, reports) in [(runtime("app"), 0), (runtime("dbg"), 1)] {
         let mut tracker = Tracker::default();
@@ -147,7 +147,7 @@ fn an_unresolved_container_is_recorded_without_a_kind() {
 }
 
 #[test]
-fn a_container_that_never_ran_its_main_process_ends_as_a_start_error() {
+fn a_container_without_a_main_process_is_a_start_error() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     observe(&mut tracker, made(), runtime("dbg"), &index);
     assert_eq!(observe(&mut tracker, removed(made()), None, &index), [Said::Ended]);
@@ -156,7 +156,7 @@ fn a_container_that_never_ran_its_main_process_ends_as_a_start_error() {
 }
 
 #[test]
-fn a_cgroup_that_nothing_entered_vanishes_from_the_kernel_and_ends_as_a_start_error() {
+fn a_vanished_empty_cgroup_ends_as_a_start_error() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     observe(&mut tracker, made(), runtime("dbg"), &index);
     assert_eq!(said(&tracker.vanished(CGROUP, &index, seconds(13))), [Said::Ended]);
@@ -165,7 +165,7 @@ fn a_cgroup_that_nothing_entered_vanishes_from_the_kernel_and_ends_as_a_start_er
 
 /// Others can make and remove a cgroup, too.
 #[test]
-fn a_cgroup_that_nothing_entered_and_nobody_knows_is_no_session() {
+fn an_empty_unknown_cgroup_is_no_session() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     let empty = Observation { entered: false, ..made() };
     assert_eq!(observe(&mut tracker, empty, None, &index), []);
@@ -210,7 +210,7 @@ fn cgroups_that_a_session_makes_and_removes_are_not_kept() {
 }
 
 #[test]
-fn a_cgroup_below_belongs_to_the_session_and_may_hold_its_main_process() {
+fn a_cgroup_below_may_hold_the_main_process() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     observe(&mut tracker, made(), runtime("dbg"), &index);
     let path = format!("{}/container", made().path);
@@ -220,7 +220,7 @@ fn a_cgroup_below_belongs_to_the_session_and_may_hold_its_main_process() {
 }
 
 #[test]
-fn the_runtime_is_asked_until_it_has_told_the_init_pid() {
+fn the_runtime_is_asked_until_it_gives_the_init_pid() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     assert_eq!(tracker.asks_runtime(&made(), &place()), Some(&id()));
     let early = runtime("dbg").map(|facts| RuntimeFacts { init_pid: None, ..facts });
@@ -236,7 +236,7 @@ fn the_runtime_is_asked_until_it_has_told_the_init_pid() {
 
 /// On 7.3 the kernel may skip the programs of its exec and of its exit; the one of its freeing it does not.
 #[test]
-fn a_main_process_that_was_not_seen_is_known_by_the_runtimes_word() {
+fn an_unseen_main_process_is_known_from_the_runtime() {
     use crate::ids::Pid;
     use crate::kernel::LastSeen;
     let index = synced([pod()]);

@@ -41,7 +41,7 @@ fn server(config: Kubeconfig) -> String {
 }
 
 #[tokio::test]
-async fn of_a_list_what_is_missing_is_left_out() {
+async fn missing_files_of_a_list_are_left_out() {
     let good = kubeconfig("c", "https://10.0.0.1");
     let found = listed(&[None, Some(good), None]).await.unwrap();
     assert_eq!(server(found), "https://10.0.0.1/");
@@ -50,7 +50,7 @@ async fn of_a_list_what_is_missing_is_left_out() {
 }
 
 #[tokio::test]
-async fn of_a_list_the_first_that_says_something_has_said_it() {
+async fn the_first_file_of_a_list_that_sets_a_value_wins() {
     let (first, second) = (kubeconfig("", "https://10.0.0.1"), kubeconfig("c", "https://10.0.0.2"));
     let found = listed(&[Some(first), Some(second.clone())]).await.unwrap();
     assert_eq!(found.current_context.as_deref(), Some("c"));
@@ -62,7 +62,7 @@ async fn of_a_list_the_first_that_says_something_has_said_it() {
 }
 
 #[tokio::test]
-async fn one_from_a_pipe_is_read_once() {
+async fn a_kubeconfig_from_a_pipe_is_read_once() {
     let (reader, mut writer) = io::pipe().unwrap();
     writer.write_all(kubeconfig("c", "https://10.0.0.1").to_string().as_bytes()).unwrap();
     drop(writer);
@@ -93,7 +93,7 @@ fn files_are_beside_the_kubeconfig() {
 }
 
 #[test]
-fn what_is_lacking_is_named() {
+fn missing_parts_of_a_kubeconfig_are_named() {
     for (pointer, value, why) in [
         ("/current-context", Value::Null, "it has no current context"),
         ("/current-context", "".into(), "it has no current context"),
@@ -134,7 +134,7 @@ fn a_context_leads_to_cluster_user_and_proxy() {
 }
 
 #[test]
-fn what_is_no_kubeconfig_is_refused() {
+fn a_file_that_is_no_kubeconfig_is_refused() {
     let refused = |bytes: &[u8]| parse(bytes, Path::new("f")).unwrap_err();
     assert!(refused(&[0xff, 0xfe, 0]).contains("not UTF-8"));
     assert!(refused(&vec![b' '; LARGEST as usize + 1]).contains("larger than"));

@@ -49,7 +49,7 @@ fn many_sessions_storms_stay_within_the_bound() {
 }
 
 #[test]
-fn a_quiet_session_loses_nothing_to_those_that_storm() {
+fn a_quiet_session_loses_nothing_to_a_storm() {
     let mut all = AllProcesses::default();
     let quiet = container(0);
     all.executed(&quiet, program(0));
@@ -66,7 +66,7 @@ fn a_quiet_session_loses_nothing_to_those_that_storm() {
 }
 
 #[test]
-fn one_that_comes_when_all_is_taken_gets_its_share() {
+fn a_new_session_gets_its_share_of_full_memory() {
     let mut all = AllProcesses::default();
     for n in 0..30_000 {
         all.executed(&container(n as usize % 3), program(n));
@@ -83,7 +83,7 @@ fn one_that_comes_when_all_is_taken_gets_its_share() {
 }
 
 #[test]
-fn ends_that_wait_in_thousands_of_containers_are_bounded_and_counted() {
+fn waiting_ends_of_thousands_of_containers_are_bounded() {
     let mut all = AllProcesses::default();
     let (containers, ends) = (200, 600);
     for pid in 0..ends {

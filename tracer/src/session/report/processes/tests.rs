@@ -41,7 +41,7 @@ fn records_of(happens: impl FnOnce(&mut Tracker) -> Vec<Action>) -> Vec<Value> {
 }
 
 #[test]
-fn a_process_is_told_with_program_arguments_times_and_end() {
+fn a_process_has_program_arguments_times_and_end() {
     let records = records_of(|tracker| {
         tracker.executed(program_executed(4250, "/bin/ls"));
         tracker.member_ended(member_ended(4250))
@@ -65,7 +65,7 @@ fn a_process_is_told_with_program_arguments_times_and_end() {
 }
 
 #[test]
-fn who_came_in_or_went_is_told_and_a_late_end_has_no_time() {
+fn entering_and_leaving_show_and_a_late_end_has_no_time() {
     let end = MemberEnded {
         origin: Origin::Namespace,
         left: Left { cgroup: true, mount_namespace: true },
@@ -121,7 +121,7 @@ fn a_closed_session_has_totals_and_usage() {
 }
 
 #[test]
-fn what_the_kernel_counted_and_nobody_heard_is_truncated() {
+fn processes_counted_and_not_seen_are_truncated() {
     let members = Members { all: 9, ended: 9, ..Members::default() };
     let happens = |tracker: &mut Tracker| {
         tracker.observe(over(members), &place(), None, None, &synced([pod()]), seconds(22))
@@ -135,7 +135,7 @@ fn what_the_kernel_counted_and_nobody_heard_is_truncated() {
 }
 
 #[test]
-fn what_there_was_no_room_for_is_truncated() {
+fn processes_without_room_are_truncated() {
     let members = Members { unkept: 3, ..Members::default() };
     let happens = |tracker: &mut Tracker| {
         tracker.observe(over(members), &place(), None, None, &synced([pod()]), seconds(22))

@@ -24,7 +24,7 @@ fn found_running(seen: Observation) -> Observation {
 }
 
 #[test]
-fn a_session_found_running_tells_no_start() {
+fn a_session_found_running_reports_no_start() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     assert_eq!(
         observe(&mut tracker, found_running(running()), runtime("dbg"), &index),
@@ -34,7 +34,7 @@ fn a_session_found_running_tells_no_start() {
 }
 
 #[test]
-fn the_start_of_one_found_running_is_remembered_and_told_once() {
+fn a_remembered_start_is_reported_once() {
     let index = synced([pod()]);
     for (reported, expected) in
         [(true, vec![Said::Track(77, 77)]), (false, vec![Said::Track(77, 77), Said::Started])]
@@ -50,7 +50,7 @@ fn the_start_of_one_found_running_is_remembered_and_told_once() {
 }
 
 #[test]
-fn what_is_remembered_and_not_found_is_given_back() {
+fn remembered_sessions_that_are_not_found_are_given_back() {
     let mut tracker = Tracker::default();
     tracker.remember([remembered(true)]);
     assert_eq!(tracker.take_remembered().len(), 1);

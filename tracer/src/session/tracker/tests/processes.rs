@@ -9,7 +9,7 @@ use crate::session::samples::{
 };
 
 #[test]
-fn processes_are_told_with_the_next_review_or_when_there_are_many() {
+fn processes_are_reported_at_a_review_or_when_many() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     observe(&mut tracker, running(), runtime("dbg"), &index);
     tracker.executed(program_executed(7, "/bin/ls"));
@@ -20,7 +20,7 @@ fn processes_are_told_with_the_next_review_or_when_there_are_many() {
 }
 
 #[test]
-fn processes_wait_for_the_name_and_go_with_what_is_no_session() {
+fn processes_wait_for_the_name_and_go_without_a_session() {
     let (mut tracker, mut index) = (Tracker::default(), synced([pod_before()]));
     observe(&mut tracker, running(), runtime("dbg"), &index);
     tracker.member_ended(member_ended(7));
@@ -35,7 +35,7 @@ fn processes_wait_for_the_name_and_go_with_what_is_no_session() {
 }
 
 #[test]
-fn what_an_ordinary_container_does_is_not_told() {
+fn processes_of_an_ordinary_container_are_not_reported() {
     let policy = Policy { all_containers: true, ..Policy::default() };
     let (mut tracker, index) = (Tracker::new(policy), synced([pod()]));
     observe(&mut tracker, running(), runtime("app"), &index);
@@ -58,7 +58,7 @@ fn the_main_processs_arguments_are_those_of_its_first_program() {
 }
 
 #[test]
-fn what_found_no_room_is_counted_in_the_end() {
+fn processes_without_room_are_counted_at_the_end() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     observe(&mut tracker, running(), runtime("dbg"), &index);
     for pid in 0..8200 {
