@@ -75,7 +75,7 @@ pub fn of_executing(task: Ptr, key: &ProcessKey) -> Option<u64> {
 /// What is kept of a process that ends inside without being a member: its birth was not seen, where the
 /// fork's program was skipped, or there was no room for it then, which has been counted.
 #[inline(always)]
-pub fn of_unheard<'a>(task: Ptr, key: &ProcessKey) -> Option<&'a mut Member> {
+pub fn of_unseen<'a>(task: Ptr, key: &ProcessKey) -> Option<&'a mut Member> {
     let cgroup_id = lineage::home(task::cgroup_of(task))?;
     let entry = entry(cgroup_id)?;
     let is_main = entry.main.tgid == key.tgid && entry.main.start_boot_ns == key.start_boot_ns;

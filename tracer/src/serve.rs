@@ -29,7 +29,7 @@ use crate::sinks::metrics::Metrics;
 const HANGS_AFTER: Duration = Duration::from_secs(30);
 /// Programs that are not attached so long after the beginning will never be. On a slow machine it takes some seconds.
 const ATTACHES_WITHIN: Duration = Duration::from_secs(120);
-/// Of the exposition format that `/metrics` speaks.
+/// Of the exposition format that `/metrics` has.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// When the pipeline last made its round.

@@ -40,7 +40,7 @@ pub fn candidates_return_to_zero(tier: &Tier) -> Result<()> {
         seen = seen.max(now.len());
         late = late.take().or_else(|| now.into_iter().find(is_late));
         asked += 1;
-        // Asking kubectl is dear; the map is looked at far more often.
+        // Asking kubectl is slow; the map is looked at far more often.
         late.is_some()
             || (asked % 50 == 0 && running(&access, &namespace.name).is_ok_and(|pods| pods == PODS))
     });

@@ -55,7 +55,7 @@ fn exited(ctx: BtfTracePointContext) -> i32 {
         member_ended(task, &key, member, false);
     } else {
         main_unseen(task, &key, task::cgroup_id(task));
-        if let Some(member) = membership::of_unheard(task, &key) {
+        if let Some(member) = membership::of_unseen(task, &key) {
             member_ended(task, &key, member, false);
         }
     }
@@ -132,7 +132,7 @@ fn freed(task: Ptr) -> i32 {
         let _ = MEMBERS.remove(&key);
     } else {
         perhaps_main(task, &key, task::cgroup_id(task));
-        if let Some(member) = membership::of_unheard(task, &key) {
+        if let Some(member) = membership::of_unseen(task, &key) {
             member_freed(task, &key, member);
             let _ = MEMBERS.remove(&key);
         }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The container's own component may also be `crio-<id>.scope`, `docker-<id>.scope` or the same without `.scope`;
-//! `crio-conmon-<id>` holds CRI-O's monitor and is no container. Where the kubelet speaks systemd but the runtime
+//! `crio-conmon-<id>` holds CRI-O's monitor and is no container. Where the kubelet uses systemd but the runtime
 //! does not, both are one component: `kubepods-besteffort-pod<uid>.slice:cri-containerd:<id>`.
 
 use crate::ids::{ContainerId, PodRef};

@@ -61,7 +61,7 @@ pub struct ClockWatch {
     set: AsyncFd<OwnedFd>,
     tick: Interval,
     /// Until then the next step waits.
-    heard_from: Instant,
+    not_before: Instant,
 }
 
 impl ClockWatch {
@@ -79,7 +79,7 @@ impl ClockWatch {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // SAFETY: an OwnedFd is one open descriptor and stays it until it is dropped, here with the AsyncFd.
         let set = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }?;
-        Ok(Self { set, tick, heard_from: Instant::now() })
+        Ok(Self { set, tick, not_before: Instant::now() })
     }
 
     /// The next sample; the first one at once. Dropping the future loses nothing.
@@ -88,9 +88,9 @@ impl ClockWatch {
     /// Where the timer cannot be read, which no kernel is known to do.
     pub async fn next(&mut self) -> io::Result<OffsetSample> {
         tokio::select! {
-            set = was_set(&self.set, self.heard_from) => {
+            set = was_set(&self.set, self.not_before) => {
                 set?;
-                self.heard_from = Instant::now() + PAUSE;
+                self.not_before = Instant::now() + PAUSE;
             }
             _ = self.tick.tick() => {}
         }
@@ -99,8 +99,8 @@ impl ClockWatch {
 }
 
 /// Waits until the clock was stepped, and at least until then.
-async fn was_set(timer: &AsyncFd<OwnedFd>, heard_from: Instant) -> io::Result<()> {
-    tokio::time::sleep_until(heard_from).await;
+async fn was_set(timer: &AsyncFd<OwnedFd>, not_before: Instant) -> io::Result<()> {
+    tokio::time::sleep_until(not_before).await;
     loop {
         let mut ready = timer.readable().await?;
         let mut expirations = [0; 8];

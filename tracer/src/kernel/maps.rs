@@ -114,7 +114,7 @@ impl Maps {
             let Some(mut before) = self.cgroups.get(cgroup.0)? else { return Ok(None) };
             let Some(fields) = self.cgroups.get(cgroup.0)? else { return Ok(None) };
             if readings == READINGS {
-                // All but the end; the next sweep may be luckier.
+                // All but the end; the next sweep may read it whole.
                 self.counters.torn();
                 before.steps.main_ended = 0;
             }

@@ -37,7 +37,7 @@ impl Pipeline {
             self.take_in_event(event).map(|()| true)
         })?;
         if drained == Drained::All {
-            self.tracker.heard_until(began);
+            self.tracker.ring_read_until(began);
         }
         Ok(drained)
     }
@@ -47,12 +47,12 @@ impl Pipeline {
             Some(Event::CgroupChanged(cgroup)) => self.look_at(cgroup)?,
             Some(Event::MemberEnded(member)) if self.legacy.knows_member(member.process) => {}
             Some(Event::MemberEnded(member)) => {
-                self.tracker.heard_until(member.ended);
+                self.tracker.ring_read_until(member.ended);
                 let actions = self.tracker.member_ended(member);
                 self.act(actions)?;
             }
             Some(Event::Executed(executed)) => {
-                self.tracker.heard_until(executed.at);
+                self.tracker.ring_read_until(executed.at);
                 self.tracker.executed(executed);
             }
             None => tracing::error!("the ring holds an event of another version"),

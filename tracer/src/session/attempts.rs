@@ -1,7 +1,7 @@
 //! Which run of its name in its pod a container is. Pure.
 //!
 //! The kubelet's `restartCount` comes about a second after the container. Until then the runs that were seen
-//! are counted: from nought where the pod's cgroup was seen being made, else from a run whose number is
+//! are counted: from 0 where the pod's cgroup was seen being made, else from a run whose number is
 //! known.
 
 use std::collections::{BTreeMap, HashMap};

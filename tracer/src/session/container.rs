@@ -13,7 +13,7 @@ use crate::record::SessionRecord;
 use crate::runtime::RuntimeFacts;
 
 /// How long after the last end the ring is certain to have reported it.
-pub const ALL_HEARD: Duration = Duration::from_secs(1);
+pub const ALL_READ: Duration = Duration::from_secs(1);
 /// How long after the last end processes may wait to be reaped; what such a one used is not known.
 pub const ALL_REAPED: Duration = Duration::from_secs(5);
 
@@ -47,7 +47,7 @@ pub struct Container {
     pub attempt: Option<u32>,
     /// Path of the main process's executable, read while it was alive; for one found running.
     pub exe: Option<String>,
-    /// Arguments of the main process, where they were asked for and heard.
+    /// Arguments of the main process, where they were asked for and its exec was seen.
     pub main_args: Option<Args>,
     /// Kernel events lost while it was of interest.
     pub lost_events: u64,
@@ -292,9 +292,9 @@ impl Container {
         self.of_main().and_then(|(_, seen)| seen.main_used)
     }
 
-    /// Whether nothing more is to come of its processes, and has not been for long enough that all was heard, of which
-    /// the ring was read until `heard`; to be asked again and again.
-    pub(super) fn is_closed(&mut self, heard: BootNanos, now: BootNanos) -> bool {
+    /// Whether nothing more is to come of its processes, and has not been for so long that all of it was read from the
+    /// ring, which was read until `ring_read`. To be asked again and again.
+    pub(super) fn is_closed(&mut self, ring_read: BootNanos, now: BootNanos) -> bool {
         let members = self.members();
         let live = members.ended < members.all && !self.released;
         if !self.reported_end || !self.removed() || live {
@@ -305,8 +305,8 @@ impl Container {
         let waited = now.since(empty_since);
         let all_freed = self.members_used().processes >= members.all
             && (self.main_used().is_some() || self.main().is_none());
-        let all_heard = waited >= ALL_HEARD && heard.since(empty_since) >= ALL_HEARD / 2;
-        all_heard && (all_freed || waited >= ALL_REAPED)
+        let all_read = waited >= ALL_READ && ring_read.since(empty_since) >= ALL_READ / 2;
+        all_read && (all_freed || waited >= ALL_REAPED)
     }
 
     /// The main process: the first exec from outside in any of its cgroups (a runtime may use one below).

@@ -1,7 +1,7 @@
 //! Whether a container is a session, and whose. Pure.
 //!
 //! The runtime says what the container is called, the API says what that name is. Never by elimination: what
-//! neither knows stays undecided until a synced index has had time to speak.
+//! neither knows stays undecided until a synced index has had its time.
 
 use std::time::Duration;
 
@@ -197,7 +197,7 @@ fn undecided(question: Question<'_>, index: &PodIndex, policy: Policy, now: Boot
     })
 }
 
-/// From when on the API has its time to speak: what the runtime does not know may have been an empty cgroup for long.
+/// From when on the API has its time to name it: what the runtime does not know may have been an empty cgroup for long.
 fn since(question: Question<'_>) -> BootNanos {
     question.entered.filter(|_| question.runtime.is_none()).unwrap_or(question.first_seen)
 }

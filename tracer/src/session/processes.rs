@@ -66,7 +66,7 @@ pub struct Totals {
     /// What was reported.
     pub reported: Reported,
     /// How many ends were seen, reported or not.
-    pub heard: u64,
+    pub ends_seen: u64,
     /// Programs that were dropped before their process ended.
     pub programs_dropped: u64,
     /// Largest resident memory of any, in pages.
@@ -121,7 +121,7 @@ impl Processes {
     /// Goes on after what an earlier debugtrail reported.
     fn go_on_after(&mut self, reported: Reported) {
         self.totals.reported = reported;
-        self.totals.heard = reported.processes;
+        self.totals.ends_seen = reported.processes;
     }
 
     /// Takes in what a process executes, within `room` bytes of this container's.
@@ -148,7 +148,7 @@ impl Processes {
         let program = self.take_program(end.process);
         self.totals.max_rss_pages = self.totals.max_rss_pages.max(end.max_rss_pages);
         self.totals.last_end = self.totals.last_end.max(Some(end.ended));
-        self.totals.heard += 1;
+        self.totals.ends_seen += 1;
         // What has no room here is missing in the count of what was reported.
         let reported = self.totals.reported.processes + self.ended.len() as u64;
         let ended = EndedProcess { end, program };

@@ -58,7 +58,7 @@ pub struct Tracker {
     by_cgroup: HashMap<CgroupId, ContainerId>,
     processes: AllProcesses,
     /// Until when the ring was read; `None` where that is not known.
-    heard: Option<BootNanos>,
+    ring_read: Option<BootNanos>,
     remembered: HashMap<ContainerId, Remembered>,
     /// Sessions whose end an earlier debugtrail reported, of which the kernel may still have something.
     reported: HashMap<ContainerId, ReportedEnd>,

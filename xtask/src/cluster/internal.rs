@@ -14,7 +14,7 @@ pub enum Internal {
     Init,
     /// Waits for the cluster's owner to end, then takes the cluster down.
     Guard {
-        /// Which cluster: a later one is none of its business.
+        /// Which cluster: a later one is left alone.
         generation: String,
     },
     /// An OCI runtime, called with a bundle that is changed first.

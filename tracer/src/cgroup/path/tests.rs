@@ -54,7 +54,7 @@ fn kind_nests_in_docker_and_prefixes_every_component() {
     assert!(matches!(Place::of(&outer), Place::Bare { inner: false, .. }));
 }
 
-/// Whoever may make cgroups in a container calls them as he likes.
+/// Whoever may make cgroups in a container chooses their names.
 #[test]
 fn cgroups_below_a_container_belong_to_it() {
     let forged = format!("kubelet/kubepods/pod00000000-1111-4222-8333-444455556666/{}", ID.replace('a', "b"));
@@ -126,7 +126,7 @@ fn monitors_are_no_containers() {
 }
 
 #[test]
-fn a_runtime_that_does_not_speak_systemd() {
+fn a_runtime_without_systemd_joins_both_components() {
     let whole = format!("kubepods-besteffort-pod{UID_}.slice:cri-containerd:{ID}");
     assert_eq!(Place::of(&format!("/system.slice/containerd.service/{whole}")), container_of(UID, false));
     assert_eq!(Place::of(&format!("/{whole}/inside")), container_of(UID, true));

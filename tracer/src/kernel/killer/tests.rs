@@ -190,7 +190,7 @@ fn the_oom_killers_mark_shows_its_signal() {
     let sent = of_origin(libc::SIGKILL, origin::KERNEL, 0);
     assert_eq!(killer(KILLED, true, &[sent]), Some(Killer::Oom(None)));
     assert_eq!(killer(KILLED, false, &[sent]), None);
-    // Its signal was not heard, its mark was.
+    // Its signal was not seen, its mark was.
     assert_eq!(killer(KILLED, true, &[]), Some(Killer::Oom(None)));
     // Marked, but ended by something else.
     assert_eq!(killer(WaitStatus(libc::SIGTERM), true, &[by_process(libc::SIGTERM)]), sender());

@@ -24,7 +24,7 @@ fn a_pod_that_goes_on_has_none() {
     assert_eq!(ending(json!({"metadata": {}, "status": {"phase": "Running"}})), None);
     let conditions = json!([{"type": "Ready", "status": "True"}, disruption("x", "False")]);
     assert_eq!(ending(json!({"status": {"conditions": conditions}})), None);
-    // Of its own accord.
+    // It ended by itself.
     assert_eq!(ending(json!({"status": {"phase": "Failed"}})), None);
 }
 

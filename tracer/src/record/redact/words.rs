@@ -220,7 +220,7 @@ fn header(text: &str) -> Option<String> {
     is_secret.then(|| format!("{name}: {REDACTED}"))
 }
 
-/// A form's fields; other bodies as any text. JSON's members were seen to before.
+/// A form's fields; other bodies as any text. JSON's members were redacted before.
 fn body(text: &str) -> Cow<'_, str> {
     let is_json = unquoted(text).trim_start().starts_with(['{', '[']);
     if !is_json && text.contains('=') {

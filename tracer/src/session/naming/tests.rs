@@ -145,7 +145,7 @@ fn without_a_synced_index_it_waits_for_ever() {
 }
 
 #[test]
-fn the_time_to_speak_begins_when_the_index_is_synced() {
+fn the_deadline_begins_when_the_index_is_synced() {
     let mut index = PodIndex::new();
     index.observe(crate::pods::PodEvent::RelistStarted, seconds(100));
     index.observe(crate::pods::PodEvent::RelistDone, seconds(100));

@@ -52,7 +52,7 @@ fn an_end_without_room_is_not_counted_as_reported() {
     }
     processes.take();
     assert_eq!(processes.totals().reported.processes, KEPT_ENDS as u64);
-    assert_eq!(processes.totals().heard, KEPT_ENDS as u64 + 5);
+    assert_eq!(processes.totals().ends_seen, KEPT_ENDS as u64 + 5);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn past_the_limit_processes_are_counted() {
         processes.ended(member_ended(pid), ALL);
     }
     assert_eq!(processes.take().iter().map(|chunk| chunk.processes.len()).sum::<usize>(), 2);
-    assert_eq!((processes.totals().reported.processes, processes.totals().heard), (3, 11));
+    assert_eq!((processes.totals().reported.processes, processes.totals().ends_seen), (3, 11));
 }
 
 #[test]
@@ -118,8 +118,8 @@ fn without_room_old_programs_go_and_then_new_ends() {
         processes.ended(member_ended(n), room);
         assert!(processes.held_bytes() <= room, "{} of {room} after {n}", processes.held_bytes());
     }
-    let Totals { heard, programs_dropped, .. } = processes.totals();
-    assert_eq!((heard, programs_dropped), (100, 10));
+    let Totals { ends_seen, programs_dropped, .. } = processes.totals();
+    assert_eq!((ends_seen, programs_dropped), (100, 10));
     let reported = processes.take();
     assert_eq!(pids(&reported[0])[..2], [100, 101]);
     assert!(processes.totals().reported.processes < 100);

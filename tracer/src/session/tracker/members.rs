@@ -22,8 +22,8 @@ impl Tracker {
     }
 
     /// Takes in that all events of the time before `at` were read. In a storm the ring may be behind.
-    pub fn heard_until(&mut self, at: BootNanos) {
-        self.heard = self.heard.max(Some(at));
+    pub fn ring_read_until(&mut self, at: BootNanos) {
+        self.ring_read = self.ring_read.max(Some(at));
     }
 
     /// Bytes that are kept of all sessions' processes.
@@ -48,9 +48,10 @@ impl Tracker {
     pub(super) fn review_processes(&mut self, now: BootNanos) -> Vec<Action> {
         let sessions = self.processes.waiting();
         let mut actions: Vec<_> = sessions.iter().flat_map(|id| self.report_processes(id)).collect();
-        let heard = self.heard.unwrap_or(now);
+        let ring_read = self.ring_read.unwrap_or(now);
         let mut closed = self.containers.values_mut().filter_map(|container| {
-            (container.naming().is_some() && container.is_closed(heard, now)).then(|| container.id.clone())
+            (container.naming().is_some() && container.is_closed(ring_read, now))
+                .then(|| container.id.clone())
         });
         let closed: Vec<_> = closed.by_ref().collect();
         for id in closed {

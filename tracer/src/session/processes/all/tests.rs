@@ -77,7 +77,7 @@ fn a_new_session_gets_its_share_of_full_memory() {
         all.executed(&late, program(n));
     }
     let totals = all.totals(&late);
-    assert_eq!((totals.programs_dropped, totals.heard), (0, 100));
+    assert_eq!((totals.programs_dropped, totals.ends_seen), (0, 100));
     assert_eq!(all.take(&late).iter().map(|chunk| chunk.processes.len()).sum::<usize>(), 100);
     assert!(all.held_bytes() <= HELD);
 }
@@ -94,8 +94,8 @@ fn waiting_ends_of_thousands_of_containers_are_bounded() {
     }
     let reported: usize =
         (0..containers).flat_map(|n| all.take(&container(n))).map(|c| c.processes.len()).sum();
-    let heard: u64 = (0..containers).map(|n| all.totals(&container(n)).heard).sum();
-    assert_eq!(heard, containers as u64 * u64::from(ends));
-    assert!((reported as u64) < heard, "{reported} of {heard}");
+    let ends_seen: u64 = (0..containers).map(|n| all.totals(&container(n)).ends_seen).sum();
+    assert_eq!(ends_seen, containers as u64 * u64::from(ends));
+    assert!((reported as u64) < ends_seen, "{reported} of {ends_seen}");
     assert_eq!((all.held_bytes(), all.waiting()), (0, Vec::new()));
 }

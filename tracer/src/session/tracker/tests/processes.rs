@@ -80,13 +80,13 @@ fn processes_without_room_are_counted_at_the_end() {
 fn a_session_is_not_closed_before_the_ring_was_read_so_far() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
     let seen = Observation { members: Members { all: 1, ended: 1, ..Members::default() }, ..ended() };
-    tracker.heard_until(seconds(29));
+    tracker.ring_read_until(seconds(29));
     observe(&mut tracker, removed(seen), runtime("dbg"), &index);
     for now in [30, 40, 50] {
         assert_eq!(said(&tracker.review(&index, seconds(now))), []);
     }
     assert_eq!(said(&tracker.member_ended(member_ended(7))), []);
-    tracker.heard_until(seconds(31));
+    tracker.ring_read_until(seconds(31));
     assert_eq!(
         said(&tracker.review(&index, seconds(51))),
         [Said::Processes(0, 1), Said::Closed(1), Said::Forget(77)]
