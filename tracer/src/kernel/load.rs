@@ -93,7 +93,7 @@ pub enum KernelError {
     #[error(transparent)]
     NotAllowed(PrivilegeError),
     /// The kernel refused something else; its verifier's log is in the source.
-    #[error("the kernel refused the BPF programs: {}; DEBUGTRAIL_LOG=debug shows all of its words", first_line(.0))]
+    #[error("the kernel refused the BPF programs: {}; DEBUGTRAIL_LOG=debug shows all that it says", first_line(.0))]
     Refused(anyhow::Error),
     /// The folder of pins.
     #[error(transparent)]
@@ -223,7 +223,7 @@ pub(super) fn refused<E: std::error::Error + Send + Sync + 'static>(error: E) ->
     }
     // A verifier's log has thousands of lines.
     for line in format!("{error:#}").lines() {
-        tracing::debug!("the kernel's words: {line}");
+        tracing::debug!("the kernel says: {line}");
     }
     KernelError::Refused(error)
 }

@@ -99,7 +99,7 @@ fn adopt(pins: &Pins, generation: Generation) -> Option<(Kernel, Ring)> {
         Ok(opened) => return Some(opened),
         Err(error) => error,
     };
-    tracing::warn!("what is pinned in {} can't be gone on with: {error}", folder.display());
+    tracing::warn!("what is pinned in {} can't be adopted: {error}", folder.display());
     if let Err(error) = pins.remove(generation) {
         tracing::warn!("{error}");
     }

@@ -103,7 +103,7 @@ fn memlock(found: &Result<Privileges, String>, loaded: &Result<(), Problem>) -> 
         (Some(limit), Err(_)) => Finding::warning(
             CHECK,
             format!("{} KiB, which kernels before 5.11 count BPF maps against", limit / 1024),
-            "should the programs not load for it: `ulimit -l unlimited`, LimitMEMLOCK=infinity in the (runtime's) unit, or \
+            "if the programs do not load because of it: `ulimit -l unlimited`, LimitMEMLOCK=infinity in the (runtime's) unit, or \
              CAP_SYS_RESOURCE",
         ),
     }
@@ -182,7 +182,7 @@ fn others(found: &Result<Others, String>) -> Finding {
         count => Finding::warning(
             CHECK,
             format!("{count} run here ({who}): each costs, and each reports every session"),
-            "end those that are not meant; `debugtrail agent --unpin` removes what is pinned and no agent holds",
+            "end those that are not wanted; `debugtrail agent --unpin` removes what is pinned and no agent holds",
         ),
     }
 }

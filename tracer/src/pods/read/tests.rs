@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 
-/// hostile.md 13: the API takes it, and jiff has no such instant.
+/// As tests/hostile/odd_pod.sh makes one: the API takes it, and jiff has no such instant.
 #[test]
 fn managed_fields_of_the_year_9999_cost_nothing() {
     let pod = json!({

@@ -104,7 +104,7 @@ async fn a_list_in_pages() {
     assert!(asked[1].contains("continue=more") && !asked[1].contains("resourceVersion"), "{asked:?}");
 }
 
-/// hostile.md 13, and worse: the others are listed, and the one that could not be read is named.
+/// The pod of tests/hostile/odd_pod.sh, and worse: the others are listed, and the one that could not be read is named.
 #[tokio::test]
 async fn an_unreadable_pod_costs_itself_alone() {
     let mut odd = pod("odd", 3);
