@@ -21,6 +21,9 @@ const NO_POD_CGROUPS: &str = "no-pod-cgroups";
 const WITHOUT_POD_CGROUPS: [&str; 4] =
     ["05-ephemeral-exit", "30-command-not-found", "40-two-at-once", "72-copy"];
 
+/// Scenarios at the same time: most of one is waiting.
+const AT_ONCE: usize = 4;
+
 /// A cluster to run scenarios on.
 #[derive(Clone, Copy)]
 struct Kind {
@@ -44,8 +47,7 @@ impl Kind {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    let result = all(&arguments);
+    let result = all(&Arguments::from_args());
     xtask::interrupt::wait_if_interrupted();
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -65,8 +67,13 @@ fn all(arguments: &Arguments) -> Result<bool> {
     for kind in kinds()? {
         let tier = Tier::from(kind.options);
         let of_it = scenarios.iter().filter(|scenario| kind.has(scenario));
-        let trials = of_it.map(|scenario| trial(kind, scenario, &tier)).collect();
-        passed &= !libtest_mimic::run(arguments, trials).has_failed();
+        // Those that stop parts of the node run one by one.
+        let (alone, beside): (Vec<_>, Vec<_>) = of_it.partition(|scenario| scenario.expect.alone);
+        for (threads, scenarios) in [(AT_ONCE, beside), (1, alone)] {
+            let trials = scenarios.into_iter().map(|scenario| trial(kind, scenario, &tier)).collect();
+            let arguments = Arguments { test_threads: Some(threads), ..arguments.clone() };
+            passed &= !libtest_mimic::run(&arguments, trials).has_failed();
+        }
         tier.down()?;
     }
     Ok(passed)
