@@ -26,9 +26,9 @@ fn text(today: &str, kernels: &[Kernel], outcomes: &[Outcome]) -> String {
     };
     let mut text = format!(
         "# Kernels\n\n<!-- Written by `cargo xtask test matrix`. -->\n\n\
-         Debian's cloud kernels, booted by qemu with cgroup v2 alone, on {today}. On each the tests of the kernel tier \
-         and of the containers\ntier run as they do on a machine, the latter also where systemd is the first process and makes the cgroups (runc's \
-         systemd driver).\n\n\
+         Debian's cloud kernels, booted by qemu with cgroup v2 alone, on {today}. The tests are those that\n\
+         run on a machine. *With systemd* is the containers tier where systemd makes the cgroups (runc's systemd\n\
+         driver). A test is *skipped* where a kernel lacks what it is about; it says so below.\n\n\
          | Linux | kernel tier | containers tier | with systemd | `debugtrail doctor` |\n|---|---|---|---|---|\n"
     );
     for kernel in kernels {
@@ -47,8 +47,10 @@ fn text(today: &str, kernels: &[Kernel], outcomes: &[Outcome]) -> String {
             [KERNEL, CONTAINERS, SYSTEMD].iter().filter_map(|tier| of(kernel, tier)).collect();
         let lacking = said.iter().flat_map(|outcome| outcome.lacking());
         let notes = said.iter().flat_map(|outcome| outcome.notes());
-        let lines: Vec<String> =
-            lacking.map(|lacking| format!("not there: {lacking}")).chain(notes).collect();
+        let lines: Vec<String> = lacking
+            .map(|lacking| format!("skipped, as this kernel lacks it: {lacking}"))
+            .chain(notes)
+            .collect();
         if !lines.is_empty() {
             text.push_str(&format!("\n{}\n- {}\n", kernel.release, lines.join("\n- ")));
         }
@@ -64,7 +66,7 @@ fn count(outcome: Option<&Outcome>) -> String {
         None => "no end".to_owned(),
     };
     let failed = outcome.counts.map_or(0, |counts| counts.failed);
-    [(passed, true), (format!("{failed} failed"), failed > 0), (format!("{lacking} not there"), lacking > 0)]
+    [(passed, true), (format!("{failed} failed"), failed > 0), (format!("{lacking} skipped"), lacking > 0)]
         .into_iter()
         .filter_map(|(words, is_said)| is_said.then_some(words))
         .collect::<Vec<_>>()
