@@ -103,8 +103,8 @@ fn memlock(found: &Result<Privileges, String>, loaded: &Result<(), Problem>) -> 
         (Some(limit), Err(_)) => Finding::warning(
             CHECK,
             format!("{} KiB, which kernels before 5.11 count BPF maps against", limit / 1024),
-            "if the programs do not load because of it: `ulimit -l unlimited`, LimitMEMLOCK=infinity in the (runtime's) unit, or \
-             CAP_SYS_RESOURCE",
+            "if the programs do not load because of it: `ulimit -l unlimited`, LimitMEMLOCK=infinity in the (runtime's) \
+             unit, or CAP_SYS_RESOURCE",
         ),
     }
 }
