@@ -306,6 +306,10 @@ impl Pipeline {
     /// What is still to be reported before the end.
     fn last_look(&mut self) -> Result<(), KernelError> {
         self.last_sweep()?;
+        // Nothing more is read from the ring.
+        self.tracker.ring_read_until(BootNanos(u64::MAX));
+        let actions = self.tracker.read_on(&self.index, boot_now());
+        self.act(actions)?;
         self.report_foreign(true);
         if self.legacy.is_pinned() {
             return Ok(()); // The next one decides them.

@@ -111,7 +111,8 @@ impl SharedOptions {
         };
         let bundles = Bundles::with(&self.runtime_state);
         let Keeping { recorder, memory, agent } = keeping(node, convention, self.argv)?;
-        let policy = Policy { all_containers: self.all_containers, processes: self.processes };
+        let (all_containers, processes) = (self.all_containers, self.processes);
+        let policy = Policy { all_containers, processes, with_args: self.argv != Argv::Off };
         let mut pipeline = Pipeline::new(kernel, handover, &hierarchy, bundles, policy, recorder, memory)?;
         if let Some(agent) = agent {
             pipeline = pipeline.as_agent(agent);

@@ -39,6 +39,8 @@ impl Pipeline {
         if drained == Drained::All {
             self.tracker.ring_read_until(began);
         }
+        let actions = self.tracker.read_on(&self.index, boot_now());
+        self.act(actions)?;
         Ok(drained)
     }
 

@@ -48,7 +48,8 @@ impl Stop {
     }
 }
 
-fn has_no_cause_but_the_runtime(record: &SessionRecord) -> bool {
+/// Whether the runtime ended it and the API has not said why.
+pub(super) fn has_no_cause_but_the_runtime(record: &SessionRecord) -> bool {
     record.cause.as_deref() == Some(RUNTIME_STOP)
 }
 

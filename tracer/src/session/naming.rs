@@ -30,11 +30,13 @@ pub struct Policy {
     pub all_containers: bool,
     /// Processes of a session that are recorded; what comes after is counted (`--processes`).
     pub processes: u64,
+    /// Arguments of programs are read (`--argv`).
+    pub with_args: bool,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { all_containers: false, processes: RECORDED }
+        Self { all_containers: false, processes: RECORDED, with_args: false }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::cause::late_cause;
+use super::cause::{self, late_cause};
 use super::naming::{Policy, kind_of};
 use crate::ids::{BootNanos, ContainerId, PodRef};
 use crate::pods::{ContainerStatus, PodFacts, PodIndex, Terminated, index::role_in};
@@ -130,8 +130,14 @@ impl Pending {
             let end = self.status(index).and_then(|status| self.end_in(status));
             self.record.evidence.api = end.map(|end| end.evidence(derived));
         }
+        let is_known = self.record.identity.session_kind.is_some() && self.record.evidence.api.is_some();
+        let lacks_a_cause = cause::has_no_cause_but_the_runtime(&self.record);
+        if is_known && lacks_a_cause {
+            // The kubelet may write the container's status before the pod's reason.
+            self.news.get_or_insert(now);
+        }
         let known_long_ago = self.news.is_some_and(|news| now.since(news) >= NAME_WAITS);
-        self.record.identity.session_kind.is_some() && self.record.evidence.api.is_some() || known_long_ago
+        is_known && !lacks_a_cause || known_long_ago
     }
 
     /// Whether the API now gives a cause that the record lacks.

@@ -1,6 +1,7 @@
 //! Every container of interest, and what to do about each. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use super::attempts::Attempts;
 use super::container::{Container, Remembered};
@@ -59,6 +60,8 @@ pub struct Tracker {
     processes: AllProcesses,
     /// Until when the ring was read; `None` where that is not known.
     ring_read: Option<BootNanos>,
+    /// Sessions that wait for the arguments of their main process: the ring was not read so far.
+    unread: BTreeSet<ContainerId>,
     remembered: HashMap<ContainerId, Remembered>,
     /// Sessions whose end an earlier debugtrail reported, of which the kernel may still have something.
     reported: HashMap<ContainerId, ReportedEnd>,
@@ -323,6 +326,10 @@ impl Tracker {
         {
             container.main_args = members::main_args(container, processes);
         }
+        if self.policy.with_args && waits_for_args(container, self.ring_read) {
+            self.unread.insert(id.clone());
+            return actions;
+        }
         actions.extend(reports(container));
         actions
     }
@@ -365,6 +372,16 @@ impl Tracker {
         }
         container.cgroups().map(Action::Forget).collect()
     }
+}
+
+/// Whether the arguments of the main process may stand in the ring, from which not all was read until its exec. An entry can be
+/// ahead of the ring: it is read as it is now, also for an event of before.
+fn waits_for_args(container: &Container, ring_read: Option<BootNanos>) -> bool {
+    // Events of two CPUs may come in the other order.
+    const OUT_OF_ORDER: Duration = Duration::from_millis(10);
+    let execed = container.main().and_then(|main| main.execed);
+    let is_read = |execed| ring_read.is_some_and(|read| read.since(execed) >= OUT_OF_ORDER);
+    container.main_args.is_none() && execed.is_some_and(|execed| !is_read(execed))
 }
 
 /// What is to be reported of a session now, each once.

@@ -6,7 +6,7 @@ use super::super::samples::{
 use super::*;
 use crate::pods::{ContainerFacts, DebugPod};
 
-const EVERYTHING: Policy = Policy { all_containers: true, processes: 0 };
+const EVERYTHING: Policy = Policy { all_containers: true, processes: 0, with_args: false };
 
 /// Asks at second `now` about a container first seen at second 10.
 fn ask(meta: Option<&ContainerMeta>, index: &PodIndex, now: u64) -> Verdict {

@@ -1,8 +1,8 @@
 use super::super::samples::{id, pod, pod_ref, seconds, synced};
 use super::*;
-use crate::clock::ClockState;
+use crate::clock::{ClockState, WallTime};
 use crate::ids::{BootId, Pid, PodUid};
-use crate::pods::{ContainerState, PodEvent, Terminated};
+use crate::pods::{ContainerState, PodEnding, PodEvent, Terminated};
 use crate::record::{Evidence, Exit, Identity, KernelEvidence, MainProcess, Synthetic, WaitStatus};
 
 fn clock() -> ClockState {
@@ -132,6 +132,37 @@ fn name_and_end_come_in_one_record() {
     assert_eq!(given[0].evidence.api.as_ref().and_then(|api| api.agrees), Some(true));
     assert_eq!(given[0].identity.target_container.as_deref(), Some("app"));
     assert_eq!(given[0].identity.attempt, Some(3));
+}
+
+/// The kubelet writes the container's status and the pod's reason one after the other.
+#[test]
+fn a_stop_by_the_runtime_waits_for_the_pods_reason() {
+    let stopped = || {
+        let mut record = SessionRecord { cause: Some("runtime_stop".into()), ..ended() };
+        record.times.finished_at = Some(WallTime("2026-11-24T10:00:07.5Z".parse().unwrap()));
+        record
+    };
+    let status = || pod_with_status(Some((137, "Error")));
+    let mut reconciler = reconciler(stopped());
+    assert_eq!(reconciler.reconcile(&synced([status()]), seconds(21)), []);
+    let ending = PodEnding {
+        since: Some("2026-11-24T10:00:07Z".parse().unwrap()),
+        reason: Some("Evicted".into()),
+        ..PodEnding::default()
+    };
+    let evicted = PodFacts { ending: Some(ending), ..status() };
+    let given = reconciler.reconcile(&synced([evicted]), seconds(22));
+    assert_eq!(given[0].cause.as_deref(), Some("evicted"));
+    assert!(given[0].evidence.api.is_some() && given[0].evidence.pod.is_some());
+}
+
+#[test]
+fn a_stop_by_the_runtime_without_a_reason_comes_in_the_end() {
+    let record = SessionRecord { cause: Some("runtime_stop".into()), ..ended() };
+    let (mut reconciler, index) = (reconciler(record), synced([pod_with_status(Some((137, "Error")))]));
+    assert_eq!(reconciler.reconcile(&index, seconds(21)), []);
+    let given = reconciler.reconcile(&index, seconds(31));
+    assert_eq!(given[0].cause.as_deref(), Some("runtime_stop"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::super::processes::Processes;
 use super::{Action, Tracker};
 use crate::ids::{BootNanos, ContainerId};
 use crate::kernel::event::{Args, Executed, MemberEnded, Process};
+use crate::pods::PodIndex;
 use crate::record::SessionKind;
 
 impl Tracker {
@@ -24,6 +25,12 @@ impl Tracker {
     /// Takes in that all events of the time before `at` were read. In a storm the ring may be behind.
     pub fn ring_read_until(&mut self, at: BootNanos) {
         self.ring_read = self.ring_read.max(Some(at));
+    }
+
+    /// What waited for the ring to be read.
+    pub fn read_on(&mut self, index: &PodIndex, now: BootNanos) -> Vec<Action> {
+        let unread = std::mem::take(&mut self.unread);
+        unread.iter().flat_map(|id| self.step(id, index, now)).collect()
     }
 
     /// Bytes that are kept of all sessions' processes.

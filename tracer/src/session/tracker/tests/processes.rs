@@ -57,6 +57,31 @@ fn the_main_processs_arguments_are_those_of_its_first_program() {
     assert_eq!(container.main_args.as_ref().map(|args| args.words().len()), Some(2));
 }
 
+/// Its entry is read for an event of before its exec, when all of it is over.
+#[test]
+fn a_short_session_waits_for_its_arguments() {
+    let policy = Policy { with_args: true, ..Policy::default() };
+    let (mut tracker, index) = (Tracker::new(policy), synced([pod()]));
+    assert_eq!(observe(&mut tracker, ended(), runtime("dbg"), &index), [Said::Track(77, 77)]);
+    assert_eq!(said(&tracker.read_on(&index, seconds(22))), []);
+    let main = running().main.expect("a main process");
+    let process = Process { pid: main.pid, forked: main.forked };
+    tracker.executed(Executed { process, at: seconds(11), ..program_executed(0, "/bin/sh") });
+    let actions = tracker.read_on(&index, seconds(22));
+    assert_eq!(said(&actions), [Said::Started, Said::Ended]);
+    let Some(Action::Ended(container)) = actions.last() else { panic!("{actions:?}") };
+    assert!(container.main_args.is_some());
+}
+
+#[test]
+fn arguments_that_the_ring_lost_are_not_waited_for() {
+    let policy = Policy { with_args: true, ..Policy::default() };
+    let (mut tracker, index) = (Tracker::new(policy), synced([pod()]));
+    observe(&mut tracker, ended(), runtime("dbg"), &index);
+    tracker.ring_read_until(seconds(12));
+    assert_eq!(said(&tracker.read_on(&index, seconds(22))), [Said::Started, Said::Ended]);
+}
+
 #[test]
 fn processes_without_room_are_counted_at_the_end() {
     let (mut tracker, index) = (Tracker::default(), synced([pod()]));
