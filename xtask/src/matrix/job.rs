@@ -14,6 +14,9 @@ pub(super) const DOCTOR: &str = "guest: doctor";
 /// Says how many main processes the storms have; emulated CPUs take some 8 to 20 ms for one.
 const MAINS: &str = "DEBUGTRAIL_TEST_MAINS";
 
+/// The kernel's own limit is by the memory, and too few for a test of one session's processes.
+const THREADS: &str = "echo 65536 > /proc/sys/kernel/threads-max";
+
 /// How many main processes the storms have in a guest: 1000, unless the environment has another number.
 pub(super) fn mains() -> u32 {
     std::env::var(MAINS).ok().and_then(|count| count.parse().ok()).unwrap_or(1000)
@@ -40,7 +43,7 @@ impl Job {
             _ => ("", ""),
         };
         let script = format!(
-            "#!/bin/sh\ncd {folder:?}\nexport DEBUGTRAIL_BIN={binary:?} RUST_BACKTRACE=0 DEBUGTRAIL_TEST_STORM=500 {MAINS}={mains} {setting}\n\
+            "#!/bin/sh\ncd {folder:?}\n{THREADS}\nexport DEBUGTRAIL_BIN={binary:?} RUST_BACKTRACE=0 DEBUGTRAIL_TEST_STORM=500 {MAINS}={mains} {setting}\n\
              {tests:?} --test-threads=1 {choice} {only}\nstatus=$?\n\
              echo '{DOCTOR}'\n{binary:?} doctor --output json 2> /dev/null\nexit $status\n"
         );
