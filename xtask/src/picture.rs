@@ -95,10 +95,10 @@ fn look(access: &Access) -> Result<Seen> {
 fn await_statuses(pod: &Pod) -> Result<()> {
     pod.wait_for("the API's status of both", PATIENCE, |pod, _| {
         let statuses = pod["status"]["ephemeralContainerStatuses"].as_array()?;
-        let ended = |name: &&str| {
-            statuses.iter().any(|one| one["name"] == **name && one["state"]["terminated"].is_object())
+        let ended = |name: &str| {
+            statuses.iter().any(|one| one["name"] == name && one["state"]["terminated"].is_object())
         };
-        SESSIONS.iter().all(|name| ended(&name)).then_some(())
+        SESSIONS.iter().all(|name| ended(name)).then_some(())
     })
 }
 

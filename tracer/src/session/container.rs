@@ -91,7 +91,7 @@ pub enum Ended<'a> {
 }
 
 impl Container {
-    pub(super) fn new(id: ContainerId, path_pod: Option<PodRef>, first_seen: BootNanos) -> Self {
+    pub(crate) fn new(id: ContainerId, path_pod: Option<PodRef>, first_seen: BootNanos) -> Self {
         Self {
             id,
             path_pod,
