@@ -127,7 +127,7 @@ impl Seen {
         }
         text.push('\n');
         text.push_str(&prompt("kubectl delete pod web; kubectl get pod web"));
-        text.push_str(&format!("{dim}{}{dim:#}\n", self.afterwards));
+        text.push_str(&format!("{}\n", self.afterwards));
         text
     }
 }
