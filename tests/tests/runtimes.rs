@@ -18,8 +18,7 @@ const SCENARIOS: &str = "DEBUGTRAIL_TEST_SCENARIOS";
 /// Names the usual runtime below a kubelet that makes no cgroups of pods.
 const NO_POD_CGROUPS: &str = "no-pod-cgroups";
 /// What is run there: what a session's path could say, its runtime must.
-const WITHOUT_POD_CGROUPS: [&str; 4] =
-    ["05-ephemeral-exit", "30-command-not-found", "40-two-at-once", "72-copy"];
+const WITHOUT_POD_CGROUPS: [&str; 3] = ["05-ephemeral-exit", "30-command-not-found", "40-two-at-once"];
 
 /// Scenarios at the same time: most of one is waiting.
 const AT_ONCE: usize = 4;
