@@ -9,6 +9,7 @@ pub mod debug;
 pub mod http;
 pub mod kernel_objects;
 pub mod proxy;
+pub mod scenarios;
 pub mod small_disk;
 pub mod tier;
 pub mod tiny;

@@ -50,6 +50,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
+use debugtrail_tests::scenarios::all_pass;
 use debugtrail_tests::tier::Tier;
 use libtest_mimic::{Arguments, Trial};
 use xtask::times;
@@ -175,15 +176,11 @@ fn run(arguments: &Arguments, tier: &Tier) -> Result<bool> {
     // Before the DaemonSet, which TESTS ends with.
     alone.extend(hostile::TESTS.iter().map(|&(name, test)| trial(name, tier, test)));
     alone.extend(TESTS.iter().map(|&(name, test)| trial(name, tier, test)));
-    let run = |threads, trials| {
-        let arguments = Arguments { test_threads: Some(threads), ..arguments.clone() };
-        !libtest_mimic::run(&arguments, trials).has_failed()
-    };
     times::begin("cases of the cluster tier at the same time");
-    let beside_passed = run(AT_ONCE, beside);
+    let beside_passed = all_pass(arguments, AT_ONCE, beside);
     times::begin("cases of the cluster tier one by one");
     // One at a time: they stop the API server and step the clock of the others.
-    let alone_passed = run(1, alone);
+    let alone_passed = all_pass(arguments, 1, alone);
     times::print();
     Ok(beside_passed && alone_passed)
 }

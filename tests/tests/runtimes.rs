@@ -3,13 +3,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use debugtrail_tests::scenarios::{all_pass, as_expected};
 use debugtrail_tests::tier::Tier;
 use libtest_mimic::{Arguments, Trial};
 use xtask::cluster::{Options, Runtime};
 use xtask::scenario;
 use xtask::scenario::folder::Scenario;
-use xtask::scenario::{report, run};
 
 /// Names the runtimes, separated by commas; unset: all further ones.
 const RUNTIMES: &str = "DEBUGTRAIL_TEST_RUNTIMES";
@@ -70,8 +70,7 @@ fn all(arguments: &Arguments) -> Result<bool> {
         let (alone, beside): (Vec<_>, Vec<_>) = of_it.partition(|scenario| scenario.expect.alone);
         for (threads, scenarios) in [(AT_ONCE, beside), (1, alone)] {
             let trials = scenarios.into_iter().map(|scenario| trial(kind, scenario, &tier)).collect();
-            let arguments = Arguments { test_threads: Some(threads), ..arguments.clone() };
-            passed &= !libtest_mimic::run(&arguments, trials).has_failed();
+            passed &= all_pass(arguments, threads, trials);
         }
         tier.down()?;
     }
@@ -102,14 +101,8 @@ fn chosen(all: &[Scenario]) -> Result<Vec<Scenario>> {
 fn trial(kind: Kind, scenario: &Scenario, tier: &Tier) -> Trial {
     let (tier, scenario) = (tier.clone(), scenario.clone());
     Trial::test(format!("{}::{}", kind.name, scenario.name), move || {
-        as_expected(&scenario, kind.options.runtime, &tier).map_err(|error| format!("{error:#}").into())
+        let result =
+            scenario.on(kind.options.runtime).and_then(|scenario| as_expected(&scenario, &tier.access()?));
+        result.map_err(|error| format!("{error:#}").into())
     })
-}
-
-fn as_expected(scenario: &Scenario, runtime: Runtime, tier: &Tier) -> Result<()> {
-    let scenario = scenario.on(runtime)?;
-    let outcome = run::run(&scenario, &tier.access()?, &|_| ())?;
-    let findings = outcome.findings.join("\n");
-    ensure!(findings.is_empty(), "{findings}\n{}", report::text(&outcome));
-    Ok(())
 }

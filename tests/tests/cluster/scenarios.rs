@@ -1,11 +1,11 @@
 //! Every folder of scenarios/ is a test.
 
 use anyhow::{Result, ensure};
+use debugtrail_tests::scenarios::as_expected;
 use debugtrail_tests::tier::Tier;
 use libtest_mimic::Trial;
 use xtask::scenario;
 use xtask::scenario::folder::Scenario;
-use xtask::scenario::{report, run};
 
 /// Those that can run at the same time, and those that stop parts of the node.
 pub fn trials(tier: &Tier) -> Result<(Vec<Trial>, Vec<Trial>)> {
@@ -13,14 +13,8 @@ pub fn trials(tier: &Tier) -> Result<(Vec<Trial>, Vec<Trial>)> {
     ensure!(!scenarios.is_empty(), "no scenario in {}", scenario::folder().display());
     let (alone, beside): (Vec<_>, Vec<_>) = scenarios.into_iter().partition(|scenario| scenario.expect.alone);
     let trial = |scenario: Scenario| {
-        super::trial(&format!("scenario::{}", scenario.name), tier, move |tier| as_expected(&scenario, tier))
+        let name = format!("scenario::{}", scenario.name);
+        super::trial(&name, tier, move |tier| as_expected(&scenario, &tier.access()?))
     };
     Ok((beside.into_iter().map(trial).collect(), alone.into_iter().map(trial).collect()))
-}
-
-fn as_expected(scenario: &Scenario, tier: &Tier) -> Result<()> {
-    let outcome = run::run(scenario, &tier.access()?, &|_| ())?;
-    let findings = outcome.findings.join("\n");
-    ensure!(findings.is_empty(), "{findings}\n{}", report::text(&outcome));
-    Ok(())
 }

@@ -72,7 +72,7 @@ impl Loaded {
         let forgotten = self
             .kernel
             .cgroups()
-            .is_ok_and(|mut kept| kept.drain(..).all(|cgroup| self.kernel.forget(cgroup).is_ok()));
+            .is_ok_and(|kept| kept.into_iter().all(|cgroup| self.kernel.forget(cgroup).is_ok()));
         while self.ring.next().is_some() {}
         let counted = self.kernel.loss().map(|loss| loss.by_cpu.values().flatten().sum::<u64>());
         forgotten

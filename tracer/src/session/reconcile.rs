@@ -50,9 +50,8 @@ struct Pending {
 impl Reconciler {
     /// Takes in a `session_ended`; one that lacks nothing is not kept.
     pub fn ended(&mut self, record: Box<SessionRecord>, now: BootNanos) {
-        let complete = record.evidence.api.is_some() && record.identity.session_kind.is_some();
         let session = record.head.session_id().cloned();
-        let Some(session) = session.filter(|_| !complete) else { return };
+        let Some(session) = session.filter(|_| !is_known(&record)) else { return };
         // A session without a container has no status.
         let Some(container) = ContainerId::parse(session.as_str()) else { return };
         let bytes = held_bytes(&record);
@@ -130,7 +129,7 @@ impl Pending {
             let end = self.status(index).and_then(|status| self.end_in(status));
             self.record.evidence.api = end.map(|end| end.evidence(derived));
         }
-        let is_known = self.record.identity.session_kind.is_some() && self.record.evidence.api.is_some();
+        let is_known = is_known(&self.record);
         let lacks_a_cause = cause::has_no_cause_but_the_runtime(&self.record);
         if is_known && lacks_a_cause {
             // The kubelet may write the container's status before the pod's reason.
@@ -176,6 +175,11 @@ impl Pending {
         let identity = &self.record.identity;
         index.status(&PodRef::from(identity.pod_uid.as_ref()?), identity.container_name.as_deref()?)
     }
+}
+
+/// Whether the API has said who it is and how it ended.
+fn is_known(record: &SessionRecord) -> bool {
+    record.identity.session_kind.is_some() && record.evidence.api.is_some()
 }
 
 /// Roughly; the arguments are what may be large.
